@@ -1,0 +1,122 @@
+// Package broker stores a room's messages and carries them between relays.
+//
+// A broker gives every message two numbers in the same atomic step that stores it and fans it out: a sequence, which
+// counts the messages of its room from 1 without holes, and a position, which rises with every message of every room and
+// so orders all that one relay delivers. The digest chains a message to its predecessor: two histories that have grown to
+// the same numbers with other messages have other digests, so an offset names a message and not a place.
+package broker
+
+import (
+	"context"
+	"errors"
+)
+
+// Errors of every broker. Others are faults of the transport and mean the same as ErrUnavailable to a member.
+var (
+	// ErrUnavailable: the store did not answer, or refused, within its bounded time. Trying again later may succeed.
+	ErrUnavailable = errors.New("broker: unavailable")
+	// ErrGap: the asked history is not whole any more (trimmed, expired), or is another one than the offset names.
+	ErrGap = errors.New("broker: history has a gap")
+	// ErrClosed: the broker was closed.
+	ErrClosed = errors.New("broker: closed")
+)
+
+// Message is one stored message of a room. It is never changed once made, and its slices are shared.
+type Message struct {
+	Room   string
+	Epoch  string
+	Pos    uint64 // position: rises with every message of the partition
+	Seq    uint64 // sequence: counts this room's messages from 1
+	At     int64  // milliseconds since 1970, by the store's clock
+	Prev   string // digest of the predecessor, empty for the first
+	Digest string
+	Body   string // what the publishing relay said of it; opaque here
+}
+
+// Offset names m.
+func (m Message) Offset() Offset {
+	return Offset{Epoch: m.Epoch, Pos: m.Pos, Seq: m.Seq, Digest: m.Digest}
+}
+
+// Publication is a message on its way in.
+type Publication struct {
+	Room string
+	User string // public id of the publisher: whose ID it is
+	ID   string // unique for the user and room, as far as the room's history reaches
+	Body string
+}
+
+// Receipt says what became of a publication.
+type Receipt struct {
+	Offset    Offset
+	At        int64
+	Duplicate bool // the same user's same ID was there already; Offset and At are the first one's
+	Err       error
+}
+
+// User is a person as others may see him.
+type User struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Guest bool   `json:"guest"`
+}
+
+// Change is what happened to the set of a room's users. User is the JSON of a User.
+type Change struct {
+	Joined bool
+	Count  int
+	User   string
+}
+
+// Signal is a message that nobody stores.
+type Signal struct {
+	Sender string // the connection it came from, which does not get it back
+	Body   string
+}
+
+// Snapshot is the present state of a room's history: its newest messages, oldest first.
+type Snapshot struct {
+	Tail     Offset // of the newest message, or of the empty room
+	Messages []Message
+	More     bool // older ones are stored too
+}
+
+// Subscriber takes what happens in one room. Its methods are called one at a time and in order, must not block, and must
+// not call the broker.
+type Subscriber interface {
+	// Load comes first, before Subscribe returns, and again (with a reason) whenever the room's history is no longer the
+	// one that was delivered so far. What follows continues this snapshot.
+	Load(s Snapshot, reason string)
+	// Deliver brings the message after the last one delivered or loaded. Over all rooms of one broker positions rise.
+	Deliver(Message)
+	Signal(Signal)
+	Presence(Change)
+}
+
+// Broker is the contract. All methods may be called concurrently and return within a bounded time, ErrUnavailable if need
+// be, also when ctx has no deadline.
+type Broker interface {
+	// Publish stores the publications in their order and fans each out, in one step apiece; receipts[i] belongs to
+	// pubs[i]. It is idempotent by (room, user, id) while the room's history lives.
+	Publish(ctx context.Context, pubs ...Publication) (receipts []Receipt)
+	// Subscribe delivers what happens in room to sub, without holes: snapshot first, then everything after it. There is at
+	// most one subscription for a room at a time. After stop has returned sub is not called again.
+	Subscribe(ctx context.Context, room string, sub Subscriber) (stop func(), err error)
+	// History returns at most limit messages older than before, oldest first; the zero offset stands for the end. Fewer
+	// may come where they are large; more tells whether older ones are stored. ErrGap: before is of another history.
+	History(ctx context.Context, room string, before Offset, limit int) (page []Message, more bool, err error)
+	// Signal fans body out to everyone in the room at most once, and may drop it.
+	Signal(room, sender, body string)
+	// Enter records that user is in room on this relay, Leave that he is not. Both are remembered and made good later
+	// where the store can't take them now; count is how many users the room has then, over all relays.
+	Enter(ctx context.Context, room string, user User) (count int, err error)
+	Leave(room, userID string)
+	// Members returns the JSON of the room's users over all relays, or none with their count where that is over limit.
+	Members(ctx context.Context, room string, limit int) (users []string, count int, err error)
+	// Head is an offset at or before which all messages of all rooms have been delivered here.
+	Head() Offset
+	// Ready is nil when the store can be reached and what it fans out arrives.
+	Ready() error
+	// Close announces that this relay's users have left, stops all delivery and waits for what it started.
+	Close(ctx context.Context) error
+}

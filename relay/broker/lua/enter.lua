@@ -1,0 +1,16 @@
+-- Records that a user is in a room on one relay's life.
+-- KEYS: lives, members {user: ",life,life,|json"}, the life's set of "<room>\0<user>"
+-- ARGV: life, user, json, room, channel, ttl in ms
+-- Returns how many users the room has, or -1 where the life's lease has ended: somebody may be taking it out already.
+local now, lease = redis.call('TIME'), redis.call('ZSCORE', KEYS[1], ARGV[1])
+if not lease or tonumber(lease) <= now[1] * 1000 + math.floor(now[2] / 1000) then return -1 end
+local was = redis.call('HGET', KEYS[2], ARGV[2])
+local lives = was and string.match(was, '^[^|]*') or ','
+if not string.find(lives, ',' .. ARGV[1] .. ',', 1, true) then lives = lives .. ARGV[1] .. ',' end
+redis.call('HSET', KEYS[2], ARGV[2], lives .. '|' .. ARGV[3])
+redis.call('PEXPIRE', KEYS[2], ARGV[6])
+redis.call('SADD', KEYS[3], ARGV[4] .. '\0' .. ARGV[2])
+redis.call('PEXPIRE', KEYS[3], ARGV[6])
+local count = redis.call('HLEN', KEYS[2])
+if not was then redis.call('PUBLISH', ARGV[5], 'j' .. count .. ' ' .. ARGV[3]) end
+return count

@@ -1,0 +1,16 @@
+-- Renews a life's lease and finds those that have ended. A lease that has ended is never renewed: somebody may be taking
+-- that life out already.
+-- KEYS: lives, the life's set. ARGV: life, lease in ms, 1 where the life begins, ttl of the set in ms
+-- Returns {1 where the lease holds, life, life, ...}: lives whose leases have ended.
+local now = redis.call('TIME')
+now = now[1] * 1000 + math.floor(now[2] / 1000)
+local held, lease = 0, redis.call('ZSCORE', KEYS[1], ARGV[1])
+if ARGV[3] == '1' or (lease and tonumber(lease) > now) then
+  held = 1
+  redis.call('ZADD', KEYS[1], string.format('%.0f', now + ARGV[2]), ARGV[1])
+  redis.call('PEXPIRE', KEYS[2], ARGV[4])
+  redis.call('PEXPIRE', KEYS[1], ARGV[4])
+end
+local out = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now), 'LIMIT', 0, 16)
+table.insert(out, 1, held)
+return out

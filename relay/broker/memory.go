@@ -1,0 +1,284 @@
+package broker
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Limits bounds what a broker keeps of a room.
+type Limits struct {
+	History int           // messages a room, at least 1
+	TTL     time.Duration // after a room's last message, its history goes
+}
+
+// Memory is a broker within one process: nothing outlives it, and no other relay takes part.
+type Memory struct {
+	limits Limits
+	epoch  string
+	stop   chan struct{}
+	done   chan struct{}
+
+	mu     sync.Mutex // held while delivering, so that positions rise; never across I/O
+	pos    uint64
+	rooms  map[string]*memoryRoom
+	closed bool
+}
+
+type memoryRoom struct {
+	messages []Message
+	seq      uint64
+	digest   string
+	ids      map[string]Receipt // by "<user>\0<id>"
+	keys     []string           // keys[i] is messages[i]'s in ids
+	expires  time.Time
+	users    map[string]string
+	sub      Subscriber
+}
+
+// NewMemory makes an empty broker. Close ends its one goroutine.
+func NewMemory(l Limits) *Memory {
+	b := &Memory{limits: l, epoch: newEpoch(), rooms: map[string]*memoryRoom{}, stop: make(chan struct{}), done: make(chan struct{})}
+	go b.sweep()
+	return b
+}
+
+func newEpoch() string { return strings.ToLower(rand.Text()[:10]) }
+
+// digest chains a message to its predecessor, so that it vouches for all before it.
+func digest(prev, key string, at int64) string {
+	sum := sha256.Sum256([]byte(prev + " " + key + " " + strconv.FormatInt(at, 10)))
+	return hex.EncodeToString(sum[:6])
+}
+
+// room returns the room, made where it is not there, its history let go where it has expired. b.mu is held.
+func (b *Memory) room(name string) *memoryRoom {
+	r := b.rooms[name]
+	if r == nil {
+		r = &memoryRoom{ids: map[string]Receipt{}, users: map[string]string{}}
+		b.rooms[name] = r
+	}
+	if r.seq > 0 && !time.Now().Before(r.expires) {
+		r.messages, r.keys, r.seq, r.digest, r.ids = nil, nil, 0, "", map[string]Receipt{}
+	}
+	return r
+}
+
+// Publish implements Broker.
+func (b *Memory) Publish(_ context.Context, pubs ...Publication) []Receipt {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	receipts := make([]Receipt, len(pubs))
+	for i, p := range pubs {
+		if b.closed {
+			receipts[i] = Receipt{Err: ErrClosed}
+			continue
+		}
+		receipts[i] = b.publish(p)
+	}
+	return receipts
+}
+
+func (b *Memory) publish(p Publication) Receipt {
+	r := b.room(p.Room)
+	key := p.User + "\x00" + p.ID
+	if first, ok := r.ids[key]; ok {
+		first.Duplicate = true
+		return first
+	}
+	now := time.Now()
+	b.pos++
+	r.seq++
+	m := Message{Room: p.Room, Epoch: b.epoch, Pos: b.pos, Seq: r.seq, At: now.UnixMilli(), Prev: r.digest, Body: p.Body}
+	m.Digest = digest(m.Prev, key, m.At)
+	receipt := Receipt{Offset: m.Offset(), At: m.At}
+	r.digest = m.Digest
+	r.expires = now.Add(b.limits.TTL)
+	r.messages, r.keys = append(r.messages, m), append(r.keys, key)
+	r.ids[key] = receipt
+	r.trim(b.limits.History)
+	if r.sub != nil {
+		r.sub.Deliver(m)
+	}
+	return receipt
+}
+
+func (r *memoryRoom) trim(limit int) {
+	for len(r.messages) > limit {
+		delete(r.ids, r.keys[0])
+		r.messages[0], r.keys[0] = Message{}, ""
+		r.messages, r.keys = r.messages[1:], r.keys[1:]
+	}
+}
+
+// Subscribe implements Broker.
+func (b *Memory) Subscribe(_ context.Context, room string, sub Subscriber) (func(), error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil, ErrClosed
+	}
+	r := b.room(room)
+	r.sub = sub
+	s := Snapshot{Tail: b.head(), Messages: append([]Message(nil), r.messages...)}
+	if n := len(r.messages); n > 0 {
+		s.Tail = r.messages[n-1].Offset()
+	}
+	sub.Load(s, "")
+	return func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if r.sub == sub {
+			r.sub = nil
+		}
+		b.forget(room, r)
+	}, nil
+}
+
+// forget drops a room of which nothing is left. b.mu is held.
+func (b *Memory) forget(name string, r *memoryRoom) {
+	if r.sub == nil && r.seq == 0 && len(r.users) == 0 && b.rooms[name] == r {
+		delete(b.rooms, name)
+	}
+}
+
+// History implements Broker.
+func (b *Memory) History(_ context.Context, room string, before Offset, limit int) ([]Message, bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !before.IsZero() && (before.Epoch != b.epoch || before.Pos > b.pos) {
+		return nil, false, ErrGap
+	}
+	var have []Message
+	if r := b.rooms[room]; r != nil {
+		have = b.room(room).messages
+	}
+	end := len(have)
+	for end > 0 && !before.IsZero() && have[end-1].Pos >= before.Pos {
+		end--
+	}
+	start := max(0, end-limit)
+	return append([]Message(nil), have[start:end]...), start > 0, nil
+}
+
+// Signal implements Broker.
+func (b *Memory) Signal(room, sender, body string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if r := b.rooms[room]; r != nil && r.sub != nil {
+		r.sub.Signal(Signal{Sender: sender, Body: body})
+	}
+}
+
+// Enter implements Broker.
+func (b *Memory) Enter(_ context.Context, room string, user User) (int, error) {
+	text, err := json.Marshal(user)
+	if err != nil {
+		return 0, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := b.room(room)
+	_, was := r.users[user.ID]
+	r.users[user.ID] = string(text)
+	if !was && r.sub != nil {
+		r.sub.Presence(Change{Joined: true, Count: len(r.users), User: string(text)})
+	}
+	return len(r.users), nil
+}
+
+// Leave implements Broker.
+func (b *Memory) Leave(room, userID string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := b.rooms[room]
+	if r == nil || r.users[userID] == "" {
+		return
+	}
+	text := r.users[userID]
+	delete(r.users, userID)
+	if r.sub != nil {
+		r.sub.Presence(Change{Count: len(r.users), User: text})
+	}
+	b.forget(room, r)
+}
+
+// Members implements Broker.
+func (b *Memory) Members(_ context.Context, room string, limit int) ([]string, int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := b.rooms[room]
+	if r == nil {
+		return nil, 0, nil
+	}
+	if len(r.users) > limit {
+		return nil, len(r.users), nil
+	}
+	users := make([]string, 0, len(r.users))
+	for _, u := range r.users {
+		users = append(users, u)
+	}
+	return users, len(users), nil
+}
+
+// Head implements Broker.
+func (b *Memory) Head() Offset {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.head()
+}
+
+func (b *Memory) head() Offset {
+	return Offset{Epoch: b.epoch, Pos: b.pos, At: time.Now().UnixMilli()}
+}
+
+// Ready implements Broker.
+func (b *Memory) Ready() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return ErrClosed
+	}
+	return nil
+}
+
+// Close implements Broker.
+func (b *Memory) Close(context.Context) error {
+	b.mu.Lock()
+	was := b.closed
+	b.closed = true
+	for _, r := range b.rooms {
+		r.sub = nil
+	}
+	b.mu.Unlock()
+	if !was {
+		close(b.stop)
+	}
+	<-b.done
+	return nil
+}
+
+// sweep lets go of histories that have expired and that nobody asks for any more.
+func (b *Memory) sweep() {
+	defer close(b.done)
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-b.stop:
+			return
+		case <-tick.C:
+			b.mu.Lock()
+			for name := range b.rooms {
+				b.forget(name, b.room(name))
+			}
+			b.mu.Unlock()
+		}
+	}
+}

@@ -1,0 +1,227 @@
+package broker
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// How long Redis may take, and how much may wait for it.
+const (
+	callTimeout    = 5 * time.Second // one call of ours, with all of rueidis' retries in it
+	connTimeout    = 3 * time.Second // a dial, or an answer on a connection, before it counts as dead
+	probeInterval  = 2 * time.Second // between rounds of the health check
+	probeTimeout   = 5 * time.Second // without a finished round: the subscription is dead
+	cacheTTL       = 5 * time.Minute // of client-side cached reads, which Redis invalidates much earlier
+	publishSlots   = 1024            // batches of publishes under way: half of the ring, which heeds no deadline once it is full
+	ringScale      = 11              // 2,048 commands under way on a connection
+	pageBudget     = 1 << 20         // bytes of messages in one page of history
+	membersTTL     = 24 * time.Hour  // of presence keys, renewed while there are users
+	touchInterval  = membersTTL / 4  // between renewals of presence keys
+	cacheBytes     = 16 << 20        // of client-side cache
+	connBuffer     = 64 << 10        // bytes of each buffer of a connection
+	signalQueue    = 1024            // signals on their way to Redis; more are dropped
+	reconnectDelay = 50 * time.Millisecond
+	maxReconnect   = 2 * time.Second
+)
+
+// RedisConfig says which Redis or Valkey, and how to use it.
+type RedisConfig struct {
+	URL    string // redis://, rediss://, valkey:// or valkeys://
+	CA     string // PEM of the certificate authorities to trust; empty: the system's
+	Prefix string // of all keys and channels; empty: "setu"
+	Lease  time.Duration
+	Limits
+}
+
+// Redis is a broker over one Redis or Valkey, version 7 or later, that any number of relays share.
+//
+// The stream of a room is the truth; a publish also wakes everyone over pub/sub, on one dedicated connection (feed). When
+// that connection was away, or a sequence jumps, what is missing is read from the streams before anything new is delivered.
+type Redis struct {
+	cfg  RedisConfig
+	opt  rueidis.ClientOption
+	log  *slog.Logger
+	keys keys
+
+	client   atomic.Pointer[rueidis.Client] // nil until Redis was reached once
+	feed     *feed
+	presence *presence
+	slots    chan struct{}
+	signals  chan signal
+
+	ctx    context.Context // the broker's life: ends with Close
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	closed sync.Once
+}
+
+// OpenRedis starts a broker. It returns before Redis is reached, and keeps trying; Ready tells. An error is a bad setting.
+func OpenRedis(cfg RedisConfig, log *slog.Logger) (*Redis, error) {
+	opt, err := options(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Prefix == "" {
+		cfg.Prefix = "setu"
+	}
+	b := &Redis{cfg: cfg, opt: opt, log: log, keys: newKeys(cfg.Prefix),
+		slots: make(chan struct{}, publishSlots), signals: make(chan signal, signalQueue)}
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+	b.feed = newFeed(b)
+	b.presence = newPresence(b)
+	b.wg.Add(4)
+	go b.feed.run()
+	go b.feed.probe()
+	go b.presence.run()
+	go b.sendSignals()
+	return b, nil
+}
+
+func options(cfg RedisConfig) (rueidis.ClientOption, error) {
+	opt, err := rueidis.ParseURL(cfg.URL)
+	if err != nil {
+		return opt, err
+	}
+	if cfg.CA != "" {
+		if opt.TLSConfig == nil {
+			return opt, errors.New("a CA needs a rediss:// or valkeys:// URL")
+		}
+		roots := x509.NewCertPool()
+		if !roots.AppendCertsFromPEM([]byte(cfg.CA)) {
+			return opt, errors.New("the CA holds no PEM certificate")
+		}
+		opt.TLSConfig.RootCAs = roots
+	}
+	if opt.TLSConfig != nil {
+		opt.TLSConfig.ClientSessionCache = tls.NewLRUClientSessionCache(8)
+	}
+	opt.ForceSingleClient = true // no CLUSTER command: some services have it disabled
+	opt.ClientSetInfo = rueidis.DisableClientSetInfo
+	opt.PipelineMultiplex = -1 // one connection, so that batches keep their order
+	opt.RingScaleEachConn = ringScale
+	opt.ReadBufferEachConn, opt.WriteBufferEachConn = connBuffer, connBuffer
+	opt.CacheSizeEachConn = cacheBytes
+	opt.BlockingPoolSize = 4
+	opt.ConnWriteTimeout = connTimeout
+	opt.Dialer.Timeout = connTimeout
+	opt.Dialer.KeepAlive = time.Second
+	return opt, nil
+}
+
+// open makes the client once Redis answers; nil error means that b.client is set.
+func (b *Redis) open() error {
+	if b.client.Load() != nil {
+		return nil
+	}
+	c, err := rueidis.NewClient(b.opt)
+	if errors.Is(err, rueidis.ErrNoCache) {
+		b.log.Warn("this Redis has no CLIENT TRACKING: running without the client-side cache", "error", err)
+		b.opt.DisableCache = true
+		c, err = rueidis.NewClient(b.opt)
+	}
+	if err != nil {
+		return err
+	}
+	b.client.Store(&c)
+	return nil
+}
+
+// use returns the client, or ErrUnavailable where Redis has not been reached yet.
+func (b *Redis) use() (rueidis.Client, error) {
+	if b.ctx.Err() != nil {
+		return nil, ErrClosed
+	}
+	if c := b.client.Load(); c != nil {
+		return *c, nil
+	}
+	return nil, ErrUnavailable
+}
+
+// unavailable wraps whatever Redis or the way to it said.
+func unavailable(err error) error {
+	if err == nil || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrClosed) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// Ready implements Broker: a message published through Redis has come back over the subscription lately.
+func (b *Redis) Ready() error { return b.feed.ready() }
+
+// Head implements Broker.
+func (b *Redis) Head() Offset { return b.feed.head() }
+
+// Close implements Broker. ctx bounds the announcing of leaves; what else it waits for is bounded by the time-outs above.
+func (b *Redis) Close(ctx context.Context) error {
+	b.closed.Do(func() {
+		b.presence.retire(ctx)
+		b.wg.Wait()
+		if c := b.client.Load(); c != nil {
+			(*c).Close()
+		}
+	})
+	return nil
+}
+
+// keys are the names of what Redis holds for one partition. They share a hash tag, so that a script may use them together.
+type keys struct {
+	head, lives                                    string
+	stream, index, members, channel, life, private string // prefixes
+}
+
+func newKeys(prefix string) keys {
+	p := prefix + "{0}:"
+	return keys{head: p + "head", lives: p + "lives", stream: p + "stream:", index: p + "index:", members: p + "members:",
+		channel: p + "room:", life: p + "life:", private: p + "relay:"}
+}
+
+// room takes the room's name from its channel's.
+func (k keys) room(channel string) (string, bool) { return strings.CutPrefix(channel, k.channel) }
+
+type signal struct{ room, payload string }
+
+// Signal implements Broker. The payload is "s<sender> <body>".
+func (b *Redis) Signal(room, sender, body string) {
+	select {
+	case b.signals <- signal{room, "s" + sender + " " + body}:
+	default: // a signal may be dropped
+	}
+}
+
+// sendSignals publishes what is queued, many in one trip.
+func (b *Redis) sendSignals() {
+	defer b.wg.Done()
+	for {
+		var batch []signal
+		select {
+		case <-b.ctx.Done():
+			return
+		case s := <-b.signals:
+			batch = append(batch, s)
+		}
+		for len(batch) < 64 && len(b.signals) > 0 {
+			batch = append(batch, <-b.signals)
+		}
+		c, err := b.use()
+		if err != nil {
+			continue
+		}
+		cmds := make(rueidis.Commands, len(batch))
+		for i, s := range batch {
+			cmds[i] = c.B().Publish().Channel(b.keys.channel + s.room).Message(s.payload).Build()
+		}
+		ctx, cancel := context.WithTimeout(b.ctx, connTimeout)
+		c.DoMulti(ctx, cmds...)
+		cancel()
+	}
+}

@@ -1,0 +1,125 @@
+package broker
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// Bounds of what is held back while the streams are read.
+const (
+	holdMessages = 16384
+	holdBytes    = 32 << 20
+)
+
+// hold keeps messages back, within bounds; past them it keeps none and says so.
+type hold struct {
+	messages []Message
+	bytes    int
+	over     bool
+}
+
+func (h *hold) add(m Message) {
+	if h.over || len(h.messages) >= holdMessages || h.bytes+len(m.Body) > holdBytes {
+		*h = hold{over: true}
+		return
+	}
+	h.messages = append(h.messages, m)
+	h.bytes += len(m.Body)
+}
+
+// receive takes one push of Redis, on the connection's reader: it must not wait for anything.
+func (f *feed) receive(session int, push rueidis.PubSubMessage) {
+	if push.Channel == f.channel {
+		f.round(session)
+		return
+	}
+	room, ok := f.b.keys.room(push.Channel)
+	if !ok || push.Message == "" {
+		return
+	}
+	kind, text := push.Message[0], push.Message[1:]
+	if kind == 'm' {
+		m, err := parsePush(room, text)
+		if err != nil {
+			f.b.log.Error("a message on a room's channel that no relay wrote", "room", room, "error", err)
+			return
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if s := f.rooms[room]; s != nil && session == f.session {
+			f.arrive(s, m)
+		}
+		return
+	}
+	head, rest, _ := strings.Cut(text, " ")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.rooms[room]
+	if s == nil || s.loading || session != f.session {
+		return
+	}
+	switch kind {
+	case 's':
+		s.sub.Signal(Signal{Sender: head, Body: rest})
+	case 'j', 'l':
+		count, _ := strconv.Atoi(head)
+		s.sub.Presence(Change{Joined: kind == 'j', Count: count, User: rest})
+	}
+}
+
+// round notes that the health check came back.
+func (f *feed) round(session int) {
+	f.mu.Lock()
+	if session == f.session {
+		f.rounded = time.Now()
+	}
+	f.mu.Unlock()
+	f.b.presence.nudge()
+}
+
+// arrive delivers m, or holds it back. f.mu is held.
+func (f *feed) arrive(s *subscription, m Message) {
+	switch {
+	case f.catching:
+		f.held.add(m)
+	case s.loading:
+		s.held.add(m)
+	case !f.advance(s, m):
+		f.held.add(m)
+		f.look()
+	}
+}
+
+// look has the streams read before anything more is delivered. f.mu is held.
+func (f *feed) look() {
+	f.catching = true
+	nudge(f.wake)
+}
+
+// advance delivers m if it continues what s has, drops it if s had it already, and else tells that something is missing.
+// f.mu is held.
+func (f *feed) advance(s *subscription, m Message) bool {
+	if m.Epoch == s.tail.Epoch && m.Pos <= s.tail.Pos {
+		return true
+	}
+	if !m.follows(s.tail) {
+		return false
+	}
+	s.tail, s.tailAt = m.Offset(), m.At
+	f.pos = max(f.pos, m.Pos)
+	s.sub.Deliver(m)
+	return true
+}
+
+// parsePush reads "<epoch> <pos> <seq> <at> <prev> <digest> <body>".
+func parsePush(room, text string) (Message, error) {
+	f := strings.SplitN(text, " ", 4)
+	if len(f) != 4 {
+		return Message{}, fmt.Errorf("not a message: %.80q", text)
+	}
+	return parseEntry(room, f[0], f[1]+"-"+f[2], f[3])
+}

@@ -1,0 +1,79 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+)
+
+// head is where the feed stands, by Redis' clock.
+func (f *feed) head() Offset {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return Offset{Epoch: f.epoch, Pos: f.pos, At: time.Now().Add(f.clock).UnixMilli()}
+}
+
+// epochNow returns the epoch to publish under; while it is in doubt, it waits.
+func (f *feed) epochNow(ctx context.Context) (string, error) {
+	for {
+		f.mu.Lock()
+		epoch, known, moved := f.epoch, f.epoch != "" && !f.doubt, f.moved
+		f.mu.Unlock()
+		if known {
+			return epoch, nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case <-f.b.ctx.Done():
+			return "", ErrClosed
+		}
+	}
+}
+
+// suspect says that Redis refused epoch.
+func (f *feed) suspect(epoch string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.epoch == epoch {
+		f.doubt = true
+		f.look()
+	}
+}
+
+// doubtStore has the epoch and the streams looked at: what Redis has lost elsewhere, it may have lost here.
+func (f *feed) doubtStore() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.look()
+}
+
+// settle lets those go on who wait for the epoch. f.mu is held.
+func (f *feed) settle(now tail) {
+	if f.epoch != now.epoch {
+		f.pos = 0
+	}
+	f.epoch, f.pos = now.epoch, max(f.pos, now.pos)
+	f.clock = time.Until(time.UnixMilli(now.now))
+	f.doubt = false
+	close(f.moved)
+	f.moved = make(chan struct{})
+}
+
+// readEpoch reads the partition's epoch and position, and moves the epoch on where it is still leave.
+func (b *Redis) readEpoch(pos uint64, leave string) (t tail, err error) {
+	ctx, cancel := context.WithTimeout(b.ctx, callTimeout)
+	defer cancel()
+	c, err := b.use()
+	if err != nil {
+		return t, err
+	}
+	do := call{keys: []string{b.keys.head}, args: []string{newEpoch(), strconv.FormatUint(pos, 10), leave}}
+	f, err := epochScript.run(ctx, c, do)[0].AsStrSlice()
+	if err != nil || len(f) != 3 {
+		return t, errors.Join(err, errors.New("cannot read the epoch"))
+	}
+	return parseHead(f)
+}

@@ -1,0 +1,103 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/redis/rueidis"
+)
+
+// errStale: the publish stated an epoch that is not Redis' any more.
+var errStale = fmt.Errorf("%w: the epoch has moved on", ErrUnavailable)
+
+// Publish implements Broker: one call of one script for each message, all in one trip.
+func (b *Redis) Publish(ctx context.Context, pubs ...Publication) []Receipt {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	receipts := make([]Receipt, len(pubs))
+	c, err := b.use()
+	if err == nil {
+		err = b.enterSlot(ctx)
+	}
+	if err != nil {
+		return failed(receipts, err)
+	}
+	defer func() { <-b.slots }()
+
+	// From the first publish that met another epoch on, all are tried again under the new one, in their order.
+	for done := 0; done < len(pubs); {
+		epoch, err := b.feed.epochNow(ctx)
+		if err != nil {
+			return failed(receipts[done:], err, receipts)
+		}
+		b.publishUnder(ctx, c, epoch, pubs[done:], receipts[done:])
+		for done < len(pubs) && !errors.Is(receipts[done].Err, errStale) {
+			done++
+		}
+		if done < len(pubs) {
+			b.feed.suspect(epoch)
+		}
+	}
+	return receipts
+}
+
+// enterSlot bounds the publishes under way: a full ring of rueidis' heeds no deadline.
+func (b *Redis) enterSlot(ctx context.Context) error {
+	select {
+	case b.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return unavailable(ctx.Err())
+	}
+}
+
+// failed puts err on receipts, and returns the whole where it was given a part.
+func failed(part []Receipt, err error, whole ...[]Receipt) []Receipt {
+	for i := range part {
+		part[i] = Receipt{Err: unavailable(err)}
+	}
+	if len(whole) > 0 {
+		return whole[0]
+	}
+	return part
+}
+
+func (b *Redis) publishUnder(ctx context.Context, c rueidis.Client, epoch string, pubs []Publication, receipts []Receipt) {
+	calls := make([]call, len(pubs))
+	limit, ttl := strconv.Itoa(b.cfg.History), strconv.FormatInt(b.cfg.TTL.Milliseconds(), 10)
+	for i, p := range pubs {
+		calls[i] = call{
+			keys: []string{b.keys.head, b.keys.stream + p.Room, b.keys.index + p.Room},
+			args: []string{epoch, b.keys.channel + p.Room, p.User + "\x00" + p.ID, p.Body, limit, ttl},
+		}
+	}
+	for i, res := range publishScript.inOrder(ctx, c, calls...) {
+		text, err := res.ToString()
+		if err != nil {
+			receipts[i] = Receipt{Err: unavailable(err)}
+			continue
+		}
+		receipts[i] = parseReceipt(epoch, text)
+	}
+}
+
+func parseReceipt(epoch, text string) Receipt {
+	f := strings.Fields(text)
+	if len(f) > 0 && f[0] == "!" {
+		return Receipt{Err: errStale}
+	}
+	if len(f) != 5 {
+		return Receipt{Err: unavailable(fmt.Errorf("unexpected answer %.80q", text))}
+	}
+	r := Receipt{Duplicate: f[0] == "="}
+	r.Offset = Offset{Epoch: epoch, Digest: f[4]}
+	var err1, err2, err3 error
+	r.Offset.Pos, err1 = strconv.ParseUint(f[1], 10, 63)
+	r.Offset.Seq, err2 = strconv.ParseUint(f[2], 10, 63)
+	r.At, err3 = strconv.ParseInt(f[3], 10, 64)
+	r.Err = unavailable(errors.Join(err1, err2, err3))
+	return r
+}

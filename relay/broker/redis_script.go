@@ -1,0 +1,131 @@
+package broker
+
+import (
+	"context"
+	"crypto/sha1"
+	"embed"
+	"encoding/hex"
+	"errors"
+
+	"github.com/redis/rueidis"
+)
+
+//go:embed lua
+var lua embed.FS
+
+var (
+	publishScript = load("publish", false)
+	enterScript   = load("enter", false)
+	leaveScript   = load("leave", false)
+	leaseScript   = load("lease", false)
+	epochScript   = load("epoch", false)
+	pageScript    = load("page", true)
+	tailScript    = load("tail", true)
+	missedScript  = load("missed", true)
+	membersScript = load("members", true)
+)
+
+// script is a Lua script, run by its hash. All of them may be repeated without harm, so rueidis may try again.
+type script struct {
+	text, sha string
+	readonly  bool // cacheable, too
+}
+
+func load(name string, readonly bool) script {
+	text, err := lua.ReadFile("lua/" + name + ".lua")
+	if err != nil {
+		panic(err) // a script that is not in the binary: any test finds it
+	}
+	sum := sha1.Sum(text)
+	return script{string(text), hex.EncodeToString(sum[:]), readonly}
+}
+
+// call is one run of a script.
+type call struct{ keys, args []string }
+
+func (s script) build(c rueidis.CoreClient, do call) rueidis.Completed {
+	n := int64(len(do.keys))
+	if s.readonly {
+		return c.B().EvalshaRo().Sha1(s.sha).Numkeys(n).Key(do.keys...).Arg(do.args...).Build()
+	}
+	return c.B().Evalsha().Sha1(s.sha).Numkeys(n).Key(do.keys...).Arg(do.args...).Build().ToRetryable()
+}
+
+// run runs s for each of calls, in one trip; in three where Redis had forgotten the script.
+func (s script) run(ctx context.Context, c rueidis.CoreClient, calls ...call) []rueidis.RedisResult {
+	results := s.try(ctx, c, calls)
+	var again []int
+	for i, r := range results {
+		if isNoScript(r.Error()) {
+			again = append(again, i)
+		}
+	}
+	if len(again) == 0 {
+		return results
+	}
+	if err := s.teach(ctx, c); err != nil {
+		return results
+	}
+	retry := make([]call, len(again))
+	for i, at := range again {
+		retry[i] = calls[at]
+	}
+	for i, r := range s.try(ctx, c, retry) {
+		results[again[i]] = r
+	}
+	return results
+}
+
+// inOrder is run where the order matters: the first call brings the script's text along. Otherwise, with a Redis that had
+// forgotten the script and is taught it by another relay just then, later calls could overtake the earlier ones.
+func (s script) inOrder(ctx context.Context, c rueidis.CoreClient, calls ...call) []rueidis.RedisResult {
+	if len(calls) == 1 {
+		return s.run(ctx, c, calls...)
+	}
+	cmds := make(rueidis.Commands, len(calls))
+	for i, do := range calls {
+		cmds[i] = s.build(c, do)
+	}
+	first := calls[0]
+	cmds[0] = c.B().Eval().Script(s.text).Numkeys(int64(len(first.keys))).Key(first.keys...).Arg(first.args...).Build().ToRetryable()
+	return c.DoMulti(ctx, cmds...)
+}
+
+func (s script) try(ctx context.Context, c rueidis.CoreClient, calls []call) []rueidis.RedisResult {
+	if len(calls) == 1 {
+		return []rueidis.RedisResult{c.Do(ctx, s.build(c, calls[0]))}
+	}
+	cmds := make(rueidis.Commands, len(calls))
+	for i, do := range calls {
+		cmds[i] = s.build(c, do)
+	}
+	return c.DoMulti(ctx, cmds...)
+}
+
+// cached runs a read-only script that names one key, answered from the client-side cache where that is still valid.
+//
+// ToStaticTTL spares the MULTI around the read, in which rueidis would also cache a NOSCRIPT for an answer. Redis
+// invalidates keys that expire like those that are written, so a time to live of the server's is not needed.
+func (s script) cached(ctx context.Context, c rueidis.Client, do call) rueidis.RedisResult {
+	read := func() rueidis.RedisResult {
+		cmd := c.B().EvalshaRo().Sha1(s.sha).Numkeys(1).Key(do.keys...).Arg(do.args...).Cache().ToStaticTTL()
+		return c.DoCache(ctx, cmd, cacheTTL)
+	}
+	r := read()
+	switch err := r.Error(); {
+	case isNoScript(err) && s.teach(ctx, c) == nil:
+		return read()
+	case errors.Is(err, rueidis.ErrDoCacheAborted): // the connection went away while another reader waited for the same
+		return read()
+	}
+	return r
+}
+
+func (s script) teach(ctx context.Context, c rueidis.CoreClient) error {
+	return c.Do(ctx, c.B().ScriptLoad().Script(s.text).Build().ToRetryable()).Error()
+}
+
+func isNoScript(err error) bool {
+	e, ok := rueidis.IsRedisErr(err)
+	return ok && e.IsNoScript()
+}
