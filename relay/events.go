@@ -1,0 +1,396 @@
+package relay
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"setu/relay/broker"
+	"setu/relay/engineio"
+	"setu/relay/room"
+	"setu/relay/socketio"
+)
+
+// Codes of failed requests: a closed list.
+const (
+	codeBadRequest  = "bad_request" // the request is not as the table says
+	codeNotJoined   = "not_joined"  // it takes membership of the room
+	codeTooLarge    = "too_large"   // more than a limit that welcome told
+	codeGap         = "gap"         // the history asked for is no more
+	codeUnavailable = "unavailable" // the store does not answer; try again after retry ms
+)
+
+// retryAfter is what a client is told to wait where the store does not answer.
+const retryAfter = time.Second
+
+// binaryEvent stands for an event with attachments. No client can send this name.
+const binaryEvent = "\x00binary"
+
+// Bounds of what requests may name.
+const (
+	maxRoom   = 200 // bytes
+	maxID     = 64  // characters of a publish id
+	maxJoined = 200 // rooms of one connection
+	maxPage   = 256 // messages of one answer; a relay that keeps fewer has fewer
+)
+
+// handler answers a run of requests of one name, in their order.
+type handler func(ctx context.Context, s *session, run []request)
+
+// events is the contract with clients: event name -> handler.
+var events = map[string]handler{
+	"join":      each(join),
+	"leave":     each(leave),
+	"publish":   publish,
+	"signal":    each(signal),
+	"history":   each(history),
+	"members":   each(members),
+	"ping":      each(ping),
+	binaryEvent: each(noBinary),
+}
+
+// each makes a handler of a function that answers one request.
+func each(one func(context.Context, *session, request) error) handler {
+	return func(ctx context.Context, s *session, run []request) {
+		for _, r := range run {
+			if err := one(ctx, s, r); err != nil {
+				s.fail(r, err)
+			}
+		}
+	}
+}
+
+func (s *session) handle(ctx context.Context, run []request) {
+	h, ok := events[run[0].name]
+	if !ok {
+		h = each(unknown)
+	}
+	h(ctx, s, run)
+}
+
+func unknown(_ context.Context, _ *session, r request) error {
+	return badRequest("unknown event " + strconv.QuoteToASCII(clip(r.name)))
+}
+
+func noBinary(context.Context, *session, request) error {
+	return badRequest("this relay takes no binary attachments")
+}
+
+func clip(s string) string {
+	if len(s) > 40 {
+		return s[:40] + "…"
+	}
+	return s
+}
+
+// fault is why a request failed, as its sender is told.
+type fault struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Retry   int64  `json:"retry,omitempty"` // ms
+}
+
+func (f *fault) Error() string { return f.Message }
+
+// faultOf says to a client what err means for it.
+func faultOf(err error) *fault {
+	var f *fault
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.Is(err, broker.ErrGap):
+		return &fault{Code: codeGap, Message: "that history is no more"}
+	}
+	return &fault{Code: codeUnavailable, Message: "the message store does not answer", Retry: retryAfter.Milliseconds()}
+}
+
+// fail tells the sender, and nobody else, what was wrong.
+func (s *session) fail(r request, err error) {
+	body := struct {
+		OK    bool   `json:"ok"`
+		Error *fault `json:"error"`
+	}{Error: faultOf(err)}
+	if r.hasAck {
+		s.ack(r, body)
+		return
+	}
+	s.emit("error_event", body)
+}
+
+// ack answers r with one object, where it asked for an answer.
+func (s *session) ack(r request, body any) {
+	if !r.hasAck {
+		return
+	}
+	data, err := json.Marshal(body)
+	if err != nil {
+		s.srv.log.Error("cannot encode an answer", "event", r.name, "error", err)
+		return
+	}
+	s.Send(room.NewFrame(len(data)+32, func(dst []byte) []byte {
+		dst = append(dst, byte(engineio.Message), byte(socketio.Ack))
+		dst = append(strconv.AppendUint(dst, r.ack, 10), '[')
+		return append(append(dst, data...), ']')
+	}))
+}
+
+// emit sends an event of one object to this client alone.
+func (s *session) emit(name string, body any) {
+	data, err := json.Marshal(body)
+	if err != nil {
+		s.srv.log.Error("cannot encode an event", "event", name, "error", err)
+		return
+	}
+	s.Send(room.NewFrame(len(name)+len(data)+16, func(dst []byte) []byte {
+		dst = append(dst, byte(engineio.Message), byte(socketio.Event))
+		dst = append(append(append(dst, `["`...), name...), `",`...)
+		return append(append(dst, data...), ']')
+	}))
+}
+
+// read decodes a request's object into want and checks the room that it names.
+func read(r request, want any, name *string) error {
+	if len(r.arg) == 0 || r.arg[0] != '{' {
+		return badRequest(r.name + " takes one object")
+	}
+	if err := json.Unmarshal(r.arg, want); err != nil {
+		var field *json.UnmarshalTypeError
+		if errors.As(err, &field) {
+			return badRequest(r.name + ": " + strconv.QuoteToASCII(field.Field) + " must not be a " + field.Value)
+		}
+		return badRequest(r.name + ": " + err.Error())
+	}
+	if n := *name; n == "" || len(n) > maxRoom || !utf8.ValidString(n) || strings.ContainsFunc(n, unicode.IsControl) {
+		return badRequest("room must be 1 to 200 bytes of UTF-8 without control characters")
+	}
+	return nil
+}
+
+func badRequest(message string) *fault { return &fault{Code: codeBadRequest, Message: message} }
+
+type joinAck struct {
+	OK        bool              `json:"ok"`
+	Room      string            `json:"room"`
+	Offset    string            `json:"offset"`
+	Recovered bool              `json:"recovered"`
+	Messages  room.Objects      `json:"messages"`
+	Count     int               `json:"count"`
+	Members   []json.RawMessage `json:"members,omitempty"`
+}
+
+func join(ctx context.Context, s *session, r request) error {
+	var in struct {
+		Room     string  `json:"room"`
+		Since    *string `json:"since"`
+		History  int     `json:"history"`
+		Presence bool    `json:"presence"`
+	}
+	if err := read(r, &in, &in.Room); err != nil {
+		return err
+	}
+	if in.History < 0 {
+		return badRequest("history must not be negative")
+	}
+	o := room.JoinOptions{History: min(in.History, maxPage), Presence: in.Presence}
+	if in.Since != nil {
+		o.HasSince = true
+		var err error
+		if o.Since, err = broker.ParseOffset(*in.Since); err != nil {
+			return badRequest("since must be an offset that a relay gave out")
+		}
+	}
+	if len(s.rooms) >= maxJoined && !s.rooms[in.Room] {
+		return &fault{Code: codeTooLarge, Message: "a connection may be in 200 rooms at a time"}
+	}
+	err := s.srv.hub.Join(ctx, in.Room, s, o, func(j room.Joined) {
+		s.ack(r, joinAck{OK: true, Room: in.Room, Offset: j.Offset.String(), Recovered: j.Recovered,
+			Messages: j.Messages, Count: j.Count, Members: raw(j.Members)})
+	})
+	if err != nil {
+		return err
+	}
+	if s.rooms == nil {
+		s.rooms = map[string]bool{}
+	}
+	s.rooms[in.Room] = true
+	return nil
+}
+
+func raw(texts []string) []json.RawMessage {
+	out := make([]json.RawMessage, len(texts))
+	for i, t := range texts {
+		out[i] = json.RawMessage(t)
+	}
+	return out
+}
+
+func leave(_ context.Context, s *session, r request) error {
+	var in struct {
+		Room string `json:"room"`
+	}
+	if err := read(r, &in, &in.Room); err != nil {
+		return err
+	}
+	if s.rooms[in.Room] {
+		delete(s.rooms, in.Room)
+		s.srv.hub.Leave(in.Room, s)
+	}
+	s.ack(r, struct {
+		OK bool `json:"ok"`
+	}{true})
+	return nil
+}
+
+type published struct {
+	OK        bool   `json:"ok"`
+	Room      string `json:"room"`
+	ID        string `json:"id"`
+	Offset    string `json:"offset"`
+	Seq       uint64 `json:"seq"`
+	At        int64  `json:"at"`
+	Duplicate bool   `json:"duplicate,omitempty"`
+}
+
+// publish stores a run of messages in one trip.
+func publish(ctx context.Context, s *session, run []request) {
+	pubs := make([]broker.Publication, 0, len(run))
+	asked := make([]request, 0, len(run))
+	for _, r := range run {
+		p, err := s.publication(r)
+		if err != nil {
+			s.fail(r, err)
+			continue
+		}
+		pubs, asked = append(pubs, p), append(asked, r)
+	}
+	if len(pubs) == 0 {
+		return
+	}
+	for i, rc := range s.srv.hub.Publish(ctx, pubs...) {
+		if rc.Err != nil {
+			s.fail(asked[i], rc.Err)
+			continue
+		}
+		s.ack(asked[i], published{OK: true, Room: pubs[i].Room, ID: pubs[i].ID, Offset: rc.Offset.String(),
+			Seq: rc.Offset.Seq, At: rc.At, Duplicate: rc.Duplicate})
+	}
+}
+
+func (s *session) publication(r request) (p broker.Publication, err error) {
+	var in struct {
+		Room string          `json:"room"`
+		ID   *string         `json:"id"`
+		Data json.RawMessage `json:"data"`
+	}
+	if err = read(r, &in, &in.Room); err != nil {
+		return p, err
+	}
+	p = broker.Publication{Room: in.Room, User: s.user.ID}
+	switch {
+	case !s.rooms[in.Room]:
+		return p, notJoined()
+	case in.Data == nil:
+		return p, badRequest("publish needs data")
+	case in.ID == nil:
+		p.ID = newID()
+	case *in.ID == "" || utf8.RuneCountInString(*in.ID) > maxID:
+		return p, badRequest("id must have 1 to 64 characters")
+	default:
+		p.ID = *in.ID
+	}
+	p.Body, err = room.Body(p.ID, s.user, in.Data)
+	return p, err
+}
+
+func notJoined() *fault {
+	return &fault{Code: codeNotJoined, Message: "join the room first"}
+}
+
+func signal(_ context.Context, s *session, r request) error {
+	var in struct {
+		Room string          `json:"room"`
+		Data json.RawMessage `json:"data"`
+	}
+	if err := read(r, &in, &in.Room); err != nil {
+		return err
+	}
+	if !s.rooms[in.Room] {
+		return notJoined()
+	}
+	if in.Data == nil {
+		in.Data = json.RawMessage("null")
+	}
+	body, err := room.SignalBody(s.user, in.Data)
+	if err != nil {
+		return err
+	}
+	s.srv.hub.Signal(in.Room, s.name, body)
+	return nil
+}
+
+func history(ctx context.Context, s *session, r request) error {
+	var in struct {
+		Room   string  `json:"room"`
+		Before *string `json:"before"`
+		Limit  int     `json:"limit"`
+	}
+	if err := read(r, &in, &in.Room); err != nil {
+		return err
+	}
+	var before broker.Offset
+	if in.Before != nil {
+		var err error
+		if before, err = broker.ParseOffset(*in.Before); err != nil {
+			return badRequest("before must be an offset that a relay gave out")
+		}
+	}
+	if in.Limit < 0 {
+		return badRequest("limit must not be negative")
+	}
+	if in.Limit == 0 || in.Limit > maxPage {
+		in.Limit = maxPage
+	}
+	messages, more, err := s.srv.hub.History(ctx, in.Room, before, in.Limit)
+	if err != nil {
+		return err
+	}
+	s.ack(r, struct {
+		OK       bool         `json:"ok"`
+		Messages room.Objects `json:"messages"`
+		More     bool         `json:"more"`
+	}{true, messages, more})
+	return nil
+}
+
+func members(ctx context.Context, s *session, r request) error {
+	var in struct {
+		Room string `json:"room"`
+	}
+	if err := read(r, &in, &in.Room); err != nil {
+		return err
+	}
+	users, count, err := s.srv.hub.Members(ctx, in.Room)
+	if err != nil {
+		return err
+	}
+	s.ack(r, struct {
+		OK      bool              `json:"ok"`
+		Count   int               `json:"count"`
+		Members []json.RawMessage `json:"members"`
+	}{true, count, raw(users)})
+	return nil
+}
+
+// ping answers at once: it is how a client takes its round-trip time, since heartbeats are the server's.
+func ping(_ context.Context, s *session, r request) error {
+	s.ack(r, struct {
+		OK bool  `json:"ok"`
+		At int64 `json:"at"`
+	}{true, time.Now().UnixMilli()})
+	return nil
+}

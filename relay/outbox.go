@@ -1,0 +1,79 @@
+package relay
+
+import (
+	"sync"
+
+	"setu/relay/room"
+)
+
+// outbox is what waits to be written to one client: shared frames, bounded in bytes. It knows nothing of how they go out:
+// put wakes the door when there is something and nobody is draining, and the door takes until nothing is left.
+type outbox struct {
+	limit int    // immutable
+	wake  func() // immutable; must not block
+
+	mu      sync.Mutex
+	frames  []*room.Frame
+	bytes   int // of frames, and of what was taken and is not written yet
+	busy    bool
+	closing bool          // takes nothing more
+	empty   chan struct{} // closed when a closing outbox has nothing left; nil while nobody waits
+}
+
+// put queues f. It is false where f does not fit: the client is too slow; or where the outbox is closing.
+func (o *outbox) put(f *room.Frame) bool {
+	o.mu.Lock()
+	if o.closing || o.bytes > 0 && o.bytes+f.Size() > o.limit {
+		o.mu.Unlock()
+		return false
+	}
+	o.frames = append(o.frames, f)
+	o.bytes += f.Size()
+	idle := !o.busy
+	o.busy = true
+	o.mu.Unlock()
+	if idle {
+		o.wake()
+	}
+	return true
+}
+
+// keepFrames is how many frames an idle outbox keeps room for.
+const keepFrames = 16
+
+// take moves what is queued to dst, having been told how many bytes of the last take are written by now. When nothing is
+// queued the drain is over: the next put wakes the door again.
+func (o *outbox) take(dst []*room.Frame, written int) []*room.Frame {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.bytes -= written
+	dst = append(dst, o.frames...)
+	if cap(o.frames) > keepFrames {
+		o.frames = nil
+	} else {
+		clear(o.frames)
+		o.frames = o.frames[:0]
+	}
+	if len(dst) == 0 {
+		o.busy = false
+		if o.empty != nil {
+			close(o.empty)
+			o.empty = nil
+		}
+	}
+	return dst
+}
+
+// close stops put. The returned channel closes when all that was queued has been written; it is nil where that is so.
+func (o *outbox) close() <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closing = true
+	if !o.busy {
+		return nil
+	}
+	if o.empty == nil {
+		o.empty = make(chan struct{})
+	}
+	return o.empty
+}

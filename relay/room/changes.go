@@ -1,0 +1,126 @@
+package room
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"setu/relay/broker"
+)
+
+// changes are the joins and leaves of the last moment, net of those that undo each other. Guarded by Room.mu.
+type changes struct {
+	timer  *time.Timer
+	closed bool
+	order  []string // ids, as they came
+	by     map[string]change
+}
+
+type change struct {
+	joined bool
+	user   string
+}
+
+func (c *changes) stop() {
+	c.closed = true
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+}
+
+// add notes a change; a user who left and came back in the same moment did neither.
+func (c *changes) add(id string, ch change) {
+	if c.by == nil {
+		c.by = map[string]change{}
+	}
+	was, noted := c.by[id]
+	switch {
+	case noted && was.joined != ch.joined:
+		delete(c.by, id)
+	case !noted:
+		c.order = append(c.order, id)
+		fallthrough
+	default:
+		c.by[id] = ch
+	}
+}
+
+func (c *changes) take() (joined, left []string) {
+	for _, id := range c.order {
+		ch, ok := c.by[id]
+		if !ok {
+			continue
+		}
+		delete(c.by, id)
+		if ch.joined {
+			joined = append(joined, ch.user)
+		} else {
+			left = append(left, ch.user)
+		}
+	}
+	c.order, c.by = nil, nil
+	return joined, left
+}
+
+// Presence implements broker.Subscriber.
+func (r *Room) Presence(ch broker.Change) {
+	var u broker.User
+	if json.Unmarshal([]byte(ch.User), &u) != nil {
+		return // no relay writes this
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.count = ch.Count
+	r.changes.add(u.ID, change{ch.Joined, ch.User})
+	if r.changes.timer == nil && !r.changes.closed {
+		r.changes.timer = time.AfterFunc(PresencePause, r.tellChanges)
+	}
+}
+
+// tellChanges sends the changes of the last moment to those who asked.
+func (r *Room) tellChanges() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.changes.timer = nil
+	joined, left := r.changes.take()
+	if r.closed || len(joined)+len(left) == 0 {
+		return
+	}
+	if r.count > MaxMembers {
+		joined, left = nil, nil
+	}
+	var f *Frame // made when somebody wants it
+	for _, m := range r.list {
+		if !m.presence {
+			continue
+		}
+		if f == nil {
+			f = presenceFrame(r.quoted, r.count, joined, left)
+		}
+		m.member.Send(f)
+	}
+}
+
+func presenceFrame(room string, count int, joined, left []string) *Frame {
+	return NewFrame(256, func(dst []byte) []byte {
+		dst = append(append(dst, event+`["presence",{"room":`...), room...)
+		dst = strconv.AppendInt(append(dst, `,"count":`...), int64(count), 10)
+		if len(joined) > 0 {
+			dst = raws(append(dst, `,"joined":`...), joined)
+		}
+		if len(left) > 0 {
+			dst = raws(append(dst, `,"left":`...), left)
+		}
+		return append(dst, `}]`...)
+	})
+}
+
+func resetFrame(room, reason string, tail broker.Offset, messages Objects, count int) *Frame {
+	return NewFrame(messages.size()+256, func(dst []byte) []byte {
+		dst = append(append(dst, event+`["reset",{"room":`...), room...)
+		dst = append(append(append(dst, `,"recovered":false,"reason":"`...), reason...), `","offset":"`...)
+		dst = messages.append(append(tail.Append(dst), `","messages":`...))
+		dst = strconv.AppendInt(append(dst, `,"count":`...), int64(count), 10)
+		return append(tail.Append(append(dst, `},"`...)), `"]`...)
+	})
+}

@@ -1,0 +1,192 @@
+// Package room knows who is in which room on this relay, and in what order they hear what.
+//
+// A message takes this way: the broker's Deliver -> Room encodes it once, keeps it in its ring -> Member.Send of everyone
+// here. There is no lock over all rooms, and no lock is held across I/O.
+package room
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"setu/relay/broker"
+)
+
+// Limits of what a hub keeps and says.
+const (
+	RingBytes     = 1 << 20                // of a live room's newest messages kept here
+	MaxMembers    = 1000                   // users in a list; of a larger room only the count is told
+	MaxReplay     = 4 << 20                // bytes of messages in one answer
+	PresencePause = 100 * time.Millisecond // changes within it go out together
+	resetMessages = 100                    // messages in a reset
+	aheadPause    = 2 * time.Second        // how long a resume waits for a message that another relay has seen already
+)
+
+// ErrGap: the page asked for is of a history that is no more.
+var ErrGap = broker.ErrGap
+
+// Member is somebody in a room: one connection.
+type Member interface {
+	// ID names the connection.
+	ID() string
+	// User is who it is. It never changes.
+	User() broker.User
+	// Send queues a frame and never blocks or calls back; false means that the member is being closed.
+	Send(*Frame) bool
+}
+
+// Hub holds the rooms that have members on this relay.
+type Hub struct {
+	broker  broker.Broker
+	history int
+	ttl     time.Duration
+
+	rooms sync.Map // name -> *Room
+
+	mu       sync.Mutex
+	draining bool // leaves are not announced one by one any more
+}
+
+// NewHub makes an empty hub. history and ttl are the broker's limits.
+func NewHub(b broker.Broker, l broker.Limits) *Hub {
+	return &Hub{broker: b, history: l.History, ttl: l.TTL}
+}
+
+// JoinOptions says what a member wants to know on joining.
+type JoinOptions struct {
+	Since    broker.Offset // zero: nothing
+	HasSince bool
+	History  int // newest messages, where Since is not given or can't be met
+	Presence bool
+}
+
+// Joined is the state of a room as a member enters it; what he is sent from then on continues it.
+type Joined struct {
+	Offset    broker.Offset
+	Recovered bool
+	Messages  Objects
+	Count     int
+	Members   []string // JSON of each; nil where not asked for, or too many
+}
+
+// Join makes m a member. reply is called once, under the room's lock, before m is sent anything of the room.
+func (h *Hub) Join(ctx context.Context, name string, m Member, o JoinOptions, reply func(Joined)) error {
+	for {
+		r, err := h.enter(ctx, name)
+		if err != nil {
+			return err
+		}
+		if r == nil {
+			continue // it was closing; by now it is gone
+		}
+		r.join(ctx, m, o, reply)
+		return nil
+	}
+}
+
+// enter returns the live room with one reference taken, having subscribed to it where this is the first; nil without an
+// error where the room at hand was closing.
+func (h *Hub) enter(ctx context.Context, name string) (*Room, error) {
+	fresh := newRoom(h, name)
+	found, was := h.rooms.LoadOrStore(name, fresh)
+	r := found.(*Room)
+	if !was {
+		go r.open() // whoever waits may give up; the others still want the room
+	}
+	select {
+	case <-r.ready:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	if r.retain() {
+		return r, nil
+	}
+	select {
+	case <-r.gone:
+		return nil, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Leave takes m out of the room. It does nothing where m is not in it.
+func (h *Hub) Leave(name string, m Member) {
+	if r := h.room(name); r != nil {
+		r.leave(m)
+	}
+}
+
+// room returns a room that has been opened, or nil.
+func (h *Hub) room(name string) *Room {
+	found, ok := h.rooms.Load(name)
+	if !ok {
+		return nil
+	}
+	r := found.(*Room)
+	select {
+	case <-r.ready:
+		if r.err == nil {
+			return r
+		}
+	default:
+	}
+	return nil
+}
+
+// Publish stores and fans out publications, in their order.
+func (h *Hub) Publish(ctx context.Context, pubs ...broker.Publication) []broker.Receipt {
+	return h.broker.Publish(ctx, pubs...)
+}
+
+// Signal fans a signal out to everyone in the room but the connection that sent it.
+func (h *Hub) Signal(name, sender, body string) { h.broker.Signal(name, sender, body) }
+
+// History returns at most limit messages before an offset (zero: the newest), oldest first.
+func (h *Hub) History(ctx context.Context, name string, before broker.Offset, limit int) (Objects, bool, error) {
+	if r := h.room(name); r != nil {
+		if page, more, ok := r.page(before, limit); ok {
+			return page, more, nil
+		}
+	}
+	page, more, err := h.broker.History(ctx, name, before, limit)
+	return encodeAll(quote(name), page), more, err
+}
+
+func encodeAll(quoted string, messages []broker.Message) Objects {
+	out := make(Objects, len(messages))
+	for i, m := range messages {
+		out[i] = appendObject(nil, quoted, m)
+	}
+	return out
+}
+
+// Members returns the JSON of a room's users, or the count alone where they are too many.
+func (h *Hub) Members(ctx context.Context, name string) (users []string, count int, err error) {
+	users, count, err = h.broker.Members(ctx, name, MaxMembers)
+	if err == nil || !errors.Is(err, broker.ErrUnavailable) {
+		return users, count, err
+	}
+	if r := h.room(name); r != nil {
+		users, count = r.here()
+		return users, count, nil
+	}
+	return nil, 0, err
+}
+
+// Drain says that all members are about to be closed: their leaving is announced by the broker's Close, all at once, so
+// that whoever has come back over another relay by then never left.
+func (h *Hub) Drain() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.draining = true
+}
+
+func (h *Hub) isDraining() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.draining
+}

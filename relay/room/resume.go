@@ -1,0 +1,165 @@
+package room
+
+import (
+	"context"
+	"time"
+
+	"setu/relay/broker"
+)
+
+// past is what a joining member is told of the time before.
+type past struct {
+	recovered bool
+	messages  Objects
+	older     Objects       // read from the store: they precede the ring's entry after olderEnd
+	olderEnd  broker.Offset // the last of older; zero where there are none
+	settled   bool          // Since was judged for good, whatever the ring holds by now
+}
+
+// past does what takes I/O or waiting: older messages than the ring has, and a message that another relay has seen already.
+func (r *Room) past(ctx context.Context, o JoinOptions) past {
+	if o.HasSince {
+		v := r.judge(o.Since)
+		if v == ahead {
+			v = r.await(ctx, o.Since)
+		}
+		switch v {
+		case covered:
+			return past{recovered: true}
+		case older:
+			if p, ok := r.readSince(ctx, o.Since); ok {
+				return p
+			}
+		}
+	}
+	return r.readLast(ctx, o.History)
+}
+
+func (r *Room) judge(o broker.Offset) verdict {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	r.ring.expire(now)
+	_, v := r.ring.since(o, now)
+	return v
+}
+
+// await waits until the ring has reached o: the member came from a relay that was a moment ahead.
+func (r *Room) await(ctx context.Context, o broker.Offset) verdict {
+	ctx, cancel := context.WithTimeout(ctx, aheadPause)
+	defer cancel()
+	for {
+		r.mu.Lock()
+		_, v := r.ring.since(o, time.Now())
+		if r.moved == nil {
+			r.moved = make(chan struct{})
+		}
+		moved := r.moved
+		r.mu.Unlock()
+		if v != ahead {
+			return v
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return lost
+		}
+	}
+}
+
+// oldest is where the ring begins: what to read before.
+func (r *Room) oldest() broker.Offset {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.ring.entries) == 0 {
+		return r.ring.tail
+	}
+	return r.ring.entries[0].Offset
+}
+
+// readSince reads backwards from the ring to o. It is false where the store does not reach there, or holds another history.
+func (r *Room) readSince(ctx context.Context, o broker.Offset) (past, bool) {
+	before := r.oldest()
+	p := past{recovered: true, settled: true}
+	size := 0
+	for len(p.older) < r.hub.history && size < MaxReplay {
+		page, more, err := r.hub.broker.History(ctx, r.name, before, r.hub.history-len(p.older))
+		if err != nil || len(page) == 0 {
+			return past{}, false
+		}
+		if p.olderEnd.IsZero() {
+			p.olderEnd = page[len(page)-1].Offset()
+		}
+		at := len(page)
+		for at > 0 && page[at-1].Pos > o.Pos {
+			at--
+		}
+		p.older = append(encodeAll(r.quoted, page[at:]), p.older...)
+		size += p.older.size()
+		if at > 0 { // page[at-1] is at or before o
+			found := page[at-1]
+			return p, o.Seq == 0 || found.Seq == o.Seq && found.Digest == o.Digest
+		}
+		if !more {
+			return p, o.Seq == 0 && page[0].Seq == 1 && time.Now().UnixMilli() < o.At+r.hub.ttl.Milliseconds()
+		}
+		before = page[0].Offset()
+	}
+	return past{}, false
+}
+
+// readLast reads what the ring lacks of the newest n messages.
+func (r *Room) readLast(ctx context.Context, n int) past {
+	r.mu.Lock()
+	r.ring.expire(time.Now())
+	newest, short := r.ring.last(n)
+	r.mu.Unlock()
+	p := past{settled: true}
+	if !short {
+		return p
+	}
+	page, _, err := r.hub.broker.History(ctx, r.name, r.oldest(), n-len(newest))
+	if err == nil && len(page) > 0 { // where the store can't be read, the ring is the answer
+		p.older, p.olderEnd = encodeAll(r.quoted, page), page[len(page)-1].Offset()
+	}
+	return p
+}
+
+// complete joins what was read with what the ring holds now. r.mu is held: what is sent next comes after it.
+func (r *Room) complete(p past, o JoinOptions) past {
+	now := time.Now()
+	r.ring.expire(now)
+	if p.recovered && !p.settled {
+		missed, v := r.ring.since(o.Since, now)
+		if p.messages = objects(missed); v == covered && p.messages.size() <= MaxReplay {
+			return p
+		}
+		p = past{settled: true}
+	}
+	if !p.olderEnd.IsZero() {
+		if rest, v := r.ring.since(p.olderEnd, now); v == covered {
+			p.messages = append(p.older, objects(rest)...)
+		} else {
+			p.recovered, p.older = false, nil // the ring moved past what was read
+		}
+	}
+	if !p.recovered {
+		if p.messages == nil {
+			newest, _ := r.ring.last(o.History)
+			p.messages = objects(newest)
+		}
+		p.messages = fit(p.messages[max(0, len(p.messages)-o.History):])
+	}
+	return p
+}
+
+// fit keeps the newest messages that one answer can carry.
+func fit(o Objects) Objects {
+	size := 0
+	for i := len(o) - 1; i >= 0; i-- {
+		if size += len(o[i]) + 1; size > MaxReplay {
+			return o[i+1:]
+		}
+	}
+	return o
+}

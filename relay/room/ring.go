@@ -1,0 +1,156 @@
+package room
+
+import (
+	"time"
+
+	"setu/relay/broker"
+)
+
+// ring holds a live room's newest messages, without holes, from base (not included) to tail. It answers joins, resumes and
+// history that it covers, without the broker.
+type ring struct {
+	count int           // messages at most
+	bytes int           // of their objects at most, but for the newest
+	ttl   time.Duration // after the newest, all go
+
+	base    broker.Offset // what precedes the oldest entry
+	tail    broker.Offset // the newest message, or the moment that stands for an empty room
+	entries []entry
+	size    int
+	whole   bool // nothing older is stored anywhere
+	newest  time.Time
+}
+
+type entry struct {
+	broker.Offset
+	object []byte
+}
+
+// verdict is what a ring says about an offset to resume from.
+type verdict int
+
+const (
+	covered verdict = iota // all that was missed is here
+	lost                   // it is no longer to be had, or of another history
+	older                  // the store may have it
+	ahead                  // the offset is of a message that has not arrived here yet
+)
+
+func (r *ring) load(s broker.Snapshot, objects [][]byte, now time.Time) {
+	r.entries, r.size = nil, 0
+	r.tail, r.base, r.whole, r.newest = s.Tail, s.Tail, !s.More, now
+	if len(s.Messages) == 0 {
+		return
+	}
+	first := s.Messages[0]
+	r.base = broker.Offset{Epoch: first.Epoch, Pos: first.Pos - 1, Seq: first.Seq - 1, Digest: first.Prev}
+	for i, m := range s.Messages {
+		r.add(entry{m.Offset(), objects[i]})
+	}
+	if age := now.UnixMilli() - s.Messages[len(s.Messages)-1].At; age > 0 {
+		r.newest = now.Add(-time.Duration(age) * time.Millisecond)
+	}
+}
+
+func (r *ring) append(e entry, now time.Time) {
+	if e.Seq == 1 && r.tail.Seq > 0 { // the history had expired whole
+		r.entries, r.size, r.base, r.whole = nil, 0, r.tail, true
+	}
+	r.newest = now
+	r.add(e)
+}
+
+func (r *ring) add(e entry) {
+	r.entries = append(r.entries, e)
+	r.size += len(e.object)
+	r.tail = e.Offset
+	for len(r.entries) > r.count || r.size > r.bytes && len(r.entries) > 1 {
+		r.base, r.whole = r.entries[0].Offset, false
+		r.size -= len(r.entries[0].object)
+		r.entries[0] = entry{}
+		r.entries = r.entries[1:]
+	}
+}
+
+// expire lets go of what the store has let go of by now. The tail stays: whoever was there knows that nothing came after it.
+func (r *ring) expire(now time.Time) {
+	if len(r.entries) > 0 && now.Sub(r.newest) >= r.ttl {
+		r.entries, r.size, r.base, r.whole = nil, 0, r.tail, true
+	}
+}
+
+// since finds what came after o.
+func (r *ring) since(o broker.Offset, now time.Time) ([]entry, verdict) {
+	switch {
+	case o.Epoch != r.tail.Epoch:
+		return nil, lost
+	case o.Pos > r.tail.Pos && o.Seq > 0:
+		return nil, ahead
+	case o.Seq > 0 && o.Seq == r.base.Seq && o.Digest == r.base.Digest:
+		return r.entries, covered // the predecessor, whose position a snapshot does not tell
+	case o.Pos < r.base.Pos:
+		if v := r.before(o, now); v != covered {
+			return nil, v
+		}
+		return r.entries, covered
+	}
+	i := len(r.entries)
+	for i > 0 && r.entries[i-1].Pos > o.Pos {
+		i--
+	}
+	at := r.base
+	if i > 0 {
+		at = r.entries[i-1].Offset
+	}
+	if o.Seq > 0 && (at.Seq != o.Seq || at.Digest != o.Digest) {
+		return nil, lost
+	}
+	return r.entries[i:], covered
+}
+
+// before judges an offset that lies before the ring. A moment, which names no message, holds where nothing can have come and
+// expired since.
+func (r *ring) before(o broker.Offset, now time.Time) verdict {
+	fresh := o.Seq == 0 && now.UnixMilli() < o.At+r.ttl.Milliseconds()
+	switch {
+	case !r.whole:
+		return older
+	case fresh:
+		return covered
+	}
+	return lost
+}
+
+// last returns the newest n entries, and whether older ones would have to come from the store to make n.
+func (r *ring) last(n int) (newest []entry, short bool) {
+	if n >= len(r.entries) {
+		return r.entries, n > len(r.entries) && !r.whole
+	}
+	return r.entries[len(r.entries)-n:], false
+}
+
+// page returns at most n entries before o; ok is false where the store has to be asked.
+func (r *ring) page(o broker.Offset, n int) (page []entry, more, ok bool) {
+	end := len(r.entries)
+	if !o.IsZero() {
+		if o.Epoch != r.tail.Epoch || o.Pos <= r.base.Pos {
+			return nil, false, false
+		}
+		for end > 0 && r.entries[end-1].Pos >= o.Pos {
+			end--
+		}
+	}
+	if end < n && !r.whole {
+		return nil, false, false
+	}
+	start := max(0, end-n)
+	return r.entries[start:end], start > 0 || !r.whole, true
+}
+
+func objects(entries []entry) Objects {
+	out := make(Objects, len(entries))
+	for i, e := range entries {
+		out[i] = e.object
+	}
+	return out
+}

@@ -1,0 +1,157 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"setu/relay/room"
+)
+
+// flushPause is how long a closing client may take to read what was queued for it.
+const flushPause = time.Second
+
+// socket is the WebSocket door. The library accepts, reads, answers pings and closes; shared frames go out beside it (wire).
+type socket struct {
+	srv     *Server
+	s       *session
+	ws      *websocket.Conn
+	wire    *wire
+	out     *outbox
+	flusher *flusher
+}
+
+// serveWebSocket takes a WebSocket handshake for a new session. The request's goroutine ends here: the session reads on one
+// of its own, so that what net/http holds for a request can go.
+func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
+	s, err := srv.admit()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	h := &hijacker{ResponseWriter: w}
+	ws, err := websocket.Accept(h, r, &websocket.AcceptOptions{
+		InsecureSkipVerify: true, // the origin was checked for every transport alike
+		CompressionMode:    websocket.CompressionDisabled,
+	})
+	if err != nil {
+		srv.remove(s) // the library has answered
+		return
+	}
+	ws.SetReadLimit(int64(srv.cfg.MaxPayload))
+	k := &socket{srv: srv, s: s, ws: ws, wire: h.wire, out: &s.out, flusher: srv.flushers.next()}
+	s.door = k
+	s.out.wake = k.wake
+	go k.run()
+}
+
+// run reads until the connection ends.
+func (k *socket) run() {
+	k.s.begin()
+	ctx := context.Background() // reads end with the connection: by the heartbeat at the latest
+	for {
+		typ, data, err := k.ws.Read(ctx)
+		if errors.Is(err, websocket.ErrMessageTooBig) { // the library has said 1009
+			k.srv.log.Warn("a client sent more than MAX_PAYLOAD", "user", k.s.user.ID, "limit", k.srv.cfg.MaxPayload)
+			k.s.close(closeTooBig, "", false)
+		}
+		if err != nil {
+			break
+		}
+		if err := k.s.receive(data, typ == websocket.MessageBinary); err != nil {
+			k.s.close(codeOf(err), err.Error(), false)
+			break
+		}
+	}
+	k.s.finish()
+}
+
+func codeOf(err error) int {
+	if err == errBye {
+		return closeNormal
+	}
+	return closeProtocol
+}
+
+// wake is the outbox's: there is something to write and nobody writes.
+func (k *socket) wake() { k.flusher.add(k) }
+
+// pushLater writes what the socket did not take at once in a goroutine of its own, for as long as there is something. held
+// says that wire.mu is held because a frame is half written.
+func (k *socket) pushLater(frames []*room.Frame, skip int, held bool) {
+	mine := append([]*room.Frame(nil), frames...)
+	k.srv.wg.Add(1)
+	go func() {
+		defer k.srv.wg.Done()
+		for len(mine) > 0 {
+			if !held {
+				k.wire.mu.Lock()
+			}
+			err := k.wire.push(mine, skip)
+			k.wire.mu.Unlock()
+			if err != nil {
+				k.broken()
+			}
+			held, skip = false, 0
+			written := sizeOf(mine)
+			clear(mine)
+			mine = k.out.take(mine[:0], written)
+		}
+	}()
+}
+
+// broken ends a connection that can't be written to.
+func (k *socket) broken() { _ = k.wire.Conn.Close() }
+
+// end implements door.
+func (k *socket) end(code int, reason string, hurry bool) {
+	empty := k.out.close()
+	if hurry {
+		k.lastWord(code, reason)
+		k.broken()
+		return
+	}
+	k.srv.wg.Add(1)
+	go func() {
+		defer k.srv.wg.Done()
+		if empty != nil {
+			select {
+			case <-empty:
+			case <-time.After(flushPause):
+			}
+		}
+		_ = k.wire.SetWriteDeadline(time.Now().Add(flushPause))
+		_ = k.ws.Close(websocket.StatusCode(code), reason)
+		if code == closeTooBig || code == closeProtocol {
+			k.linger()
+		}
+		k.broken()
+	}()
+}
+
+// linger reads on for a moment from a client that is still sending: a close with unread data is a reset, which takes the
+// reason along.
+func (k *socket) linger() {
+	if half, ok := k.wire.Conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		_ = k.wire.SetReadDeadline(time.Now().Add(flushPause))
+		_, _ = io.CopyN(io.Discard, k.wire.Conn, 2*int64(k.srv.cfg.MaxPayload))
+	}
+}
+
+// lastWord says why, if the socket takes it without waiting: nobody waits for a slow client.
+func (k *socket) lastWord(code int, reason string) {
+	if code == closeNormal || !k.wire.mu.TryLock() {
+		return
+	}
+	defer k.wire.mu.Unlock()
+	_ = k.wire.Conn.SetWriteDeadline(time.Now().Add(time.Millisecond))
+	payload := append([]byte{0x88, byte(2 + len(reason)), byte(code >> 8), byte(code)}, reason...)
+	_, _ = k.wire.Conn.Write(payload)
+}
+
+var _ net.Conn = (*wire)(nil)

@@ -1,0 +1,101 @@
+package relay
+
+import (
+	"bufio"
+	"net"
+	"net/http"
+	"sync"
+	"syscall"
+
+	"setu/relay/room"
+)
+
+// wire is the connection under a WebSocket. The WebSocket library reads from it and writes control frames to it, each in
+// one Write; shared frames go out beside the library. Both take mu for as long as whole frames need.
+type wire struct {
+	net.Conn
+	raw    syscall.RawConn // nil where the connection has no descriptor
+	unread []byte          // what net/http had read ahead; owned by the reader
+
+	mu sync.Mutex
+}
+
+func newWire(c net.Conn, unread []byte) *wire {
+	w := &wire{Conn: c, unread: unread}
+	if sc, ok := c.(syscall.Conn); ok {
+		if raw, err := sc.SyscallConn(); err == nil {
+			w.raw = raw
+		}
+	}
+	return w
+}
+
+// Read implements net.Conn.
+func (w *wire) Read(p []byte) (int, error) {
+	if len(w.unread) > 0 {
+		n := copy(p, w.unread)
+		if w.unread = w.unread[n:]; len(w.unread) == 0 {
+			w.unread = nil
+		}
+		return n, nil
+	}
+	return w.Conn.Read(p)
+}
+
+// Write implements net.Conn, for the library: one control frame a call.
+func (w *wire) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.Conn.Write(p)
+}
+
+// Buffers of a WebSocket: net/http's own are 4 KB each. The library writes control frames alone, at most 127 bytes, so each
+// is one Write.
+const (
+	readBuffer  = 512
+	writeBuffer = 128
+)
+
+// hijacker lets the WebSocket library take the connection with small buffers, and keeps hold of it.
+type hijacker struct {
+	http.ResponseWriter
+	wire *wire
+}
+
+// Hijack implements http.Hijacker.
+func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := rw.Flush(); err != nil {
+		_ = c.Close()
+		return nil, nil, err
+	}
+	ahead, _ := rw.Reader.Peek(rw.Reader.Buffered())
+	h.wire = newWire(c, append([]byte(nil), ahead...))
+	return h.wire, bufio.NewReadWriter(bufio.NewReaderSize(h.wire, readBuffer), bufio.NewWriterSize(h.wire, writeBuffer)), nil
+}
+
+// push writes frames, blocking, from skip bytes into the first on. w.mu is held by the caller.
+func (w *wire) push(frames []*room.Frame, skip int) error {
+	bufs := make(net.Buffers, 0, len(frames))
+	for _, f := range frames {
+		b := f.Wire()
+		if skip >= len(b) {
+			skip -= len(b)
+			continue
+		}
+		bufs = append(bufs, b[skip:])
+		skip = 0
+	}
+	_, err := bufs.WriteTo(w.Conn)
+	return err
+}
+
+func sizeOf(frames []*room.Frame) (n int) {
+	for _, f := range frames {
+		n += f.Size()
+	}
+	return n
+}
