@@ -1,0 +1,153 @@
+package browser
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// stepTimeout bounds every step, and what WaitFor waits for. Generous, since
+// machines that run tests are shared.
+const stepTimeout = 20 * time.Second
+
+// Tab is one page.
+type Tab struct {
+	t        testing.TB
+	ctx      context.Context // the tab's life, in which chromedp keeps its state
+	viewport Viewport
+	console  *console
+	traffic  *traffic
+}
+
+func openTab(t testing.TB, browser context.Context, viewport Viewport, options ...chromedp.ContextOption) *Tab {
+	t.Helper()
+	tab := &Tab{t: t, viewport: viewport, traffic: newTraffic()}
+	options = append(options, chromedp.WithListener(tab.traffic.see))
+	ctx, closeTab := chromedp.NewContext(browser, options...)
+	tab.ctx = ctx
+	tab.console = listen(ctx)
+	t.Cleanup(func() {
+		tab.showFailure()
+		closeTab()
+		tab.console.wait()
+	})
+	// The first run makes the tab, for as long as its context lives: so without the
+	// timeout of a step.
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("open a tab: %v", err)
+	}
+	tab.do("emulate the screen", viewport.emulate())
+	return tab
+}
+
+func (v Viewport) emulate() chromedp.Action[chromedp.Void] {
+	scheme := "light"
+	if v.Dark {
+		scheme = "dark"
+	}
+	features := []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}
+	for name, value := range v.Media {
+		features = append(features, &emulation.MediaFeature{Name: name, Value: value})
+	}
+	var options []chromedp.EmulateViewportOption
+	if v.Mobile {
+		options = []chromedp.EmulateViewportOption{chromedp.EmulateMobile, chromedp.EmulateTouch, chromedp.EmulatePortrait, chromedp.EmulateScale(2)}
+	}
+	return chromedp.Steps(
+		chromedp.EmulateViewport(v.Width, v.Height, options...),
+		func(ctx context.Context, _ *chromedp.Target) (chromedp.Void, error) {
+			_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: features})
+			return chromedp.Void{}, err
+		},
+	)
+}
+
+// Open goes to url, waits until it has loaded, and counts its traffic from zero.
+func (tab *Tab) Open(url string) {
+	tab.t.Helper()
+	tab.traffic.reset()
+	tab.do("open "+url, chromedp.Navigate(url))
+}
+
+// Reload loads the page again, and counts its traffic from zero.
+func (tab *Tab) Reload() {
+	tab.t.Helper()
+	tab.traffic.reset()
+	tab.do("reload", chromedp.Reload())
+}
+
+// Eval evaluates JavaScript, awaits the promise if it is one, and decodes the
+// value into out; nil drops it.
+func (tab *Tab) Eval(js string, out any) {
+	tab.t.Helper()
+	ctx, cancel := context.WithTimeout(tab.ctx, stepTimeout)
+	defer cancel()
+	if err := tab.eval(ctx, js, out); err != nil {
+		tab.t.Fatalf("evaluate %s: %v", js, err)
+	}
+}
+
+func (tab *Tab) eval(ctx context.Context, js string, out any) error {
+	value, err := chromedp.Run(ctx, chromedp.Evaluate[[]byte](js, chromedp.EvalAwaitPromise))
+	if err != nil || out == nil {
+		return err
+	}
+	if value == nil {
+		value = []byte("null") // undefined
+	}
+	return json.Unmarshal(value, out)
+}
+
+// WaitFor polls until a JavaScript expression is true. What it stands for is
+// told when it never is.
+func (tab *Tab) WaitFor(expression, what string) {
+	tab.t.Helper()
+	ctx, cancel := context.WithTimeout(tab.ctx, stepTimeout)
+	defer cancel()
+	ticker := time.NewTicker(30 * time.Millisecond)
+	defer ticker.Stop()
+	last := fmt.Errorf("it stayed false")
+	for {
+		var holds bool
+		err := tab.eval(ctx, "Boolean("+expression+")", &holds)
+		if holds {
+			return
+		}
+		// The page may be between two documents: an error now is not the end.
+		if err != nil && ctx.Err() == nil {
+			last = err
+		}
+		select {
+		case <-ctx.Done():
+			tab.t.Fatalf("waited %v for %s (%s): %v", stepTimeout, what, expression, last)
+		case <-ticker.C:
+		}
+	}
+}
+
+// Text returns the text of the first element that selector finds, as people see it.
+func (tab *Tab) Text(selector string) string {
+	tab.t.Helper()
+	ctx, cancel := context.WithTimeout(tab.ctx, stepTimeout)
+	defer cancel()
+	text, err := chromedp.Run(ctx, chromedp.Text(chromedp.CSS(selector)))
+	if err != nil {
+		tab.t.Fatalf("text of %s: %v", selector, err)
+	}
+	return text
+}
+
+// do runs one step and fails the test, by name, when it fails.
+func (tab *Tab) do(what string, step chromedp.Action[chromedp.Void]) {
+	tab.t.Helper()
+	ctx, cancel := context.WithTimeout(tab.ctx, stepTimeout)
+	defer cancel()
+	if err := chromedp.Do(ctx, step); err != nil {
+		tab.t.Fatalf("%s: %v", what, err)
+	}
+}
