@@ -1,0 +1,183 @@
+// Command setu is a relay for rooms over Socket.IO's wire protocol. See README.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strconv"
+	"syscall"
+	"time"
+
+	_ "golang.org/x/crypto/x509roots/fallback" // an image from scratch has no roots
+
+	"setu/public"
+	"setu/relay"
+	"setu/relay/broker"
+)
+
+const usage = `setu is a relay for rooms: stock Socket.IO clients, any number of relays, one Redis.
+
+  setu          serve
+  setu health   ask the relay on this machine whether it is ready; exit status 0 or 1
+  setu version  print the version
+  setu help     print this
+
+All settings come from the environment:
+
+  setting          type      default   meaning
+`
+
+func main() {
+	err := run(os.Args[1:], os.Environ(), os.Stdout)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "setu:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args, environ []string, out io.Writer) error {
+	command := "serve"
+	if len(args) > 0 {
+		command = args[0]
+	}
+	switch command {
+	case "help", "-h", "--help":
+		_, _ = io.WriteString(out, usage)
+		relay.WriteHelp(out)
+		return nil
+	case "version":
+		_, err := fmt.Fprintln(out, version())
+		return err
+	}
+	cfg, err := relay.LoadConfig(environ)
+	if err != nil {
+		return fmt.Errorf("bad settings:\n%w", err)
+	}
+	switch command {
+	case "serve":
+		return serve(cfg)
+	case "health":
+		return health(cfg)
+	}
+	return fmt.Errorf("no command %q; try setu help", command)
+}
+
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "setu (unknown)"
+	}
+	rev := ""
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			rev = " " + s.Value
+		}
+	}
+	return "setu " + info.Main.Version + rev + " " + info.GoVersion
+}
+
+// health asks the relay that listens with these settings whether it is ready.
+func health(cfg relay.Config) error {
+	host := cfg.Host
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	c := http.Client{Timeout: 3 * time.Second}
+	res, err := c.Get("http://" + net.JoinHostPort(host, strconv.Itoa(cfg.Port)) + "/readyz")
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		why, _ := io.ReadAll(io.LimitReader(res.Body, 1000))
+		return errors.New(string(why))
+	}
+	return nil
+}
+
+// serve runs a relay until a signal ends it, and then drains; a second signal ends at once.
+func serve(cfg relay.Config) error {
+	log := cfg.Logger()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	b, err := openBroker(cfg, log)
+	if err != nil {
+		return err
+	}
+	srv, err := relay.New(cfg, b, log)
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port)))
+	if err != nil {
+		return fmt.Errorf("HOST and PORT: %w", err)
+	}
+	if !public.Built() {
+		log.Warn("the browser client was not built: run go generate ./... and start again")
+	}
+	web := &http.Server{Handler: routes(srv), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	failed := make(chan error, 1)
+	go func() { failed <- web.Serve(l) }()
+	log.Info("serving", "url", "http://"+hostOf(l.Addr()), "relay", cfg.RelayID, "region", cfg.Region, "redis", cfg.RedisURL != "")
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	stop() // from here on, a signal ends the process
+	return drain(cfg, log, srv, web, b)
+}
+
+// openBroker picks where rooms live.
+func openBroker(cfg relay.Config, log *slog.Logger) (broker.Broker, error) {
+	if cfg.RedisURL == "" {
+		return broker.NewMemory(cfg.Limits()), nil
+	}
+	b, err := broker.OpenRedis(broker.RedisConfig{URL: cfg.RedisURL, CA: cfg.RedisCA, Prefix: cfg.RedisPrefix,
+		Lease: cfg.PresenceLease, Limits: cfg.Limits()}, log)
+	if err != nil {
+		return nil, fmt.Errorf("REDIS_URL, REDIS_CA: %w", err)
+	}
+	return b, nil
+}
+
+func routes(srv *relay.Server) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle(relay.Path, srv)
+	mux.Handle("/healthz", srv)
+	mux.Handle("/readyz", srv)
+	mux.Handle("/", public.Handler())
+	return mux
+}
+
+// hostOf is an address as one would type it into a browser.
+func hostOf(a net.Addr) string {
+	host, port, err := net.SplitHostPort(a.String())
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		return net.JoinHostPort("localhost", port)
+	}
+	return a.String()
+}
+
+// drain closes members so that they come back over other relays, then the listener, then the broker, which announces who
+// did not.
+func drain(cfg relay.Config, log *slog.Logger, srv *relay.Server, web *http.Server, b broker.Broker) error {
+	log.Info("draining", "timeout", cfg.DrainTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), cfg.DrainTimeout)
+	defer cancel()
+	err := srv.Shutdown(ctx)
+	last, cancelLast := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancelLast()
+	err = errors.Join(err, web.Shutdown(last), b.Close(last))
+	log.Info("drained", "error", err)
+	return nil
+}

@@ -1,0 +1,114 @@
+// Command build makes the page ready to be embedded: it compiles the browser
+// client, names every file by its content, and compresses it. The output in
+// ../dist depends on the sources and the Go release alone.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+func main() {
+	if err := run("../wasmclient", ".", "dist"); err != nil {
+		fmt.Fprintln(os.Stderr, "public/build:", err)
+		os.Exit(1)
+	}
+}
+
+// run builds from the client's and the page's sources into out.
+func run(client, page, out string) error {
+	program, err := compile(client)
+	if err != nil {
+		return err
+	}
+	support, err := wasmSupport()
+	if err != nil {
+		return err
+	}
+	w, err := newWriter(out)
+	if err != nil {
+		return err
+	}
+	names := map[string]string{}
+	add := func(key, file string, body []byte) error {
+		names[key], err = w.hashed(file, body)
+		return err
+	}
+	files := []struct {
+		key, file string
+		body      []byte
+	}{
+		{"program", "app.wasm", program},
+		{"support", "wasm_exec.js", support},
+		{"touchIcon", "icon-180.png", drawIcon(180, false)},
+		{"icon192", "icon-192.png", drawIcon(192, false)},
+		{"icon512", "icon-512.png", drawIcon(512, false)},
+		{"maskable", "icon-maskable.png", drawIcon(512, true)},
+	}
+	for _, f := range files {
+		if err := add(f.key, f.file, f.body); err != nil {
+			return err
+		}
+	}
+	for _, file := range []string{"style.css", "loader.js", "icon.svg", "icon-unread.svg"} {
+		body, err := os.ReadFile(filepath.Join(page, file))
+		if err != nil {
+			return err
+		}
+		if err := add(strings.NewReplacer(".", "", "-", "").Replace(file), file, body); err != nil {
+			return err
+		}
+	}
+	for _, file := range []string{"manifest.webmanifest", "index.html"} {
+		body, err := render(filepath.Join(page, file), names, len(program))
+		if err != nil {
+			return err
+		}
+		if err := w.write(file, body); err != nil {
+			return err
+		}
+	}
+	if err := w.sweep(); err != nil {
+		return err
+	}
+	w.report(os.Stdout)
+	return nil
+}
+
+// compile builds the browser client and returns its bytes.
+func compile(dir string) ([]byte, error) {
+	temporary, err := os.MkdirTemp("", "setu-wasm-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(temporary) }()
+	target := filepath.Join(temporary, "app.wasm")
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", target, ".")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm", "CGO_ENABLED=0")
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("compiling the browser client: %w", err)
+	}
+	return os.ReadFile(target)
+}
+
+// wasmSupport reads the script that Go's runtime needs in a browser; it belongs
+// to the release that compiled the program.
+func wasmSupport() ([]byte, error) {
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		return nil, fmt.Errorf("go env GOROOT: %w", err)
+	}
+	for _, dir := range []string{"lib", "misc"} {
+		body, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(root)), dir, "wasm", "wasm_exec.js"))
+		if err == nil {
+			return body, nil
+		}
+	}
+	return nil, errors.New("the Go installation has no wasm_exec.js")
+}

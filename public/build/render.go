@@ -1,0 +1,41 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"text/template"
+)
+
+// render fills the hashed names into a template. The templates are ours and hold
+// no one else's text, so nothing needs escaping.
+func render(file string, names map[string]string, programSize int) ([]byte, error) {
+	source, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	missing := ""
+	functions := template.FuncMap{
+		"asset": func(key string) string {
+			name, ok := names[key]
+			if !ok {
+				missing = key
+			}
+			return "/" + name
+		},
+		"programSize": func() int { return programSize },
+	}
+	t, err := template.New(filepath.Base(file)).Funcs(functions).Parse(string(source))
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	if err := t.Execute(&out, nil); err != nil {
+		return nil, err
+	}
+	if missing != "" {
+		return nil, fmt.Errorf("%s asks for an asset %q that is not built", file, missing)
+	}
+	return out.Bytes(), nil
+}

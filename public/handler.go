@@ -1,0 +1,129 @@
+package public
+
+import (
+	_ "embed"
+	"io/fs"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+//go:embed unbuilt.html
+var unbuilt []byte
+
+// Handler serves the page at / and at /r/ROOM, and the files that it asks for.
+func Handler() http.Handler {
+	if !Built() {
+		return page{index: unbuiltAsset()}
+	}
+	files, err := fs.Sub(dist, "dist")
+	if err != nil {
+		panic(err) // the name is a constant
+	}
+	assets, err := loadAssets(files)
+	if err != nil {
+		return page{index: unbuiltAsset()}
+	}
+	return page{index: assets["index.html"], assets: assets}
+}
+
+func unbuiltAsset() *asset {
+	return &asset{
+		contentType: contentType(".html"),
+		hash:        digest(unbuilt),
+		plain:       func() ([]byte, error) { return unbuilt, nil },
+	}
+}
+
+// page is the handler; it is read-only once made.
+type page struct {
+	index  *asset
+	assets map[string]*asset
+}
+
+func (p page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	writePolicy(w.Header(), r.Host)
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+		return
+	}
+	a := p.find(r.URL.Path)
+	if a == nil {
+		http.Error(w, "not found", http.StatusNotFound)
+		return
+	}
+	a.serve(w, r)
+}
+
+// find maps a path to a file. Every room has the same page: the program reads the
+// room's name from the address.
+func (p page) find(path string) *asset {
+	if path == "/" || strings.HasPrefix(path, "/r/") {
+		return p.index
+	}
+	name := strings.TrimPrefix(path, "/")
+	if name == "index.html" {
+		return nil // one address for one page
+	}
+	return p.assets[name]
+}
+
+func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	header.Set("Vary", "Accept-Encoding")
+	header.Set("Content-Type", a.contentType)
+	header.Set("Cache-Control", "no-cache")
+	if a.immutable {
+		header.Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+
+	encoding, ok := chooseEncoding(r.Header.Values("Accept-Encoding"), a.encoded)
+	if !ok {
+		http.Error(w, "no acceptable encoding", http.StatusNotAcceptable)
+		return
+	}
+	// A strong tag names the bytes, so each encoding has its own.
+	tag := `"` + a.hash + `"`
+	if encoding != "" {
+		tag = `"` + a.hash + "-" + encoding + `"`
+	}
+	header.Set("ETag", tag)
+	if matches(r.Header.Get("If-None-Match"), tag) {
+		header.Del("Content-Type")
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+
+	body, err := a.body(encoding)
+	if err != nil {
+		http.Error(w, "the file is damaged; run go generate ./... and build again", http.StatusInternalServerError)
+		return
+	}
+	if encoding != "" {
+		header.Set("Content-Encoding", encoding)
+	}
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	if r.Method == http.MethodHead {
+		return
+	}
+	_, _ = w.Write(body) // a reader that went away is no error of ours
+}
+
+func (a *asset) body(encoding string) ([]byte, error) {
+	if encoding != "" {
+		return a.encoded[encoding], nil
+	}
+	return a.plain()
+}
+
+// matches reports whether an If-None-Match header names the tag, weakly compared.
+func matches(header, tag string) bool {
+	for candidate := range strings.SplitSeq(header, ",") {
+		candidate = strings.TrimPrefix(strings.TrimSpace(candidate), "W/")
+		if candidate == tag || candidate == "*" {
+			return true
+		}
+	}
+	return false
+}
