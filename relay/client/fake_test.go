@@ -1,0 +1,328 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"setu/relay/engineio"
+	"setu/relay/socketio"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakeRelay takes a client's connections; the test plays the relay on each.
+type fakeRelay struct {
+	t     *testing.T
+	conns chan *fakeConn
+
+	mu     sync.Mutex
+	refuse error // of the next dials
+	dials  []time.Time
+}
+
+func (r *fakeRelay) dial(ctx context.Context, _ string) (transport, error) {
+	r.mu.Lock()
+	r.dials = append(r.dials, time.Now())
+	err := r.refuse
+	r.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	s := &fakeConn{t: r.t, down: make(chan frame, 4096), up: make(chan string, 4096), gone: make(chan struct{})}
+	select {
+	case r.conns <- s:
+		return s, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (r *fakeRelay) refuseWith(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refuse = err
+}
+
+func (r *fakeRelay) dialed() []time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.dials)
+}
+
+// next is the client's next connection, through the handshake and CONNECT.
+func (r *fakeRelay) next() *fakeConn {
+	r.t.Helper()
+	s := <-r.conns
+	s.send(handshake)
+	if got := s.read(); !strings.HasPrefix(got, "40") {
+		r.t.Fatalf("the client began with %q", got)
+	}
+	s.send(`40{"sid":"s1"}`)
+	return s
+}
+
+const handshake = `0{"sid":"secret","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":10000}`
+
+// fakeConn is the relay's side of one connection, and its transport on the client's.
+type fakeConn struct {
+	t    *testing.T
+	down chan frame
+	up   chan string
+	gone chan struct{}
+	once sync.Once
+}
+
+var errGone = errors.New("the connection is gone")
+
+func (s *fakeConn) Read(ctx context.Context) ([]byte, bool, error) {
+	select {
+	case f := <-s.down:
+		return f.data, f.binary, f.err
+	case <-s.gone:
+		return nil, false, errGone
+	case <-ctx.Done():
+		return nil, false, ctx.Err()
+	}
+}
+
+func (s *fakeConn) Write(_ context.Context, data []byte) error {
+	select {
+	case s.up <- string(data):
+		return nil
+	case <-s.gone:
+		return errGone
+	}
+}
+
+func (s *fakeConn) Close(bool) { s.once.Do(func() { close(s.gone) }) }
+
+// cut is the network's end of the connection, after what was sent.
+func (s *fakeConn) cut() { s.down <- frame{err: errGone} }
+
+func (s *fakeConn) send(text string) { s.down <- frame{data: []byte(text)} }
+
+// event sends an event.
+func (s *fakeConn) event(name string, arg any) {
+	data, err := json.Marshal(arg)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.send(`42["` + name + `",` + string(data) + `,"o"]`)
+}
+
+// read is the client's next frame, which has to come without time passing for long.
+func (s *fakeConn) read() string {
+	s.t.Helper()
+	select {
+	case text := <-s.up:
+		return text
+	case <-time.After(time.Hour):
+		s.t.Fatal("the client says nothing")
+		return ""
+	}
+}
+
+// request is an event of the client's, waiting for its ack.
+type request struct {
+	conn *fakeConn
+	id   uint64
+	name string
+	arg  map[string]any
+	text string // of the packet
+}
+
+// request is the client's next event; pings are answered on the way.
+func (s *fakeConn) request(want string) request {
+	s.t.Helper()
+	for {
+		text := s.read()
+		frame, err := engineio.Parse([]byte(text), false)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if frame.Type == engineio.Pong {
+			continue
+		}
+		p, err := socketio.Parse(frame.Data)
+		if err != nil {
+			s.t.Fatalf("%q: %v", text, err)
+		}
+		name, args, err := socketio.Arguments(p.Data)
+		if err != nil {
+			s.t.Fatalf("%q: %v", text, err)
+		}
+		r := request{conn: s, id: p.ID, name: name, text: string(frame.Data)}
+		if err := json.Unmarshal(args[0], &r.arg); err != nil {
+			s.t.Fatal(err)
+		}
+		if name == "ping" && want != "ping" {
+			r.ack(`{"ok":true,"at":1}`)
+			continue
+		}
+		if name != want {
+			s.t.Fatalf("the client sent %q, want %s", text, want)
+		}
+		return r
+	}
+}
+
+func (r request) ack(body string) { r.conn.send(fmt.Sprintf("43%d[%s]", r.id, body)) }
+
+// answerPings answers ping events until the client says something else, which it returns.
+func (s *fakeConn) answerPings() string {
+	for {
+		select {
+		case text := <-s.up:
+			head, is := strings.CutSuffix(text, `["ping",{}]`)
+			if !is {
+				return text
+			}
+			s.send("43" + head[2:] + `[{"ok":true}]`)
+		case <-s.gone:
+			return ""
+		}
+	}
+}
+
+// quiet checks that the client has nothing to say but pings.
+func (s *fakeConn) quiet() {
+	s.t.Helper()
+	synctest.Wait()
+	for len(s.up) > 0 {
+		if text := s.read(); !strings.Contains(text, `["ping",{}]`) && text != "3" {
+			s.t.Fatalf("the client said %q", text)
+		}
+	}
+}
+
+// log is what a Handler was told, a line each.
+type log struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (l *log) add(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, fmt.Sprintf(format, args...))
+}
+
+func (l *log) handler() Handler {
+	return Handler{
+		State:   func(s State) { l.add("state %v", s.Status) },
+		Welcome: func(w Welcome) { l.add("welcome %s", w.Relay) },
+		Message: func(m Message) {
+			if m.Recovered {
+				l.add("recovered %s %d", m.Room, m.Seq)
+			} else {
+				l.add("message %s %d", m.Room, m.Seq)
+			}
+		},
+		Signal:   func(s Signal) { l.add("signal %s %s %s", s.Room, s.From.Name, s.Data) },
+		Presence: func(p Presence) { l.add("presence %s %d +%d -%d", p.Room, p.Count, len(p.Joined), len(p.Left)) },
+		Reset:    func(r Reset) { l.add("reset %s %s %d", r.Room, r.Reason, len(r.Messages)) },
+		Rejoined: func(j Joined) { l.add("rejoined %s %v %d", j.Room, j.Recovered, j.Missed) },
+		Error:    func(err error) { l.add("error %v", err) },
+	}
+}
+
+// take gives the lines since the last take, without states, once all is quiet.
+func (l *log) take() string {
+	synctest.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []string
+	for _, line := range l.lines {
+		if !strings.HasPrefix(line, "state") {
+			out = append(out, line)
+		}
+	}
+	l.lines = nil
+	return strings.Join(out, "; ")
+}
+
+// play runs a test against a fake relay, on a fake clock, with a client that waits as long as it ever may.
+func play(t *testing.T, o Options, script func(t *testing.T, r *fakeRelay, c *Client, l *log)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r := &fakeRelay{t: t, conns: make(chan *fakeConn)}
+		l := &log{}
+		if o.Handler.Message == nil {
+			o.Handler = l.handler()
+		}
+		c, err := newClient("http://relay.test", o.withDefaults(), r.dial)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.jitter = func(bound time.Duration) time.Duration { return bound }
+		c.start()
+		defer c.Close()
+		script(t, r, c, l)
+	})
+}
+
+// message is one as relays send it; its offset is made of its number.
+func message(room string, seq int) map[string]any {
+	return map[string]any{"room": room, "seq": seq, "id": fmt.Sprint("m", seq), "at": 1, "data": seq,
+		"offset": fmt.Sprint("o", seq), "from": map[string]any{"id": "u", "name": "Asha", "guest": true}}
+}
+
+// joinAck is the answer to a join, with messages from first to last.
+func joinAck(room string, recovered bool, offset string, seqs ...int) string {
+	list := []any{}
+	for _, n := range seqs {
+		list = append(list, message(room, n))
+	}
+	b, _ := json.Marshal(map[string]any{"ok": true, "room": room, "offset": offset, "recovered": recovered,
+		"messages": list, "count": 2})
+	return string(b)
+}
+
+// join joins a room that has messages up to seq.
+func join(t *testing.T, c *Client, s *fakeConn, room string, o JoinOptions, seqs ...int) Joined {
+	t.Helper()
+	got := make(chan Joined, 1)
+	go func() {
+		j, err := c.Join(t.Context(), room, o)
+		if err != nil {
+			t.Errorf("join: %v", err)
+		}
+		got <- j
+	}()
+	offset := "o0"
+	if len(seqs) > 0 {
+		offset = fmt.Sprint("o", seqs[len(seqs)-1])
+	}
+	s.request("join").ack(joinAck(room, false, offset, seqs...))
+	return <-got
+}
+
+func ok(seq int) string {
+	return fmt.Sprintf(`{"ok":true,"room":"a","id":"x","offset":"o%d","seq":%d,"at":5}`, seq, seq)
+}
+
+type publishResult struct {
+	Published
+	err error
+}
+
+func publish(ctx context.Context, c *Client, room string, data any, id string) <-chan publishResult {
+	out := make(chan publishResult, 1)
+	go func() {
+		p, err := c.Publish(ctx, room, data, id)
+		out <- publishResult{p, err}
+	}()
+	return out
+}
+
+const refusedBusy = `{"ok":false,"error":{"code":"unavailable","message":"try later","retry":1000}}`

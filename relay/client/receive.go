@@ -1,0 +1,179 @@
+package client
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"setu/relay/engineio"
+	"setu/relay/socketio"
+)
+
+// maxDepth allows for what a relay wraps around the data that it took.
+const maxDepth = socketio.MaxDepth + 16
+
+var errBinary = errors.New("client: a binary packet, which this protocol has no use for")
+
+// receive takes one frame.
+func (c *Client) receive(f frame) {
+	if f.err != nil {
+		c.lost(f.err)
+		return
+	}
+	c.heard++
+	p, err := engineio.Parse(f.data, f.binary)
+	if err != nil {
+		c.broken(err)
+		return
+	}
+	switch p.Type {
+	case engineio.Open:
+		if c.phase == opening {
+			c.greet(p.Data)
+		}
+	case engineio.Ping:
+		c.pinged()
+		if !c.send(engineio.Packet{Type: engineio.Pong, Data: p.Data}) {
+			c.lost(errSlowLink)
+		}
+	case engineio.Close:
+		c.lost(errRelayClosed)
+	case engineio.Message:
+		if p.Binary {
+			c.fault(errBinary)
+			return
+		}
+		c.receivePacket(p.Data)
+	}
+}
+
+func (c *Client) receivePacket(data []byte) {
+	p, err := socketio.ParseDepth(data, maxDepth)
+	if err != nil {
+		c.broken(err)
+		return
+	}
+	if p.Namespace != "/" {
+		return // we joined no other
+	}
+	switch p.Type {
+	case socketio.Connect:
+		if c.phase == greeting {
+			c.greeted()
+		}
+	case socketio.ConnectError:
+		c.closeFor(connectError(p.Data))
+	case socketio.Disconnect:
+		c.closeFor(ErrEnded)
+	case socketio.Ack:
+		if answered := c.acks[p.ID]; answered != nil {
+			delete(c.acks, p.ID)
+			answered(p.Data)
+		}
+	case socketio.Event:
+		if err := c.receiveEvent(p.Data); err != nil {
+			c.broken(err)
+		}
+	}
+}
+
+func connectError(data []byte) error {
+	var body struct {
+		Message string
+		Data    struct{ Code string }
+	}
+	if json.Unmarshal(data, &body) != nil {
+		_ = json.Unmarshal(data, &body.Message) // a string, from old servers
+	}
+	return &ConnectError{Message: body.Message, Code: body.Data.Code}
+}
+
+// answer reads the one object of an ack: an *Error where it says that it failed.
+func answer(data []byte, into any) error {
+	items, err := socketio.Items(data)
+	if err != nil {
+		return err
+	}
+	if len(items) == 0 {
+		return errors.New("client: an ack without an answer")
+	}
+	var head struct {
+		OK    bool
+		Error *Error
+	}
+	if err := json.Unmarshal(items[0], &head); err != nil {
+		return err
+	}
+	if !head.OK {
+		if head.Error == nil {
+			head.Error = &Error{}
+		}
+		return head.Error
+	}
+	if into == nil {
+		return nil
+	}
+	return json.Unmarshal(items[0], into)
+}
+
+// receiveEvent tells the Handler. Events that we don't know are from a later relay.
+func (c *Client) receiveEvent(data []byte) error {
+	name, args, err := socketio.Arguments(data)
+	if err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		return nil
+	}
+	switch name {
+	case "message":
+		err = decode(args[0], c.receiveMessage)
+	case "signal":
+		err = decode(args[0], c.receiveSignal)
+	case "presence":
+		err = decode(args[0], c.receivePresence)
+	case "reset":
+		err = decode(args[0], c.receiveReset)
+	case "welcome":
+		err = decode(args[0], func(w Welcome) { c.receiveWelcome(w, args[0]) })
+	case "error_event":
+		err = decode(args[0], func(e struct{ Error *Error }) {
+			if e.Error != nil {
+				c.fault(e.Error)
+			}
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("client: event %s: %w", name, err)
+	}
+	return nil
+}
+
+func decode[T any](arg json.RawMessage, take func(T)) error {
+	var v T
+	if err := json.Unmarshal(arg, &v); err != nil {
+		return err
+	}
+	take(v)
+	return nil
+}
+
+func (c *Client) receiveWelcome(w Welcome, raw json.RawMessage) {
+	w.Raw = append(w.Raw, raw...)
+	c.changed(func(s *State) { s.Relay, s.Region, s.User = w.Relay, w.Region, w.User })
+	if h := c.options.Handler.Welcome; h != nil {
+		c.emit(func() { h(w) })
+	}
+}
+
+func (c *Client) receiveSignal(s Signal) {
+	if h := c.options.Handler.Signal; h != nil && c.rooms[s.Room] != nil {
+		c.emit(func() { h(s) })
+	}
+}
+
+func (c *Client) receivePresence(p Presence) {
+	if h := c.options.Handler.Presence; h != nil && c.rooms[p.Room] != nil {
+		c.emit(func() { h(p) })
+	}
+}

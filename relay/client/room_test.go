@@ -1,0 +1,416 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestJoin(t *testing.T) {
+	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
+		s := r.next()
+		j := join(t, c, s, "a", JoinOptions{History: 2, Presence: true}, 4, 5)
+		if j.Room != "a" || len(j.Messages) != 2 || j.Messages[1].Seq != 5 || j.Count != 2 {
+			t.Errorf("%+v", j)
+		}
+		s.event("message", message("a", 6))
+		s.event("message", message("b", 1)) // a room that we are not in
+		s.event("signal", map[string]any{"room": "a", "from": map[string]any{"name": "Ben"}, "data": 1})
+		s.event("presence", map[string]any{"room": "a", "count": 3, "joined": []any{map[string]any{"id": "u"}}})
+		s.event("error_event", map[string]any{"ok": false, "error": map[string]any{"code": "bad_request", "message": "what?"}})
+		want := "message a 6; signal a Ben 1; presence a 3 +1 -0; error relay: what? (bad_request)"
+		if got := l.take(); got != want {
+			t.Errorf("told: %s\nwant: %s", got, want)
+		}
+	})
+}
+
+func TestReconnectRejoinsSinceTheLastOffset(t *testing.T) {
+	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
+		s := r.next()
+		join(t, c, s, "a", JoinOptions{History: 10, Presence: true}, 1, 2)
+		join(t, c, s, "b", JoinOptions{})
+		s.event("message", message("a", 3))
+		l.take()
+		s.cut()
+
+		s = r.next()
+		a := s.request("join")
+		if a.arg["since"] != "o3" || a.arg["history"] != 10.0 || a.arg["presence"] != true {
+			t.Errorf("rejoined with %s", a.text)
+		}
+		b := s.request("join")
+		if b.arg["since"] != "o0" || b.arg["room"] != "b" {
+			t.Errorf("rejoined with %s", b.text)
+		}
+		s.event("message", message("a", 5)) // also part of what was missed
+		s.event("message", message("a", 6))
+		a.ack(joinAck("a", true, "o5", 4, 5))
+		b.ack(joinAck("b", true, "o0"))
+		s.event("message", message("a", 6)) // a relay that repeats itself
+		s.event("message", message("a", 7))
+		want := "recovered a 4; recovered a 5; rejoined a true 2; message a 6; rejoined b true 0; message a 7"
+		if got := l.take(); got != want {
+			t.Errorf("told: %s\nwant: %s", got, want)
+		}
+	})
+}
+
+func TestHeldMessagesComeInOrder(t *testing.T) {
+	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
+		s := r.next()
+		join(t, c, s, "a", JoinOptions{}, 1)
+		s.cut()
+		s = r.next()
+		rejoin := s.request("join")
+		for _, n := range []int{5, 3, 4, 4} {
+			s.event("message", message("a", n))
+		}
+		rejoin.ack(joinAck("a", true, "o3", 2, 3))
+		want := "recovered a 2; recovered a 3; rejoined a true 2; message a 4; message a 5"
+		if got := l.take(); got != want {
+			t.Errorf("told: %s\nwant: %s", got, want)
+		}
+	})
+}
+
+// All of a room's history has expired: numbers begin again, for whoever stayed and for whoever comes back.
+func TestNumbersBeginAgain(t *testing.T) {
+	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
+		again := func(seq int) map[string]any {
+			m := message("a", seq)
+			m["offset"] = fmt.Sprint("p", seq)
+			return m
+		}
+		s := r.next()
+		join(t, c, s, "a", JoinOptions{}, 1, 2)
+		s.event("message", again(1))
+		s.event("message", again(1))
+		s.event("message", again(2))
+		s.cut()
+		s = r.next()
+		rejoin := s.request("join")
+		s.event("message", message("a", 9)) // one of the old numbers, then new ones
+		s.event("message", message("a", 1))
+		s.event("message", message("a", 2))
+		rejoin.ack(joinAck("a", true, "o9", 7, 8, 9))
+		want := "message a 1; message a 2; recovered a 7; recovered a 8; recovered a 9; rejoined a true 3; message a 1; message a 2"
+		if got := l.take(); got != want {
+			t.Errorf("told: %s\nwant: %s", got, want)
+		}
+	})
+}
+
+// The room was empty but for message 1, which the join's offset named already.
+func TestTheFirstMessageIsNotTwice(t *testing.T) {
+	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
+		s := r.next()
+		done := make(chan error, 1)
+		go func() { _, err := c.Join(t.Context(), "a", JoinOptions{}); done <- err }()
+		q := s.request("join")
+		s.event("message", message("a", 1))
+		q.ack(joinAck("a", false, "o1"))
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		s.event("message", message("a", 2))
+		if got := l.take(); got != "message a 2" {
+			t.Errorf("told: %s", got)
+		}
+	})
+}
+
+func TestRejoinThatCannotRecover(t *testing.T) {
+	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
+		s := r.next()
+		join(t, c, s, "a", JoinOptions{History: 2}, 8, 9)
+		s.cut()
+		s = r.next()
+		rejoin := s.request("join")
+		s.event("message", message("a", 3))
+		rejoin.ack(joinAck("a", false, "o2", 1, 2))
+		if got, want := l.take(), "reset a rejoin 2; rejoined a false 0; message a 3"; got != want {
+			t.Errorf("told: %s\nwant: %s", got, want)
+		}
+		s.cut()
+		if got := r.next().request("join").arg["since"]; got != "o3" {
+			t.Errorf("then rejoined since %v", got)
+		}
+	})
+}
+
+func TestReset(t *testing.T) {
+	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
+		s := r.next()
+		join(t, c, s, "a", JoinOptions{}, 8, 9)
+		s.event("reset", map[string]any{"room": "a", "recovered": false, "reason": "epoch", "offset": "p2",
+			"messages": []any{message("a", 1), message("a", 2)}, "count": 1})
+		s.event("message", message("a", 2))
+		s.event("message", message("a", 3))
+		s.event("reset", map[string]any{"room": "b", "reason": "epoch"})
+		if got, want := l.take(), "reset a epoch 2; message a 3"; got != want {
+			t.Errorf("told: %s\nwant: %s", got, want)
+		}
+	})
+}
+
+// Relays promise no holes. A client that sees one asks, and does not go on as if nothing were missing.
+func TestHoleIsMended(t *testing.T) {
+	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
+		s := r.next()
+		join(t, c, s, "a", JoinOptions{}, 1)
+		s.event("message", message("a", 4))
+		q := s.request("join")
+		if q.arg["since"] != "o1" {
+			t.Errorf("asked with %s", q.text)
+		}
+		s.event("message", message("a", 5))
+		q.ack(joinAck("a", true, "o4", 2, 3, 4))
+		want := "error " + errHole.Error() + "; recovered a 2; recovered a 3; recovered a 4; rejoined a true 3; message a 5"
+		if got := l.take(); got != want {
+			t.Errorf("told: %s\nwant: %s", got, want)
+		}
+	})
+}
+
+func TestRejoinIsTriedAgain(t *testing.T) {
+	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
+		s := r.next()
+		join(t, c, s, "a", JoinOptions{}, 1)
+		s.cut()
+		s = r.next()
+		s.request("join").ack(refusedBusy)
+		before := time.Now()
+		q := s.request("join")
+		if waited := time.Since(before); waited != 1250*time.Millisecond {
+			t.Errorf("asked again after %v", waited)
+		}
+		q.ack(joinAck("a", true, "o1"))
+		if got := l.take(); got != "rejoined a true 0" {
+			t.Errorf("told: %s", got)
+		}
+	})
+}
+
+func TestRejoinRefused(t *testing.T) {
+	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
+		s := r.next()
+		join(t, c, s, "a", JoinOptions{}, 1)
+		s.cut()
+		s = r.next()
+		s.request("join").ack(`{"ok":false,"error":{"code":"forbidden","message":"no"}}`)
+		if got, want := l.take(), `error rejoin "a": relay: no (forbidden)`; got != want {
+			t.Errorf("told: %s\nwant: %s", got, want)
+		}
+		s.cut()
+		r.next().quiet()
+	})
+}
+
+func TestJoinRefused(t *testing.T) {
+	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, _ *log) {
+		s := r.next()
+		done := make(chan error, 1)
+		go func() { _, err := c.Join(t.Context(), "a", JoinOptions{}); done <- err }()
+		s.request("join").ack(refusedBusy)
+		var e *Error
+		if err := <-done; !errors.As(err, &e) || e.Code != "unavailable" || e.Retry != 1000 {
+			t.Errorf("%v", err)
+		}
+		s.cut()
+		r.next().quiet() // it is not joined again
+	})
+}
+
+func TestJoinWaitsForAConnection(t *testing.T) {
+	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
+		done := make(chan error, 1)
+		go func() { _, err := c.Join(t.Context(), "a", JoinOptions{History: 3}); done <- err }()
+		r.next().request("join")
+		c.do(func() { c.lost(errGone) })
+		q := r.next().request("join")
+		if q.arg["history"] != 3.0 || q.arg["since"] != nil {
+			t.Errorf("asked with %s", q.text)
+		}
+		q.ack(joinAck("a", false, "o1", 1))
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if got := l.take(); got != "" {
+			t.Errorf("told: %s", got)
+		}
+	})
+}
+
+func TestJoinNotAnswered(t *testing.T) {
+	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, _ *log) {
+		s := r.next()
+		done := make(chan error, 1)
+		go func() { _, err := c.Join(t.Context(), "a", JoinOptions{}); done <- err }()
+		s.request("join")
+		go func() {
+			time.Sleep(ackTimeout / 2)
+			s.send("2") // the relay lives
+		}()
+		if err := <-done; err != ErrTimeout {
+			t.Errorf("%v", err)
+		}
+		s.request("leave") // in case that it was taken
+	})
+}
+
+func TestJoinCancelled(t *testing.T) {
+	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
+		s := r.next()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 2)
+		go func() { _, err := c.Join(ctx, "a", JoinOptions{}); done <- err }()
+		q := s.request("join")
+		go func() { _, err := c.Join(ctx, "a", JoinOptions{Presence: true}); done <- err }()
+		synctest.Wait()
+		cancel()
+		for range 2 {
+			if err := <-done; err != context.Canceled {
+				t.Errorf("%v", err)
+			}
+		}
+		s.request("leave").ack(`{"ok":true}`)
+		q.ack(joinAck("a", false, "o1", 1))
+		s.event("message", message("a", 2))
+		s.quiet()
+		if got := l.take(); got != "" {
+			t.Errorf("told: %s", got)
+		}
+		join(t, c, s, "a", JoinOptions{}, 2)
+	})
+}
+
+// The first of two that join gives up; the second gets its answer.
+func TestJoinOfTwo(t *testing.T) {
+	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, _ *log) {
+		s := r.next()
+		ctx, cancel := context.WithCancel(t.Context())
+		first, second := make(chan error, 1), make(chan error, 1)
+		go func() { _, err := c.Join(ctx, "a", JoinOptions{}); first <- err }()
+		q := s.request("join")
+		go func() { _, err := c.Join(t.Context(), "a", JoinOptions{Presence: true}); second <- err }()
+		synctest.Wait()
+		cancel()
+		<-first
+		q.ack(joinAck("a", false, "o1", 1))
+		q = s.request("join")
+		if q.arg["presence"] != true {
+			t.Errorf("asked with %s", q.text)
+		}
+		q.ack(joinAck("a", false, "o1", 1))
+		if err := <-second; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestJoinAgainWithOtherOptions(t *testing.T) {
+	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
+		s := r.next()
+		join(t, c, s, "a", JoinOptions{}, 1)
+		s.event("message", message("a", 2))
+		if j := join(t, c, s, "a", JoinOptions{History: 5, Presence: true}, 1, 2); len(j.Messages) != 2 {
+			t.Errorf("%+v", j)
+		}
+		s.event("message", message("a", 3))
+		if got := l.take(); got != "message a 2; message a 3" {
+			t.Errorf("told: %s", got)
+		}
+		s.cut()
+		if q := r.next().request("join"); q.arg["presence"] != true || q.arg["since"] != "o3" {
+			t.Errorf("rejoined with %s", q.text)
+		}
+	})
+}
+
+func TestLeave(t *testing.T) {
+	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
+		s := r.next()
+		join(t, c, s, "a", JoinOptions{}, 1)
+		done := make(chan error, 1)
+		go func() { done <- c.Leave(t.Context(), "a") }()
+		q := s.request("leave")
+		s.event("message", message("a", 2))
+		q.ack(`{"ok":true}`)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if err := c.Leave(t.Context(), "a"); err != nil {
+			t.Errorf("leaving twice: %v", err)
+		}
+		s.cut()
+		r.next().quiet()
+		if got := l.take(); got != "" {
+			t.Errorf("told: %s", got)
+		}
+	})
+}
+
+func TestLeaveWhenTheConnectionGoes(t *testing.T) {
+	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, _ *log) {
+		s := r.next()
+		join(t, c, s, "a", JoinOptions{}, 1)
+		done := make(chan error, 1)
+		go func() { done <- c.Leave(t.Context(), "a") }()
+		s.request("leave")
+		s.cut()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		r.next().quiet()
+	})
+}
+
+// While a join waits for its answer, what comes is held, up to a bound.
+func TestHoldingIsBounded(t *testing.T) {
+	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
+		s := r.next()
+		join(t, c, s, "a", JoinOptions{}, 1)
+		s.cut()
+		s = r.next()
+		s.request("join")
+		for n := range maxHeld + 1 {
+			s.event("message", message("a", n+2))
+		}
+		s = r.next()
+		if got := l.take(); got != "error "+errHeld.Error() {
+			t.Errorf("told: %s", got)
+		}
+		s.request("join")
+	})
+}
+
+// A Handler that blocks stops the reading, not the client.
+func TestSlowHandler(t *testing.T) {
+	var release chan struct{}
+	n := 0
+	o := Options{Handler: Handler{Message: func(Message) { <-release; n++ }}}
+	play(t, o, func(t *testing.T, r *fakeRelay, c *Client, _ *log) {
+		release = make(chan struct{}) // of this bubble
+		s := r.next()
+		join(t, c, s, "a", JoinOptions{}, 1)
+		for i := range 2 * maxBacklog {
+			s.event("message", message("a", i+2))
+		}
+		synctest.Wait()
+		if left := len(s.down); left < maxBacklog/2 {
+			t.Errorf("only %d frames were left unread", left)
+		}
+		if err := c.Signal("a", 1); err != nil {
+			t.Errorf("the client is stuck: %v", err)
+		}
+		close(release)
+		synctest.Wait()
+		if n != 2*maxBacklog {
+			t.Errorf("%d messages were handled", n)
+		}
+	})
+}

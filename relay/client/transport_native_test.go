@@ -1,0 +1,109 @@
+//go:build !js
+
+package client
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// serve is a relay that lets in whoever comes, over real sockets, and then does what it is told.
+func serve(t *testing.T, then func(ctx context.Context, conn *websocket.Conn)) string {
+	t.Helper()
+	h := http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if q.URL.RawQuery != "EIO=4&transport=websocket" || q.Header.Get("X-Test") != "yes" {
+			http.Error(w, "no", http.StatusBadRequest)
+			return
+		}
+		conn, err := websocket.Accept(w, q, nil)
+		if err != nil {
+			return
+		}
+		defer conn.CloseNow()
+		ctx := q.Context()
+		_ = conn.Write(ctx, websocket.MessageText, []byte(handshake))
+		if _, _, err := conn.Read(ctx); err != nil {
+			return
+		}
+		_ = conn.Write(ctx, websocket.MessageText, []byte(`40{"sid":"s"}`))
+		then(ctx, conn)
+	})
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+func native(l *log) *Options {
+	return &Options{Handler: l.handler(), Native: Native{Header: http.Header{"X-Test": {"yes"}}}}
+}
+
+func TestNative(t *testing.T) {
+	frames := make(chan string, 8)
+	closed := make(chan websocket.StatusCode, 1)
+	url := serve(t, func(ctx context.Context, conn *websocket.Conn) {
+		_ = conn.Write(ctx, websocket.MessageText, []byte(`42["error_event",{"error":{"code":"`+strings.Repeat("x", 100_000)+`"}}]`))
+		for {
+			_, data, err := conn.Read(ctx)
+			if err != nil {
+				closed <- websocket.CloseStatus(err)
+				return
+			}
+			frames <- string(data)
+		}
+	})
+	told := make(chan error, 1)
+	o := native(&log{})
+	o.Handler.Error = func(err error) { told <- err }
+	c, err := Dial(t.Context(), url, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-told; len(err.Error()) < 100_000 { // past the library's own bound
+		t.Errorf("told: %.100v", err)
+	}
+	if got := <-frames; got != `421["ping",{}]` {
+		t.Errorf("first came %q", got)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-frames; got != "41" {
+		t.Errorf("goodbye was %q", got)
+	}
+	if got := <-closed; got != websocket.StatusNormalClosure {
+		t.Errorf("closed with %v", got)
+	}
+}
+
+// A relay that does not answer the goodbye holds Close up for a second, not for the library's ten.
+func TestNativeCloseIsBounded(t *testing.T) {
+	release := make(chan struct{})
+	url := serve(t, func(context.Context, *websocket.Conn) { <-release })
+	defer close(release)
+	c, err := Dial(t.Context(), url, native(&log{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	_ = c.Close()
+	if took := time.Since(start); took > 3*goodbye {
+		t.Errorf("Close took %v", took)
+	}
+}
+
+func TestNativeRefused(t *testing.T) {
+	url := serve(t, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	_, err := Dial(ctx, url, nil) // without the header that this one wants
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "400") {
+		t.Errorf("%v", err)
+	}
+}

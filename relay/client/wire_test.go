@@ -1,0 +1,135 @@
+package client
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+type vector struct{ name, packet, meaning string }
+
+// vectors reads Setu's events as both sides have to speak them.
+func vectors(t *testing.T) []vector {
+	t.Helper()
+	text, err := os.ReadFile("../socketio/testdata/events.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []vector
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		field := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		packet, err := strconv.Unquote(field[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, vector{field[0], packet, field[2]})
+	}
+	return out
+}
+
+// Every event of a relay's reaches the Handler.
+func TestVectorsFromTheRelay(t *testing.T) {
+	want := map[string]string{
+		"event welcome":                "welcome r1",
+		"event message":                "message lobby 3",
+		"event signal":                 `signal lobby Ben {"typing":true}`,
+		"event presence":               "presence lobby 2 +1 -0",
+		"event presence, a large room": "presence lobby 1200 +0 -0",
+		"event reset":                  "reset lobby epoch 0",
+		"event error_event":            "error relay: join the room first (not_joined)",
+	}
+	for _, v := range vectors(t) {
+		if !strings.HasPrefix(v.name, "event ") {
+			continue
+		}
+		t.Run(v.name, func(t *testing.T) {
+			play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
+				s := r.next()
+				join(t, c, s, "lobby", JoinOptions{})
+				s.send("4" + v.packet)
+				if got := l.take(); got != want[v.name] {
+					t.Errorf("told: %q, want %q", got, want[v.name])
+				}
+			})
+		})
+	}
+}
+
+// What the client asks is what the vectors say, but for the ack's id.
+func TestVectorsFromTheClient(t *testing.T) {
+	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, _ *log) {
+		s := r.next()
+		ctx := t.Context()
+		asks := map[string]func(){
+			"join":          func() { c.Join(ctx, "lobby", JoinOptions{}) },
+			"join with all": func() { c.Join(ctx, "lobby", JoinOptions{Since: "e1.a.1.x1", History: 50, Presence: true}) },
+			"leave":         func() { c.Leave(ctx, "lobby") },
+			"publish":       func() { c.Publish(ctx, "lobby", json.RawMessage(`{"text":"hi","n":1.10}`), "m3") },
+			"signal":        func() { c.Signal("lobby", map[string]any{"typing": true}) },
+			"history":       func() { c.History(ctx, "lobby", "e1.a.1.x1", 20) },
+			"members":       func() { c.Members(ctx, "lobby") },
+			"ping":          func() { c.Retry() },
+		}
+		for _, v := range vectors(t) {
+			ask := asks[v.name]
+			if ask == nil {
+				continue
+			}
+			delete(asks, v.name)
+			if v.name != "join" && v.name != "join with all" && v.name != "ping" && c.State().Status == Connected {
+				join(t, c, s, "lobby", JoinOptions{})
+			}
+			go ask()
+			_, name, _ := strings.Cut(v.meaning, " ")
+			q := s.request(name)
+			if got, want := digitsOff(q.text), digitsOff(v.packet); got != want {
+				t.Errorf("%s: sent %s, want %s", v.name, got, want)
+			}
+			switch name {
+			case "join":
+				q.ack(joinAck("lobby", false, "o0"))
+			case "signal":
+			default:
+				q.ack(`{"ok":true}`)
+			}
+		}
+		for name := range asks {
+			t.Errorf("no vector for %s", name)
+		}
+	})
+}
+
+func digitsOff(packet string) string {
+	return packet[:1] + strings.TrimLeft(packet[1:], "0123456789")
+}
+
+// What a page downloads is what the client imports.
+func TestBrowserImports(t *testing.T) {
+	cmd := exec.Command("go", "list", "-deps", ".")
+	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	deps := strings.Fields(string(out))
+	for _, heavy := range []string{"net/http", "net/url", "net", "github.com/coder/websocket", "log/slog", "crypto/tls", "crypto/rand", "regexp", "text/template"} {
+		if slices.Contains(deps, heavy) {
+			t.Errorf("the browser's client imports %s", heavy)
+		}
+	}
+	if len(deps) > 80 {
+		t.Errorf("%d packages; 70 were enough once", len(deps))
+	}
+	for _, d := range deps {
+		if strings.HasPrefix(d, "setu/") && d != "setu/relay/client" && d != "setu/relay/engineio" && d != "setu/relay/socketio" {
+			t.Errorf("imports %s", d)
+		}
+	}
+}
