@@ -58,6 +58,9 @@ func LoadConfig(environ []string) (Config, error) {
 	if err != nil {
 		return c, explain(err, vars)
 	}
+	for i, o := range c.AllowedOrigins {
+		c.AllowedOrigins[i] = strings.TrimSpace(o)
+	}
 	if c.Region == "" {
 		c.Region = vars["FLY_REGION"]
 	}
@@ -126,7 +129,8 @@ func (c Config) check() error {
 	within("REDIS_PREFIX", !strings.ContainsAny(c.RedisPrefix, "{}"), c.RedisPrefix)
 	for _, o := range c.AllowedOrigins {
 		u, err := url.Parse(o)
-		within("ALLOWED_ORIGINS", o == "*" || err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https") && strings.Trim(u.Path, "/") == "", o)
+		within("ALLOWED_ORIGINS", o == "*" || err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" &&
+			strings.EqualFold(strings.TrimSuffix(o, "/"), u.Scheme+"://"+u.Host), o)
 	}
 	return errors.Join(out...)
 }

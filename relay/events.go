@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,7 +29,7 @@ const (
 // retryAfter is what a client is told to wait where the store does not answer.
 const retryAfter = time.Second
 
-// binaryEvent stands for an event with attachments. No client can send this name.
+// binaryEvent stands for an event with attachments. Whoever sends this name gets the same answer.
 const binaryEvent = "\x00binary"
 
 // Bounds of what requests may name.
@@ -132,10 +133,18 @@ func (s *session) ack(r request, body any) {
 		s.srv.log.Error("cannot encode an answer", "event", r.name, "error", err)
 		return
 	}
-	s.Send(room.NewFrame(len(data)+32, func(dst []byte) []byte {
+	s.ackRaw(r, len(data), func(dst []byte) []byte { return append(dst, data...) })
+}
+
+// ackRaw answers r with an object of about size bytes that write appends to its argument.
+func (s *session) ackRaw(r request, size int, write func(dst []byte) []byte) {
+	if !r.hasAck {
+		return
+	}
+	s.Send(room.NewFrame(size+32, func(dst []byte) []byte {
 		dst = append(dst, byte(engineio.Message), byte(socketio.Ack))
 		dst = append(strconv.AppendUint(dst, r.ack, 10), '[')
-		return append(append(dst, data...), ']')
+		return append(write(dst), ']')
 	}))
 }
 
@@ -161,9 +170,9 @@ func read(r request, want any, name *string) error {
 	if err := json.Unmarshal(r.arg, want); err != nil {
 		var field *json.UnmarshalTypeError
 		if errors.As(err, &field) {
-			return badRequest(r.name + ": " + strconv.QuoteToASCII(field.Field) + " must not be a " + field.Value)
+			return badRequest(r.name + ": " + strconv.QuoteToASCII(field.Field) + " must not be a " + clip(field.Value))
 		}
-		return badRequest(r.name + ": " + err.Error())
+		return badRequest(r.name + ": " + clip(err.Error()))
 	}
 	if n := *name; n == "" || len(n) > maxRoom || !utf8.ValidString(n) || strings.ContainsFunc(n, unicode.IsControl) {
 		return badRequest("room must be 1 to 200 bytes of UTF-8 without control characters")
@@ -172,16 +181,6 @@ func read(r request, want any, name *string) error {
 }
 
 func badRequest(message string) *fault { return &fault{Code: codeBadRequest, Message: message} }
-
-type joinAck struct {
-	OK        bool              `json:"ok"`
-	Room      string            `json:"room"`
-	Offset    string            `json:"offset"`
-	Recovered bool              `json:"recovered"`
-	Messages  room.Objects      `json:"messages"`
-	Count     int               `json:"count"`
-	Members   []json.RawMessage `json:"members,omitempty"`
-}
 
 func join(ctx context.Context, s *session, r request) error {
 	var in struct {
@@ -204,22 +203,23 @@ func join(ctx context.Context, s *session, r request) error {
 			return badRequest("since must be an offset that a relay gave out")
 		}
 	}
-	if len(s.rooms) >= maxJoined && !s.rooms[in.Room] {
+	if len(s.rooms) >= maxJoined && !s.in(in.Room) {
 		return &fault{Code: codeTooLarge, Message: "a connection may be in 200 rooms at a time"}
 	}
 	err := s.srv.hub.Join(ctx, in.Room, s, o, func(j room.Joined) {
-		s.ack(r, joinAck{OK: true, Room: in.Room, Offset: j.Offset.String(), Recovered: j.Recovered,
-			Messages: j.Messages, Count: j.Count, Members: raw(j.Members)})
+		s.ackRaw(r, j.Size()+len(in.Room), func(dst []byte) []byte { return j.Append(dst, in.Room) })
 	})
 	if err != nil {
 		return err
 	}
-	if s.rooms == nil {
-		s.rooms = map[string]bool{}
+	if !s.in(in.Room) {
+		s.rooms = append(s.rooms, in.Room)
 	}
-	s.rooms[in.Room] = true
 	return nil
 }
+
+// in tells whether this connection is in a room.
+func (s *session) in(room string) bool { return slices.Contains(s.rooms, room) }
 
 func raw(texts []string) []json.RawMessage {
 	out := make([]json.RawMessage, len(texts))
@@ -236,8 +236,8 @@ func leave(_ context.Context, s *session, r request) error {
 	if err := read(r, &in, &in.Room); err != nil {
 		return err
 	}
-	if s.rooms[in.Room] {
-		delete(s.rooms, in.Room)
+	if at := slices.Index(s.rooms, in.Room); at >= 0 {
+		s.rooms = slices.Delete(s.rooms, at, at+1)
 		s.srv.hub.Leave(in.Room, s)
 	}
 	s.ack(r, struct {
@@ -292,7 +292,7 @@ func (s *session) publication(r request) (p broker.Publication, err error) {
 	}
 	p = broker.Publication{Room: in.Room, User: s.user.ID}
 	switch {
-	case !s.rooms[in.Room]:
+	case !s.in(in.Room):
 		return p, notJoined()
 	case in.Data == nil:
 		return p, badRequest("publish needs data")
@@ -319,7 +319,7 @@ func signal(_ context.Context, s *session, r request) error {
 	if err := read(r, &in, &in.Room); err != nil {
 		return err
 	}
-	if !s.rooms[in.Room] {
+	if !s.in(in.Room) {
 		return notJoined()
 	}
 	if in.Data == nil {
@@ -359,11 +359,10 @@ func history(ctx context.Context, s *session, r request) error {
 	if err != nil {
 		return err
 	}
-	s.ack(r, struct {
-		OK       bool         `json:"ok"`
-		Messages room.Objects `json:"messages"`
-		More     bool         `json:"more"`
-	}{true, messages, more})
+	s.ackRaw(r, messages.Size()+48, func(dst []byte) []byte { // not through json, which would rewrite the messages
+		dst = messages.Append(append(dst, `{"ok":true,"messages":`...))
+		return append(strconv.AppendBool(append(dst, `,"more":`...), more), '}')
+	})
 	return nil
 }
 
@@ -378,11 +377,15 @@ func members(ctx context.Context, s *session, r request) error {
 	if err != nil {
 		return err
 	}
+	list := raw(users)
+	if users == nil && count > 0 { // too many: the count alone
+		list = nil
+	}
 	s.ack(r, struct {
 		OK      bool              `json:"ok"`
 		Count   int               `json:"count"`
-		Members []json.RawMessage `json:"members"`
-	}{true, count, raw(users)})
+		Members []json.RawMessage `json:"members,omitzero"`
+	}{true, count, list})
 	return nil
 }
 

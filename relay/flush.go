@@ -50,7 +50,7 @@ func newFlushers() *flushers {
 }
 
 // next returns the flusher for one more socket.
-func (f *flushers) next() *flusher { return f.each[int(f.turn.Add(1))%len(f.each)] }
+func (f *flushers) next() *flusher { return f.each[f.turn.Add(1)%uint32(len(f.each))] }
 
 // stop ends the flushers, when no session is left.
 func (f *flushers) stop() {
@@ -123,12 +123,16 @@ func (f *flusher) drain(s *socket) {
 		if err != nil {
 			s.broken()
 		}
+		clear(f.frames)
 	}
 	clear(f.frames)
 }
 
 // write hands frames to the socket until they are through or it takes no more.
 func (f *flusher) write(w *wire) (done int, err error) {
+	if w.over {
+		return sizeOf(f.frames), nil
+	}
 	for i := 0; i < len(f.frames); {
 		b := f.frames[i].Wire()
 		i++

@@ -8,15 +8,16 @@ import (
 	"setu/relay/room"
 )
 
-// heart is the server's heartbeat, and before that the wait for CONNECT.
+// heart is the server's heartbeat, and before that the wait for CONNECT; one timer for both.
 type heart struct {
 	s *session
 
-	mu          sync.Mutex
-	timer       *time.Timer
-	unconnected *time.Timer
-	waiting     bool // for a pong
-	stopped     bool
+	mu       sync.Mutex
+	timer    *time.Timer
+	due      time.Time // the next ping, or the end of the wait for a pong
+	deadline time.Time // for CONNECT; zero once it came
+	waiting  bool      // for a pong
+	stopped  bool
 }
 
 var pingFrame = room.NewFrame(1, func(dst []byte) []byte { return append(dst, byte(engineio.Ping)) })
@@ -28,34 +29,48 @@ func (h *heart) start(s *session) {
 		return
 	}
 	h.s = s
-	h.timer = time.AfterFunc(s.srv.cfg.PingInterval, h.beat)
-	h.unconnected = time.AfterFunc(connectTimeout, func() { s.close(closeGone, "no CONNECT in time", false) })
+	now := time.Now()
+	h.due = now.Add(s.srv.cfg.PingInterval)
+	h.deadline = now.Add(connectTimeout)
+	h.timer = time.AfterFunc(h.pause(now), h.beat)
 }
 
-// connect ends the wait for CONNECT.
+// pause is how long nothing is due. h.mu is held.
+func (h *heart) pause(now time.Time) time.Duration {
+	if !h.deadline.IsZero() && h.deadline.Before(h.due) {
+		return h.deadline.Sub(now)
+	}
+	return h.due.Sub(now)
+}
+
+// connect ends the wait for CONNECT. The next ping stays where it was: a client counts from the last one.
 func (h *heart) connect() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.unconnected != nil {
-		h.unconnected.Stop()
-		h.unconnected = nil
-	}
+	h.deadline = time.Time{}
 }
 
+// beat is the timer's: it pings, or ends a session that let a wait pass.
 func (h *heart) beat() {
 	h.mu.Lock()
-	late := h.waiting
-	if !late && !h.stopped {
-		h.waiting = true
-		h.timer.Reset(h.s.srv.cfg.PingTimeout)
+	now := time.Now()
+	due := !now.Before(h.due)
+	unconnected := !h.deadline.IsZero() && !now.Before(h.deadline)
+	stopped, late, ping := h.stopped, due && h.waiting, due && !h.waiting
+	if !stopped && !late && !unconnected {
+		if ping {
+			h.waiting, h.due = true, now.Add(h.s.srv.cfg.PingTimeout)
+		}
+		h.timer.Reset(h.pause(now))
 	}
-	stopped := h.stopped
 	h.mu.Unlock()
 	switch {
 	case stopped:
+	case unconnected:
+		h.s.close(closeGone, "no CONNECT in time", false)
 	case late:
 		h.s.close(closeGone, "no pong in time", true)
-	default:
+	case ping:
 		h.s.Send(pingFrame)
 	}
 }
@@ -64,8 +79,9 @@ func (h *heart) pong() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.waiting && !h.stopped {
-		h.waiting = false
-		h.timer.Reset(h.s.srv.cfg.PingInterval)
+		now := time.Now()
+		h.waiting, h.due = false, now.Add(h.s.srv.cfg.PingInterval)
+		h.timer.Reset(h.pause(now))
 	}
 }
 
@@ -75,8 +91,5 @@ func (h *heart) stop() {
 	h.stopped = true
 	if h.timer != nil {
 		h.timer.Stop()
-	}
-	if h.unconnected != nil {
-		h.unconnected.Stop()
 	}
 }

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"sync"
 
 	"setu/relay/room"
@@ -18,12 +19,16 @@ type outbox struct {
 	busy    bool
 	closing bool          // takes nothing more
 	empty   chan struct{} // closed when a closing outbox has nothing left; nil while nobody waits
+	lull    chan struct{} // closed when little is queued; nil while nobody waits
 }
+
+// little is how much may be queued for the next frame to fit, whatever its size: one long answer alone makes nobody slow.
+func (o *outbox) little() bool { return o.bytes <= o.limit/4 }
 
 // put queues f. It is false where f does not fit: the client is too slow; or where the outbox is closing.
 func (o *outbox) put(f *room.Frame) bool {
 	o.mu.Lock()
-	if o.closing || o.bytes > 0 && o.bytes+f.Size() > o.limit {
+	if o.closing || !o.little() && o.bytes+f.Size() > o.limit {
 		o.mu.Unlock()
 		return false
 	}
@@ -47,6 +52,10 @@ func (o *outbox) take(dst []*room.Frame, written int) []*room.Frame {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.bytes -= written
+	if o.lull != nil && o.little() {
+		close(o.lull)
+		o.lull = nil
+	}
 	dst = append(dst, o.frames...)
 	if cap(o.frames) > keepFrames {
 		o.frames = nil
@@ -62,6 +71,27 @@ func (o *outbox) take(dst []*room.Frame, written int) []*room.Frame {
 		}
 	}
 	return dst
+}
+
+// waitLull waits until little is queued. Who asks for much in one go is answered as fast as he reads, and not closed as too
+// slow for the answers. It is false where ctx ended.
+func (o *outbox) waitLull(ctx context.Context) bool {
+	o.mu.Lock()
+	if o.little() {
+		o.mu.Unlock()
+		return ctx.Err() == nil
+	}
+	if o.lull == nil {
+		o.lull = make(chan struct{})
+	}
+	lull := o.lull
+	o.mu.Unlock()
+	select {
+	case <-lull:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // close stops put. The returned channel closes when all that was queued has been written; it is nil where that is so.

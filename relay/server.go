@@ -35,9 +35,10 @@ type Server struct {
 	hub    *room.Hub
 	log    *slog.Logger
 	mux    *http.ServeMux
+	self   string // what welcome says of this relay
 
 	flushers *flushers
-	wg       sync.WaitGroup // goroutines of sessions, other than their readers, which sessions accounts for
+	wg       sync.WaitGroup // goroutines of sessions
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
@@ -45,16 +46,18 @@ type Server struct {
 	draining bool
 }
 
-// New makes a relay that is ready to serve. It does not close b.
+// New makes a relay that is ready to serve; Shutdown ends what it starts. It does not close b.
 func New(cfg Config, b broker.Broker, log *slog.Logger) (*Server, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, broker: b, log: log, mux: http.NewServeMux(), flushers: newFlushers(), sessions: map[*session]struct{}{}, gone: make(chan struct{}),
-		hub: room.NewHub(b, cfg.Limits())}
+	s := &Server{cfg: cfg, broker: b, hub: room.NewHub(b, cfg.Limits()), log: log, mux: http.NewServeMux(), self: describe(cfg),
+		flushers: newFlushers(), sessions: map[*session]struct{}{}, gone: make(chan struct{})}
 	s.mux.HandleFunc(Path, s.serveEngine)
 	s.mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	s.mux.HandleFunc("/readyz", s.serveReady)
+	s.wg.Add(1)
+	go s.tidy(s.gone)
 	return s, nil
 }
 
@@ -95,11 +98,20 @@ func (srv *Server) serveEngine(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, engineio.ErrSessionUnknown)
 	case r.Method != http.MethodGet:
 		refuse(w, http.StatusBadRequest, engineio.ErrBadHandshakeMethod)
-	case !strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
+	case !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") || !upgrades(r.Header):
 		refuse(w, http.StatusBadRequest, engineio.ErrBadRequest)
 	default:
 		srv.serveWebSocket(w, r)
 	}
+}
+
+// upgrades tells whether the Connection header asks for an upgrade.
+func upgrades(h http.Header) bool {
+	return slices.ContainsFunc(h.Values("Connection"), func(v string) bool {
+		return slices.ContainsFunc(strings.Split(v, ","), func(token string) bool {
+			return strings.EqualFold(strings.TrimSpace(token), "upgrade")
+		})
+	})
 }
 
 func refuse(w http.ResponseWriter, status int, e *engineio.Error) {
@@ -175,24 +187,37 @@ func (srv *Server) isDraining() bool {
 // welcome is the first event after CONNECT.
 func (srv *Server) welcome(u broker.User) *room.Frame {
 	head := srv.broker.Head()
-	body, _ := json.Marshal(map[string]any{ // strings and numbers
-		"relay": srv.cfg.RelayID, "region": srv.cfg.Region, "user": u, "epoch": head.Epoch,
-		"limits": map[string]int{"maxPayload": srv.cfg.MaxPayload, "history": srv.cfg.HistoryLimit, "page": maxPage,
-			"room": maxRoom, "id": maxID, "rooms": maxJoined, "members": room.MaxMembers},
-	})
-	return room.NewFrame(len(body)+2*broker.MaxOffset, func(dst []byte) []byte {
+	user, _ := json.Marshal(u) // strings and a bool
+	return room.NewFrame(len(srv.self)+len(user)+3*broker.MaxOffset, func(dst []byte) []byte {
 		dst = append(dst, byte(engineio.Message), byte(socketio.Event))
-		dst = append(append(append(dst, `["welcome",`...), body...), `,"`...)
+		dst = append(append(dst, `["welcome",{"user":`...), user...)
+		dst = append(append(append(dst, `,"epoch":"`...), head.Epoch...), `",`...)
+		dst = append(append(dst, srv.self...), `},"`...)
 		return append(head.Append(dst), `"]`...)
 	})
 }
 
-// spread is the pause between two closes of a drain, at most: few clients need no spreading.
-const spread = 20 * time.Millisecond
+// describe is what every welcome says alike: the middle of its object.
+func describe(cfg Config) string {
+	text, _ := json.Marshal(struct { // strings and numbers
+		Relay  string         `json:"relay"`
+		Region string         `json:"region"`
+		Limits map[string]int `json:"limits"`
+	}{cfg.RelayID, cfg.Region, map[string]int{"maxPayload": cfg.MaxPayload, "history": cfg.HistoryLimit, "page": maxPage,
+		"room": maxRoom, "id": maxID, "rooms": maxJoined, "members": room.MaxMembers}})
+	return string(text[1 : len(text)-1])
+}
+
+const (
+	// spread is the pause between two closes of a drain, at most: few clients need no spreading.
+	spread = 20 * time.Millisecond
+	// grace is how long the last ones get to come back elsewhere: stock clients wait for up to 1.5 s before they try.
+	grace = 3 * time.Second
+)
 
 // Shutdown drains: it refuses new clients, closes those that are here one after the other over half of ctx's time (with a
-// code after which they come back, over another relay), and waits for all of them. Users are not announced as leaving: that
-// is for the broker's Close, when those who came back elsewhere have done so.
+// code after which they come back, over another relay), and waits for all of them, and then for the grace. Users are not
+// announced as leaving: that is for the broker's Close, when those who came back elsewhere have done so.
 func (srv *Server) Shutdown(ctx context.Context) error {
 	srv.mu.Lock()
 	srv.draining = true
@@ -223,11 +248,18 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 		err = ctx.Err()
 		for _, s := range all {
-			s.door.end(closeRestart, "this relay restarts", true)
+			s.hasten()
 		}
 		<-srv.gone
 	}
+	srv.hub.Wait()
+	srv.flushers.stop() // before wg, to which flushers add
 	srv.wg.Wait()
-	srv.flushers.stop()
+	if len(all) > 0 {
+		select {
+		case <-time.After(grace):
+		case <-ctx.Done():
+		}
+	}
 	return err
 }

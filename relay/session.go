@@ -43,7 +43,6 @@ type session struct {
 	srv  *Server
 	id   string // of Engine.IO: a secret
 	name string // names the connection to others: Socket.IO's sid
-	door door
 	out  outbox
 
 	// owned by the reader: whoever calls receive
@@ -54,16 +53,20 @@ type session struct {
 	user broker.User // written by the reader on CONNECT, before any request
 
 	// owned by the worker
-	rooms map[string]bool
+	rooms []string // joined; few, so a list is less than a map
 
-	heart heart
+	heart  heart
+	ending sync.Once
 
 	mu      sync.Mutex
+	door    door      // nil until attach
 	more    sync.Cond // on mu: a request was taken, or the session ended
 	queue   []request
 	bytes   int // of queue
 	working bool
 	ended   bool
+	code    int // with reason, why it ended; set before ended
+	reason  string
 	cancel  context.CancelFunc // of the work under way
 	workers sync.WaitGroup
 }
@@ -93,6 +96,17 @@ func newSession(srv *Server, id string) *session {
 	return s
 }
 
+// attach gives the session its door. A drain may have closed the session before it had one.
+func (s *session) attach(d door) {
+	s.mu.Lock()
+	s.door = d
+	ended := s.ended
+	s.mu.Unlock()
+	if ended {
+		d.end(s.code, s.reason, false)
+	}
+}
+
 // begin sends the handshake and starts the clocks. The door is set.
 func (s *session) begin() {
 	h := engineio.Handshake{SID: s.id, PingInterval: s.srv.cfg.PingInterval.Milliseconds(),
@@ -116,32 +130,43 @@ func (s *session) Send(f *room.Frame) bool {
 	return false
 }
 
-// close sends the client away. Only the first call counts.
+// close sends the client away. Only the first call counts; when any of them returns, the door has been told.
 func (s *session) close(code int, reason string, hurry bool) {
+	s.ending.Do(func() {
+		s.mu.Lock()
+		s.code, s.reason, s.ended = code, reason, true
+		if s.cancel != nil {
+			s.cancel()
+		}
+		s.more.Broadcast()
+		d := s.door
+		s.mu.Unlock()
+		s.heart.stop()
+		if d != nil {
+			d.end(code, reason, hurry)
+		}
+	})
+}
+
+// hasten ends a session that has been closed and takes its time.
+func (s *session) hasten() {
 	s.mu.Lock()
-	first := !s.ended
-	s.ended = true
-	if s.cancel != nil {
-		s.cancel()
-	}
-	s.more.Broadcast()
+	d, code, reason := s.door, s.code, s.reason
 	s.mu.Unlock()
-	if !first {
-		return
+	if d != nil {
+		d.end(code, reason, true)
 	}
-	s.heart.stop()
-	if code != closeNormal {
-		s.srv.log.Debug("closing a client", "user", s.user.ID, "code", code, "reason", reason)
-	}
-	s.door.end(code, reason, hurry)
 }
 
 // finish is called once by the door, when nothing can be read any more: it waits for the work under way and leaves all rooms.
 func (s *session) finish() {
 	s.close(closeNormal, "", true)
 	s.workers.Wait()
-	for name := range s.rooms {
+	for _, name := range s.rooms {
 		s.srv.hub.Leave(name, s)
+	}
+	if s.code != closeNormal { // logged here, since close may be called under a room's lock
+		s.srv.log.Debug("closed a client", "user", s.user.ID, "code", s.code, "reason", s.reason)
 	}
 	s.srv.remove(s)
 }
@@ -205,6 +230,7 @@ func (s *session) receiveEvent(p socketio.Packet) error {
 		r.arg = args[0]
 	}
 	if p.Type == socketio.BinaryEvent {
+		r.arg = nil // it may be long, and what follows it may never come
 		if s.skipping, s.attached = &r, p.Attachments; s.attached > 0 {
 			return nil
 		}
@@ -310,6 +336,9 @@ func (s *session) work() {
 			n := 1
 			for n < len(batch) && batch[n].name == batch[0].name {
 				n++
+			}
+			if !s.out.waitLull(ctx) {
+				break // the session ended
 			}
 			s.handle(ctx, batch[:n])
 			batch = batch[n:]

@@ -3,9 +3,9 @@ package relay
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/coder/websocket"
@@ -13,8 +13,11 @@ import (
 	"setu/relay/room"
 )
 
-// flushPause is how long a closing client may take to read what was queued for it.
-const flushPause = time.Second
+// How long a closing client may take,
+const (
+	flushPause = time.Second     // to read what was queued for it, and again for the close
+	closePause = 5 * time.Second // to answer the close
+)
 
 // socket is the WebSocket door. The library accepts, reads, answers pings and closes; shared frames go out beside it (wire).
 type socket struct {
@@ -24,6 +27,7 @@ type socket struct {
 	wire    *wire
 	out     *outbox
 	flusher *flusher
+	ends    sync.WaitGroup // closes under way
 }
 
 // serveWebSocket takes a WebSocket handshake for a new session. The request's goroutine ends here: the session reads on one
@@ -45,9 +49,9 @@ func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	}
 	ws.SetReadLimit(int64(srv.cfg.MaxPayload))
 	k := &socket{srv: srv, s: s, ws: ws, wire: h.wire, out: &s.out, flusher: srv.flushers.next()}
-	s.door = k
 	s.out.wake = k.wake
-	go k.run()
+	s.attach(k)
+	srv.wg.Go(k.run)
 }
 
 // run reads until the connection ends.
@@ -69,6 +73,8 @@ func (k *socket) run() {
 		}
 	}
 	k.s.finish()
+	k.ends.Wait()
+	_ = k.ws.CloseNow() // else a finalizer does, one cycle of the collector later
 }
 
 func codeOf(err error) int {
@@ -116,42 +122,33 @@ func (k *socket) end(code int, reason string, hurry bool) {
 		k.broken()
 		return
 	}
-	k.srv.wg.Add(1)
-	go func() {
-		defer k.srv.wg.Done()
+	k.ends.Go(func() {
 		if empty != nil {
 			select {
 			case <-empty:
 			case <-time.After(flushPause):
 			}
 		}
-		_ = k.wire.SetWriteDeadline(time.Now().Add(flushPause))
+		now := time.Now()
+		_ = k.wire.SetWriteDeadline(now.Add(flushPause))
+		_ = k.wire.SetReadDeadline(now.Add(closePause)) // the library has none inside a frame
 		_ = k.ws.Close(websocket.StatusCode(code), reason)
-		if code == closeTooBig || code == closeProtocol {
-			k.linger()
-		}
 		k.broken()
-	}()
+	})
 }
 
-// linger reads on for a moment from a client that is still sending: a close with unread data is a reset, which takes the
-// reason along.
-func (k *socket) linger() {
-	if half, ok := k.wire.Conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-		_ = k.wire.SetReadDeadline(time.Now().Add(flushPause))
-		_, _ = io.CopyN(io.Discard, k.wire.Conn, 2*int64(k.srv.cfg.MaxPayload))
-	}
-}
-
-// lastWord says why, if the socket takes it without waiting: nobody waits for a slow client.
+// lastWord says why, if the socket takes it at once: a room's lock may be held, and nobody waits for a slow client.
 func (k *socket) lastWord(code int, reason string) {
-	if code == closeNormal || !k.wire.mu.TryLock() {
+	if code == closeNormal || k.wire.raw == nil || !k.wire.mu.TryLock() {
 		return
 	}
 	defer k.wire.mu.Unlock()
-	_ = k.wire.Conn.SetWriteDeadline(time.Now().Add(time.Millisecond))
-	payload := append([]byte{0x88, byte(2 + len(reason)), byte(code >> 8), byte(code)}, reason...)
-	_, _ = k.wire.Conn.Write(payload)
+	if k.wire.over {
+		return
+	}
+	k.wire.over = true
+	last := attempt{buf: append([]byte{finClose, byte(2 + len(reason)), byte(code >> 8), byte(code)}, reason...)}
+	_ = k.wire.raw.Write(last.write)
 }
 
 var _ net.Conn = (*wire)(nil)

@@ -17,8 +17,12 @@ type wire struct {
 	raw    syscall.RawConn // nil where the connection has no descriptor
 	unread []byte          // what net/http had read ahead; owned by the reader
 
-	mu sync.Mutex
+	mu   sync.Mutex
+	over bool // a close frame went out: nothing may follow it. Guarded by mu
 }
+
+// finClose is the first byte of a close frame.
+const finClose = 0x88
 
 func newWire(c net.Conn, unread []byte) *wire {
 	w := &wire{Conn: c, unread: unread}
@@ -46,6 +50,9 @@ func (w *wire) Read(p []byte) (int, error) {
 func (w *wire) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if len(p) > 0 && p[0] == finClose {
+		w.over = true
+	}
 	return w.Conn.Write(p)
 }
 
@@ -79,6 +86,9 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // push writes frames, blocking, from skip bytes into the first on. w.mu is held by the caller.
 func (w *wire) push(frames []*room.Frame, skip int) error {
+	if w.over {
+		return nil
+	}
 	bufs := make(net.Buffers, 0, len(frames))
 	for _, f := range frames {
 		b := f.Wire()

@@ -125,19 +125,23 @@ func (b *Memory) Subscribe(_ context.Context, room string, sub Subscriber) (func
 		return nil, ErrClosed
 	}
 	r := b.room(room)
+	if r.sub != nil {
+		return nil, ErrUnavailable
+	}
 	r.sub = sub
 	s := Snapshot{Tail: b.head(), Messages: append([]Message(nil), r.messages...)}
 	if n := len(r.messages); n > 0 {
 		s.Tail = r.messages[n-1].Offset()
 	}
 	sub.Load(s, "")
+	stopped := false
 	return func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		if r.sub == sub {
-			r.sub = nil
+		if !stopped {
+			stopped, r.sub = true, nil
+			b.forget(room, r)
 		}
-		b.forget(room, r)
 	}, nil
 }
 
@@ -152,6 +156,9 @@ func (b *Memory) forget(name string, r *memoryRoom) {
 func (b *Memory) History(_ context.Context, room string, before Offset, limit int) ([]Message, bool, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.closed {
+		return nil, false, ErrClosed
+	}
 	if !before.IsZero() && (before.Epoch != b.epoch || before.Pos > b.pos) {
 		return nil, false, ErrGap
 	}
@@ -160,8 +167,13 @@ func (b *Memory) History(_ context.Context, room string, before Offset, limit in
 		have = b.room(room).messages
 	}
 	end := len(have)
-	for end > 0 && !before.IsZero() && have[end-1].Pos >= before.Pos {
+	for end > 0 && !before.IsZero() && have[end-1].Pos > before.Pos {
 		end--
+	}
+	if before.Seq > 0 && end > 0 { // the message itself must be there, or all up to it has been let go of
+		if end--; have[end].Offset() != before {
+			return nil, false, ErrGap
+		}
 	}
 	start := max(0, end-limit)
 	return append([]Message(nil), have[start:end]...), start > 0, nil
@@ -184,6 +196,9 @@ func (b *Memory) Enter(_ context.Context, room string, user User) (int, error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.closed {
+		return 0, ErrClosed
+	}
 	r := b.room(room)
 	_, was := r.users[user.ID]
 	r.users[user.ID] = string(text)
@@ -213,6 +228,9 @@ func (b *Memory) Leave(room, userID string) {
 func (b *Memory) Members(_ context.Context, room string, limit int) ([]string, int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.closed {
+		return nil, 0, ErrClosed
+	}
 	r := b.rooms[room]
 	if r == nil {
 		return nil, 0, nil

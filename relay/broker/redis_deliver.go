@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/redis/rueidis"
 )
@@ -34,7 +33,7 @@ func (h *hold) add(m Message) {
 // receive takes one push of Redis, on the connection's reader: it must not wait for anything.
 func (f *feed) receive(session int, push rueidis.PubSubMessage) {
 	if push.Channel == f.channel {
-		f.round(session)
+		f.round(session, push.Message)
 		return
 	}
 	room, ok := f.b.keys.room(push.Channel)
@@ -69,16 +68,6 @@ func (f *feed) receive(session int, push rueidis.PubSubMessage) {
 		count, _ := strconv.Atoi(head)
 		s.sub.Presence(Change{Joined: kind == 'j', Count: count, User: rest})
 	}
-}
-
-// round notes that the health check came back.
-func (f *feed) round(session int) {
-	f.mu.Lock()
-	if session == f.session {
-		f.rounded = time.Now()
-	}
-	f.mu.Unlock()
-	f.b.presence.nudge()
 }
 
 // arrive delivers m, or holds it back. f.mu is held.

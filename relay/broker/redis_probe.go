@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -34,7 +35,29 @@ func (f *feed) sendProbe() {
 	}
 	ctx, cancel := context.WithTimeout(f.b.ctx, probeInterval)
 	defer cancel()
-	c.Do(ctx, c.B().Publish().Channel(f.channel).Message("round").Build())
+	probeScript.run(ctx, c, call{keys: []string{f.b.keys.head}, args: []string{f.channel}})
+}
+
+// round takes the health check that has come back: "<epoch> <pos> <now>". All up to pos has been pushed before it.
+func (f *feed) round(session int, text string) {
+	defer f.b.presence.nudge()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if session != f.session {
+		return
+	}
+	f.rounded = time.Now()
+	part := strings.Split(text, " ")
+	if f.catching || len(part) != 3 {
+		return
+	}
+	now, err := parseHead(part)
+	if err != nil || now.epoch != f.epoch {
+		f.look()
+		return
+	}
+	f.pos = max(f.pos, now.pos)
+	f.clock = time.Until(time.UnixMilli(now.now))
 }
 
 func (f *feed) ready() error {
@@ -51,14 +74,4 @@ func (f *feed) ready() error {
 		return fmt.Errorf("%w: what is published does not come back", ErrUnavailable)
 	}
 	return nil
-}
-
-// since tells for how long the connection has been subscribed.
-func (f *feed) since() time.Duration {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if !f.up {
-		return 0
-	}
-	return time.Since(f.upAt)
 }

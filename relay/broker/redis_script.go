@@ -19,6 +19,7 @@ var (
 	leaveScript   = load("leave", false)
 	leaseScript   = load("lease", false)
 	epochScript   = load("epoch", false)
+	probeScript   = load("probe", false)
 	pageScript    = load("page", true)
 	tailScript    = load("tail", true)
 	missedScript  = load("missed", true)
@@ -43,12 +44,14 @@ func load(name string, readonly bool) script {
 // call is one run of a script.
 type call struct{ keys, args []string }
 
+// build makes the command. Every command that may be tried again is pinned, here and below: rueidis would use its memory
+// for another command once it was answered, and the writer of the connection that died may still be reading it.
 func (s script) build(c rueidis.CoreClient, do call) rueidis.Completed {
 	n := int64(len(do.keys))
 	if s.readonly {
-		return c.B().EvalshaRo().Sha1(s.sha).Numkeys(n).Key(do.keys...).Arg(do.args...).Build()
+		return c.B().EvalshaRo().Sha1(s.sha).Numkeys(n).Key(do.keys...).Arg(do.args...).Build().Pin()
 	}
-	return c.B().Evalsha().Sha1(s.sha).Numkeys(n).Key(do.keys...).Arg(do.args...).Build().ToRetryable()
+	return c.B().Evalsha().Sha1(s.sha).Numkeys(n).Key(do.keys...).Arg(do.args...).Build().ToRetryable().Pin()
 }
 
 // run runs s for each of calls, in one trip; in three where Redis had forgotten the script.
@@ -87,7 +90,7 @@ func (s script) inOrder(ctx context.Context, c rueidis.CoreClient, calls ...call
 		cmds[i] = s.build(c, do)
 	}
 	first := calls[0]
-	cmds[0] = c.B().Eval().Script(s.text).Numkeys(int64(len(first.keys))).Key(first.keys...).Arg(first.args...).Build().ToRetryable()
+	cmds[0] = c.B().Eval().Script(s.text).Numkeys(int64(len(first.keys))).Key(first.keys...).Arg(first.args...).Build().ToRetryable().Pin()
 	return c.DoMulti(ctx, cmds...)
 }
 
@@ -108,7 +111,7 @@ func (s script) try(ctx context.Context, c rueidis.CoreClient, calls []call) []r
 // invalidates keys that expire like those that are written, so a time to live of the server's is not needed.
 func (s script) cached(ctx context.Context, c rueidis.Client, do call) rueidis.RedisResult {
 	read := func() rueidis.RedisResult {
-		cmd := c.B().EvalshaRo().Sha1(s.sha).Numkeys(1).Key(do.keys...).Arg(do.args...).Cache().ToStaticTTL()
+		cmd := c.B().EvalshaRo().Sha1(s.sha).Numkeys(1).Key(do.keys...).Arg(do.args...).Cache().ToStaticTTL().Pin()
 		return c.DoCache(ctx, cmd, cacheTTL)
 	}
 	r := read()
@@ -122,7 +125,7 @@ func (s script) cached(ctx context.Context, c rueidis.Client, do call) rueidis.R
 }
 
 func (s script) teach(ctx context.Context, c rueidis.CoreClient) error {
-	return c.Do(ctx, c.B().ScriptLoad().Script(s.text).Build().ToRetryable()).Error()
+	return c.Do(ctx, c.B().ScriptLoad().Script(s.text).Build().ToRetryable().Pin()).Error()
 }
 
 func isNoScript(err error) bool {

@@ -64,13 +64,19 @@ func (c *changes) take() (joined, left []string) {
 
 // Presence implements broker.Subscriber.
 func (r *Room) Presence(ch broker.Change) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.count = ch.Count
+	if r.joining > 0 {
+		r.heard = append(r.heard, ch)
+	}
+	if r.asking == 0 {
+		return
+	}
 	var u broker.User
 	if json.Unmarshal([]byte(ch.User), &u) != nil {
 		return // no relay writes this
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.count = ch.Count
 	r.changes.add(u.ID, change{ch.Joined, ch.User})
 	if r.changes.timer == nil && !r.changes.closed {
 		r.changes.timer = time.AfterFunc(PresencePause, r.tellChanges)
@@ -116,10 +122,10 @@ func presenceFrame(room string, count int, joined, left []string) *Frame {
 }
 
 func resetFrame(room, reason string, tail broker.Offset, messages Objects, count int) *Frame {
-	return NewFrame(messages.size()+256, func(dst []byte) []byte {
+	return NewFrame(messages.Size()+256, func(dst []byte) []byte {
 		dst = append(append(dst, event+`["reset",{"room":`...), room...)
 		dst = append(append(append(dst, `,"recovered":false,"reason":"`...), reason...), `","offset":"`...)
-		dst = messages.append(append(tail.Append(dst), `","messages":`...))
+		dst = messages.Append(append(tail.Append(dst), `","messages":`...))
 		dst = strconv.AppendInt(append(dst, `,"count":`...), int64(count), 10)
 		return append(tail.Append(append(dst, `},"`...)), `"]`...)
 	})

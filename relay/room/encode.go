@@ -83,10 +83,8 @@ func signalFrame(room string, s broker.Signal) *Frame {
 // Objects is a list of messages, each already JSON.
 type Objects [][]byte
 
-// MarshalJSON writes the list without looking into it.
-func (o Objects) MarshalJSON() ([]byte, error) { return o.append(nil), nil }
-
-func (o Objects) append(dst []byte) []byte {
+// Append writes the list, byte for byte.
+func (o Objects) Append(dst []byte) []byte {
 	dst = append(dst, '[')
 	for i, m := range o {
 		if i > 0 {
@@ -97,7 +95,8 @@ func (o Objects) append(dst []byte) []byte {
 	return append(dst, ']')
 }
 
-func (o Objects) size() (n int) {
+// Size is about how many bytes Append writes.
+func (o Objects) Size() (n int) {
 	for _, m := range o {
 		n += len(m) + 1
 	}
@@ -114,4 +113,26 @@ func raws(dst []byte, texts []string) []byte {
 		dst = append(dst, t...)
 	}
 	return append(dst, ']')
+}
+
+// Size is about how many bytes Append writes.
+func (j Joined) Size() int {
+	n := j.Messages.Size() + broker.MaxOffset + 96
+	for _, m := range j.Members {
+		n += len(m) + 1
+	}
+	return n
+}
+
+// Append writes j as a join's answer.
+func (j Joined) Append(dst []byte, room string) []byte {
+	dst = append(append(dst, `{"ok":true,"room":`...), quote(room)...)
+	dst = append(j.Offset.Append(append(dst, `,"offset":"`...)), '"')
+	dst = strconv.AppendBool(append(dst, `,"recovered":`...), j.Recovered)
+	dst = j.Messages.Append(append(dst, `,"messages":`...))
+	dst = strconv.AppendInt(append(dst, `,"count":`...), int64(j.Count), 10)
+	if j.Members != nil {
+		dst = raws(append(dst, `,"members":`...), j.Members)
+	}
+	return append(dst, '}')
 }

@@ -42,7 +42,8 @@ type Hub struct {
 	history int
 	ttl     time.Duration
 
-	rooms sync.Map // name -> *Room
+	rooms   sync.Map // name -> *Room
+	opening sync.WaitGroup
 
 	mu       sync.Mutex
 	draining bool // leaves are not announced one by one any more
@@ -88,30 +89,35 @@ func (h *Hub) Join(ctx context.Context, name string, m Member, o JoinOptions, re
 // enter returns the live room with one reference taken, having subscribed to it where this is the first; nil without an
 // error where the room at hand was closing.
 func (h *Hub) enter(ctx context.Context, name string) (*Room, error) {
-	fresh := newRoom(h, name)
-	found, was := h.rooms.LoadOrStore(name, fresh)
+	found, was := h.rooms.LoadOrStore(name, newRoom(h, name))
 	r := found.(*Room)
 	if !was {
-		go r.open() // whoever waits may give up; the others still want the room
+		h.opening.Go(r.open) // whoever waits may give up; the others still want the room
 	}
+	if !r.retain() {
+		select {
+		case <-r.gone:
+			return nil, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	var err error
 	select {
 	case <-r.ready:
+		err = r.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		err = ctx.Err()
 	}
-	if r.err != nil {
-		return nil, r.err
+	if err != nil {
+		r.release()
+		return nil, err
 	}
-	if r.retain() {
-		return r, nil
-	}
-	select {
-	case <-r.gone:
-		return nil, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
+	return r, nil
 }
+
+// Wait waits for rooms that are being opened. It comes after the last Join has returned.
+func (h *Hub) Wait() { h.opening.Wait() }
 
 // Leave takes m out of the room. It does nothing where m is not in it.
 func (h *Hub) Leave(name string, m Member) {

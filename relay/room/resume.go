@@ -95,15 +95,19 @@ func (r *Room) readSince(ctx context.Context, o broker.Offset) (past, bool) {
 			at--
 		}
 		p.older = append(encodeAll(r.quoted, page[at:]), p.older...)
-		size += p.older.size()
+		size = p.older.Size()
 		if at > 0 { // page[at-1] is at or before o
 			found := page[at-1]
 			return p, o.Seq == 0 || found.Seq == o.Seq && found.Digest == o.Digest
 		}
-		if !more {
-			return p, o.Seq == 0 && page[0].Seq == 1 && time.Now().UnixMilli() < o.At+r.hub.ttl.Milliseconds()
+		first := page[0]
+		if o.Seq > 0 && first.Seq == o.Seq+1 && first.Prev == o.Digest {
+			return p, true // o itself may have been let go of
 		}
-		before = page[0].Offset()
+		if !more {
+			return p, o.Seq == 0 && first.Seq == 1 && time.Now().UnixMilli() < o.At+r.hub.ttl.Milliseconds()
+		}
+		before = first.Offset()
 	}
 	return past{}, false
 }
@@ -131,7 +135,7 @@ func (r *Room) complete(p past, o JoinOptions) past {
 	r.ring.expire(now)
 	if p.recovered && !p.settled {
 		missed, v := r.ring.since(o.Since, now)
-		if p.messages = objects(missed); v == covered && p.messages.size() <= MaxReplay {
+		if p.messages = objects(missed); v == covered && p.messages.Size() <= MaxReplay {
 			return p
 		}
 		p = past{settled: true}

@@ -12,5 +12,5 @@ if ARGV[3] == '1' or (lease and tonumber(lease) > now) then
   redis.call('PEXPIRE', KEYS[1], ARGV[4])
 end
 local out = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now), 'LIMIT', 0, 16)
-table.insert(out, 1, held)
+table.insert(out, 1, tostring(held))
 return out

@@ -1,0 +1,173 @@
+// Package brokertest is the contract of broker.Broker as a suite that any implementation can be held against:
+//
+//	brokertest.Run(t, brokertest.Harness{New: func(t *testing.T, o brokertest.Options) *brokertest.Store { … }})
+//
+// What an implementation cannot suffer (a store within the process does not go away) it leaves out of its Store, and the
+// cases that need it are not run.
+package brokertest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"setu/relay/broker"
+)
+
+// Harness says how to come by stores.
+type Harness struct {
+	// New makes an empty store of the test's own.
+	New func(t *testing.T, o Options) *Store
+	// Shared: several relays may use one store, and see one another.
+	Shared bool
+	// Outages: stores can lose data and go away (Wipe and Flush, Save, Stop and Start, Freeze), relays can be cut off.
+	Outages bool
+}
+
+// Options of a store, and of the relays on it.
+type Options struct {
+	broker.Limits
+	Lease time.Duration
+	// Own asks for a store that is nobody else's: the test is going to break it.
+	Own bool
+}
+
+// Store is one store and what can be done to it.
+type Store struct {
+	// Open starts a relay. It is closed with the test.
+	Open func(t *testing.T) *Relay
+
+	Flush  func()                   // loses everything, in the middle of work
+	Wipe   func()                   // restarts, empty
+	Save   func() (rollback func()) // rollback restarts it as it was at Save
+	Stop   func()                   // goes away, keeping what it has
+	Start  func()                   // and comes back
+	Freeze func() (unfreeze func()) // keeps its connections open and answers nothing
+}
+
+// Relay is one broker, and what can be done to its way to the store.
+type Relay struct {
+	broker.Broker
+	Kill func()               // ends it as SIGKILL would
+	Drop func()               // closes its connections, once
+	Cut  func() (mend func()) // closes its connections, and lets no new ones come about
+	Hang func()               // its connections, once, stay open and carry nothing
+}
+
+// How long a test waits for what must happen.
+const patience = 20 * time.Second
+
+// Run holds every implementation against the same cases.
+func Run(t *testing.T, h Harness) {
+	run := func(name string, test func(*testing.T, Harness)) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, h)
+		})
+	}
+	run("numbers", testNumbers)
+	run("batch", testBatch)
+	run("one order", testOneOrder)
+	run("idempotent", testIdempotent)
+	run("idempotency ends with history", testIdempotencyEnds)
+	run("history", testHistory)
+	run("history gap", testHistoryGap)
+	run("snapshot", testSnapshot)
+	run("snapshot then live", testSnapshotThenLive)
+	run("stop", testStop)
+	run("expiry", testExpiry)
+	run("signals", testSignals)
+	run("presence", testPresence)
+	run("head", testHead)
+	run("close", testClose)
+	if h.Shared {
+		run("shared order", testSharedOrder)
+		run("shared idempotent", testSharedIdempotent)
+		run("shared signals", testSharedSignals)
+		run("shared presence", testSharedPresence)
+		run("close announces", testCloseAnnounces)
+		run("relay dies", testRelayDies)
+	}
+	if h.Shared && h.Outages {
+		run("connections dropped", testDropped)
+		run("catch-up in order", testCatchUpOrder)
+		run("missed more than kept", testTrimmed)
+		run("missed what expired", testMissedExpiry)
+		run("half-open", testHalfOpen)
+		run("flushed", testFlushed)
+		run("wiped", testWiped)
+		run("rolled back", testRolledBack)
+		run("rolled back and grown again", testRegrown)
+		run("restarted", testRestarted)
+		run("unavailable", testUnavailable)
+		run("frozen", testFrozen)
+		run("away at start", testAwayAtStart)
+	}
+}
+
+func defaults() Options {
+	return Options{Limits: broker.Limits{History: 100, TTL: time.Minute}, Lease: time.Second}
+}
+
+// eventually polls until ok; what says what did not come about, a func() string as it was in the end.
+func eventually(t *testing.T, what any, ok func() bool) {
+	t.Helper()
+	within(t, patience, what, ok)
+}
+
+func within(t *testing.T, d time.Duration, what any, ok func() bool) {
+	t.Helper()
+	if ok() {
+		return
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(d); time.Now().Before(end); <-tick.C {
+		if ok() {
+			return
+		}
+	}
+	if ok() {
+		return
+	}
+	if say, lazy := what.(func() string); lazy {
+		what = say()
+	}
+	t.Fatalf("after %v: not %s", d, what)
+}
+
+// publish stores one message and returns its receipt.
+func publish(t *testing.T, b broker.Broker, room, user, id, body string) broker.Receipt {
+	t.Helper()
+	r := b.Publish(t.Context(), broker.Publication{Room: room, User: user, ID: id, Body: body})
+	if len(r) != 1 || r[0].Err != nil {
+		t.Fatalf("publish %q in %q: %+v", body, room, r)
+	}
+	return r[0]
+}
+
+// publishMany stores n messages called prefix0, prefix1, …
+func publishMany(t *testing.T, b broker.Broker, room, prefix string, n int) (receipts []broker.Receipt) {
+	t.Helper()
+	for i := range n {
+		text := fmt.Sprint(prefix, i)
+		receipts = append(receipts, publish(t, b, room, "ann", text, text))
+	}
+	return receipts
+}
+
+func bodies(messages []broker.Message) []string {
+	out := make([]string, len(messages))
+	for i, m := range messages {
+		out[i] = m.Body
+	}
+	return out
+}
+
+// numbered is prefix<from> … prefix<to-1>.
+func numbered(prefix string, from, to int) (out []string) {
+	for i := from; i < to; i++ {
+		out = append(out, fmt.Sprint(prefix, i))
+	}
+	return out
+}

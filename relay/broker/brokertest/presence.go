@@ -1,0 +1,180 @@
+package brokertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"setu/relay/broker"
+)
+
+func user(id string) broker.User { return broker.User{ID: id, Name: "Name of " + id, Guest: true} }
+
+// shown is how others see user(id).
+func shown(id string) string {
+	return fmt.Sprintf(`{"id":%q,"name":"Name of %s","guest":true}`, id, id)
+}
+
+func enter(t *testing.T, b broker.Broker, room, id string, want int) {
+	t.Helper()
+	if n, err := b.Enter(t.Context(), room, user(id)); n != want || err != nil {
+		t.Errorf("%s enters %s: %d, %v; want %d", id, room, n, err, want)
+	}
+}
+
+// membersAre waits until a room's members are ids.
+func membersAre(t *testing.T, b broker.Broker, room string, ids ...string) {
+	t.Helper()
+	var want, got []string
+	for _, id := range ids {
+		want = append(want, shown(id))
+	}
+	eventually(t, func() string { return fmt.Sprintf("members %q, but %q", ids, got) }, func() bool {
+		var count int
+		var err error
+		got, count, err = b.Members(t.Context(), room, 100)
+		slices.Sort(got)
+		return err == nil && count == len(want) && slices.Equal(got, want)
+	})
+}
+
+// moved waits until the changes heard are want, as "+1 ann".
+func (r *recorder) moved(want ...string) {
+	r.t.Helper()
+	for i, w := range want {
+		var sign, id string
+		fmt.Sscan(w, &sign, &id)
+		want[i] = sign + " " + shown(id)
+	}
+	what := func() string { return fmt.Sprintf("%s: changes %q, but %q", r.name, want, r.moves()) }
+	eventually(r.t, what, func() bool { return len(r.moves()) >= len(want) })
+	if got := r.moves(); !slices.Equal(got, want) {
+		r.t.Fatalf("%s: changes %q, want %q", r.name, got, want)
+	}
+}
+
+func testPresence(t *testing.T, h Harness) {
+	relay := h.New(t, defaults()).Open(t)
+	r := follow(t, relay, "a")
+	membersAre(t, relay, "a")
+	enter(t, relay, "a", "ann", 1)
+	enter(t, relay, "a", "ben", 2)
+	enter(t, relay, "a", "ben", 2) // again is nothing new
+	enter(t, relay, "b", "ann", 1)
+	membersAre(t, relay, "a", "ann", "ben")
+	if got, n, err := relay.Members(t.Context(), "a", 1); len(got) != 0 || n != 2 || err != nil {
+		t.Errorf("over the limit: %q, %d, %v", got, n, err)
+	}
+	if got, n, err := relay.Members(t.Context(), "a", 2); len(got) != 2 || n != 2 || err != nil {
+		t.Errorf("at the limit: %q, %d, %v", got, n, err)
+	}
+	relay.Leave("a", "nobody")
+	relay.Leave("a", "ann")
+	r.moved("+1 ann", "+2 ben", "-1 ann")
+	membersAre(t, relay, "a", "ben")
+	membersAre(t, relay, "b", "ann")
+	relay.Leave("a", "ben")
+	r.moved("+1 ann", "+2 ben", "-1 ann", "-0 ben")
+	membersAre(t, relay, "a")
+}
+
+func testSharedPresence(t *testing.T, h Harness) {
+	store := h.New(t, defaults())
+	one, other := store.Open(t), store.Open(t)
+	r := follow(t, one, "a")
+	enter(t, one, "a", "ann", 1)
+	enter(t, other, "a", "ann", 1) // two tabs, two relays, one person
+	enter(t, other, "a", "ben", 2)
+	membersAre(t, one, "a", "ann", "ben")
+	membersAre(t, other, "a", "ann", "ben")
+	one.Leave("a", "ann")
+	other.Leave("a", "ben")
+	r.moved("+1 ann", "+2 ben", "-1 ben")
+	membersAre(t, one, "a", "ann")
+	other.Leave("a", "ann")
+	r.moved("+1 ann", "+2 ben", "-1 ben", "-0 ann")
+	membersAre(t, other, "a")
+}
+
+func testClose(t *testing.T, h Harness) {
+	relay := h.New(t, defaults()).Open(t)
+	r := follow(t, relay, "a")
+	publish(t, relay, "a", "ann", "1", "x")
+	r.has([]string{"x"})
+	for range 2 {
+		if err := relay.Close(t.Context()); err != nil {
+			t.Errorf("close: %v", err)
+		}
+		r.stopped.Store(true)
+	}
+	if err := relay.Ready(); !errors.Is(err, broker.ErrClosed) {
+		t.Errorf("ready: %v", err)
+	}
+	if got := relay.Publish(t.Context(), broker.Publication{Room: "a", User: "ann", ID: "2"}); !errors.Is(got[0].Err, broker.ErrClosed) {
+		t.Errorf("publish: %v", got[0].Err)
+	}
+	if _, err := relay.Subscribe(t.Context(), "b", r); !errors.Is(err, broker.ErrClosed) {
+		t.Errorf("subscribe: %v", err)
+	}
+	if _, _, err := relay.History(t.Context(), "a", broker.Offset{}, 1); !errors.Is(err, broker.ErrClosed) {
+		t.Errorf("history: %v", err)
+	}
+	if _, err := relay.Enter(t.Context(), "a", user("ann")); !errors.Is(err, broker.ErrClosed) {
+		t.Errorf("enter: %v", err)
+	}
+	if _, _, err := relay.Members(t.Context(), "a", 1); !errors.Is(err, broker.ErrClosed) {
+		t.Errorf("members: %v", err)
+	}
+	relay.Signal("a", "s", "x")
+	relay.Leave("a", "ann")
+}
+
+func testCloseAnnounces(t *testing.T, h Harness) {
+	o := defaults()
+	o.Lease = time.Minute // it is not the lease that ends
+	store := h.New(t, o)
+	one, other := store.Open(t), store.Open(t)
+	r := follow(t, one, "a")
+	enter(t, other, "a", "ann", 1)
+	enter(t, one, "a", "ben", 2)
+	enter(t, other, "a", "ben", 2)
+	if err := other.Close(context.Background()); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	r.moved("+1 ann", "+2 ben", "-1 ann")
+	membersAre(t, one, "a", "ben")
+}
+
+// Of a relay that ends without a word, the users leave when its lease ends, each once, however many relays notice.
+func testRelayDies(t *testing.T, h Harness) {
+	store := h.New(t, defaults())
+	relays := []*Relay{store.Open(t), store.Open(t), store.Open(t)}
+	r := follow(t, relays[0], "a")
+	const many = 600 // more than one step takes out
+	for i := range many {
+		if _, err := relays[2].Enter(t.Context(), "a", user(fmt.Sprint("u", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	enter(t, relays[1], "a", "u0", many)
+	relays[2].Kill()
+	killed := time.Now()
+	membersAre(t, relays[1], "a", "u0")
+	if d := time.Since(killed); d > 5*time.Second {
+		t.Errorf("it took %v to miss a relay with a lease of a second", d)
+	}
+	eventually(t, "leaves announced", func() bool { return len(r.moves()) >= 2*many-1 })
+	seen := map[string]bool{}
+	for _, m := range r.moves() {
+		if seen[m[:1]+m[len("+123 "):]] {
+			t.Errorf("announced twice: %s", m)
+		}
+		seen[m[:1]+m[len("+123 "):]] = true
+	}
+	if n := len(r.moves()); n != 2*many-1 {
+		t.Errorf("%d changes, want %d", n, 2*many-1)
+	}
+}

@@ -1,0 +1,57 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/redis/rueidis"
+)
+
+// Members implements Broker, from the client-side cache where that is still valid.
+func (b *Redis) Members(ctx context.Context, room string, limit int) ([]string, int, error) {
+	ctx, cancel := context.WithTimeout(ctx, connTimeout)
+	defer cancel()
+	c, err := b.use()
+	if err != nil {
+		return nil, 0, err
+	}
+	do := call{keys: []string{b.keys.members + room}, args: []string{strconv.Itoa(limit)}}
+	fields, err := membersScript.cached(ctx, c, do).ToArray()
+	if err != nil || len(fields) == 0 {
+		return nil, 0, unavailable(errors.Join(err, errors.New("no members")))
+	}
+	count, err := fields[0].AsInt64()
+	if err != nil {
+		return nil, 0, unavailable(err)
+	}
+	var users []string
+	for _, f := range fields[1:] {
+		entry, err := f.ToString()
+		if err != nil {
+			return nil, 0, unavailable(err)
+		}
+		if _, text, ok := strings.Cut(entry, "|"); ok {
+			users = append(users, text)
+		}
+	}
+	return users, int(count), nil
+}
+
+// touch renews the keys of the rooms that have users here: each expires, lest a fleet that is gone leave them for ever.
+func (p *presence) touch(c rueidis.Client) {
+	rooms := map[string]bool{}
+	p.mu.Lock()
+	for at := range p.want {
+		rooms[at.room] = true
+	}
+	p.mu.Unlock()
+	var cmds rueidis.Commands
+	for room := range rooms {
+		cmds = append(cmds, c.B().Pexpire().Key(p.b.keys.members+room).Milliseconds(membersTTL.Milliseconds()).Build())
+	}
+	ctx, cancel := context.WithTimeout(p.b.ctx, callTimeout)
+	defer cancel()
+	c.DoMulti(ctx, cmds...)
+}

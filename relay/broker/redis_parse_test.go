@@ -1,0 +1,107 @@
+package broker_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"setu/relay/broker"
+)
+
+func FuzzPush(f *testing.F) {
+	f.Add("e 1 1 1700000000000  0123456789ab ")
+	f.Add(`e 7 3 1700000000000 ba9876543210 0123456789ab {"a": "b c"}`)
+	f.Add("")
+	f.Add("e 1 0 1 x y z")
+	f.Fuzz(func(t *testing.T, text string) {
+		m, err := broker.ParsePush("room", text)
+		if err != nil {
+			return
+		}
+		again := fmt.Sprintf("%s %d %d %d %s %s %s", m.Epoch, m.Pos, m.Seq, m.At, m.Prev, m.Digest, m.Body)
+		if n, err := broker.ParsePush("room", again); err != nil || n != m {
+			t.Errorf("%q reads as %+v, whose text reads as %+v, %v", text, m, n, err)
+		}
+	})
+}
+
+func FuzzEntry(f *testing.F) {
+	f.Add("7-3", `1700000000000 ba9876543210 0123456789ab {"a": "b c"}`)
+	f.Add("", "")
+	f.Fuzz(func(t *testing.T, id, text string) {
+		if m, err := broker.ParseEntry("room", "e", id, text); err == nil && (m.Seq == 0 || m.Room != "room" || m.Epoch != "e") {
+			t.Errorf("%q, %q reads as %+v", id, text, m)
+		}
+	})
+}
+
+func TestJudge(t *testing.T) {
+	const ttl = time.Minute
+	const at = 1_000_000 // when the tail's message was stored
+	soon, late := int64(at+30_000), int64(at+90_000)
+	// history is messages from..to at positions ten times their sequence, the n-th with digest d<n>.
+	history := func(from, to uint64) (out []broker.Message) {
+		for n := from; n <= to; n++ {
+			m := broker.Message{Pos: 10 * n, Seq: n, At: at + int64(n), Digest: fmt.Sprint("d", n)}
+			if n > 1 {
+				m.Prev = fmt.Sprint("d", n-1)
+			}
+			out = append(out, m)
+		}
+		return out
+	}
+	begun := func(pos uint64, at int64) []broker.Message {
+		return []broker.Message{{Pos: pos, Seq: 1, At: at, Digest: "x1"}, {Pos: pos + 1, Seq: 2, At: at, Prev: "x1", Digest: "x2"}}
+	}
+	other := history(5, 7)
+	other[0].Digest, other[1].Prev = "x5", "x5"
+	five := history(5, 5)[0].Offset()
+	empty := broker.Offset{Pos: 50}
+
+	for name, c := range map[string]struct {
+		tail   broker.Offset
+		stream []broker.Message
+		now    int64
+		away   time.Duration
+		want   []broker.Message
+		reason string
+	}{
+		"nothing new":                               {five, history(1, 5), soon, 0, nil, ""},
+		"missed two":                                {five, history(1, 7), soon, 0, history(6, 7), ""},
+		"the same after a long time":                {five, history(1, 7), late, time.Hour, history(6, 7), ""},
+		"ours is the last let go of":                {five, history(6, 9), soon, 0, history(6, 9), ""},
+		"more let go of":                            {five, history(7, 9), soon, 0, nil, broker.ReasonTrimmed},
+		"another in its place":                      {five, other, soon, 0, nil, broker.ReasonEpoch},
+		"older ones only":                           {five, history(1, 3), soon, 0, nil, broker.ReasonEpoch},
+		"older ones and newer, not ours":            {five, append(history(1, 3), begun(51, soon)[1:]...), soon, 0, nil, broker.ReasonEpoch},
+		"empty too early":                           {five, nil, soon, 0, nil, broker.ReasonEpoch},
+		"empty, expired":                            {five, nil, late, 0, nil, ""},
+		"empty, away for longer than it lives":      {five, nil, late, ttl, nil, broker.ReasonExpired},
+		"begun anew":                                {five, begun(80, late), late, 0, begun(80, late), ""},
+		"begun anew too early":                      {five, begun(80, soon), late, 0, nil, broker.ReasonEpoch},
+		"begun anew, at an earlier position":        {five, begun(40, soon), soon, 0, nil, broker.ReasonEpoch},
+		"begun anew, away for longer than it lives": {five, begun(80, late), late, ttl, nil, broker.ReasonExpired},
+		"was empty, is":                             {empty, nil, soon, 0, nil, ""},
+		"was empty, is, unseen for long":            {empty, nil, late, ttl, nil, broker.ReasonExpired},
+		"was empty, began":                          {empty, begun(60, soon), soon, 0, begun(60, soon), ""},
+		"was empty, began, unseen for long":         {empty, begun(60, late), late, ttl, nil, broker.ReasonExpired},
+		"was empty, something older is there":       {empty, begun(40, soon), soon, 0, nil, broker.ReasonEpoch},
+		"was empty, more came than is kept":         {empty, history(7, 9), soon, 0, nil, broker.ReasonTrimmed},
+	} {
+		var oldest broker.Offset
+		var found []broker.Message
+		if len(c.stream) > 0 {
+			oldest = broker.Offset{Pos: c.stream[0].Pos, Seq: c.stream[0].Seq}
+		}
+		for _, m := range c.stream { // as missed.lua reads it: from the tail's message on
+			if c.tail.Seq == 0 || m.Pos >= c.tail.Pos {
+				found = append(found, m)
+			}
+		}
+		got, reason := broker.Judge(t, c.tail, at, oldest, found, c.now, c.away, ttl)
+		if reason != c.reason || !slices.Equal(got, c.want) {
+			t.Errorf("%s: %+v, %q; want %+v, %q", name, got, reason, c.want, c.reason)
+		}
+	}
+}

@@ -1,0 +1,349 @@
+package broker_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"setu/relay/broker"
+	"setu/relay/broker/brokertest"
+)
+
+// config is for tests of one server of their own: nothing but what they do reaches it, save for a health check now and then.
+func config(s *server) broker.RedisConfig {
+	return broker.RedisConfig{URL: "redis://" + s.addr, Lease: time.Hour, Limits: broker.Limits{History: 50, TTL: time.Hour}}
+}
+
+func open(t *testing.T, cfg broker.RedisConfig) *broker.Redis {
+	t.Helper()
+	b := openRedis(t, cfg, testLog(t))
+	waitReady(t, b)
+	return b
+}
+
+func publish(t *testing.T, b broker.Broker, room, id string) broker.Receipt {
+	t.Helper()
+	r := b.Publish(t.Context(), broker.Publication{Room: room, User: "ann", ID: id, Body: "body of " + id})
+	if r[0].Err != nil {
+		t.Fatalf("publish %s: %v", id, r[0].Err)
+	}
+	return r[0]
+}
+
+// calls counts how often Redis has run a command.
+func (s *server) calls(t *testing.T, command string) int {
+	t.Helper()
+	for line := range strings.Lines(s.do(t, "INFO commandstats")) {
+		if rest, ok := strings.CutPrefix(line, "cmdstat_"+command+":calls="); ok {
+			n, _, _ := strings.Cut(rest, ",")
+			calls, _ := strconv.Atoi(n)
+			return calls
+		}
+	}
+	return 0
+}
+
+func TestRedisOneCommandForEachPublish(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	b, other := open(t, config(s)), open(t, config(s))
+	stop, err := other.Subscribe(t.Context(), "a", &counter{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	publish(t, b, "a", "first") // the script is there now
+	s.do(t, "CONFIG RESETSTAT")
+	for i := range 200 {
+		publish(t, b, "a", strconv.Itoa(i))
+	}
+	if n := s.calls(t, "xadd"); n != 200 {
+		t.Errorf("%d messages stored", n)
+	}
+	if n := s.calls(t, "evalsha"); n < 200 || n > 204 { // a few are health checks
+		t.Errorf("%d scripts run for 200 publishes", n)
+	}
+	if n := s.calls(t, "evalsha_ro") + s.calls(t, "eval") + s.calls(t, "script|load"); n != 0 {
+		t.Errorf("%d other commands", n)
+	}
+}
+
+// What was read of a cold room is not read again until it changes.
+func TestRedisClientSideCache(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	b, other := open(t, config(s)), open(t, config(s))
+	publish(t, other, "a", "1")
+	if _, err := other.Enter(t.Context(), "a", broker.User{ID: "ann"}); err != nil {
+		t.Fatal(err)
+	}
+	history := func() int {
+		page, _, err := b.History(t.Context(), "a", broker.Offset{}, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(page)
+	}
+	members := func() int {
+		_, n, err := b.Members(t.Context(), "a", 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for name, c := range map[string]struct {
+		read   func() int
+		change func()
+	}{
+		"history":               {history, func() { publish(t, other, "a", "2") }},
+		"members":               {members, func() { other.Enter(t.Context(), "a", broker.User{ID: "ben"}) }},
+		"members after a leave": {members, func() { other.Leave("a", "ben") }},
+	} {
+		was := c.read()
+		s.do(t, "CONFIG RESETSTAT")
+		for range 10 {
+			if got := c.read(); got != was {
+				t.Errorf("%s: %d, then %d", name, was, got)
+			}
+		}
+		if n := s.calls(t, "evalsha_ro"); n != 0 {
+			t.Errorf("%s: %d reads reached Redis", name, n)
+		}
+		c.change()
+		eventually(t, name+" read anew", func() bool { return c.read() != was })
+		if n := s.calls(t, "evalsha_ro"); n != 1 {
+			t.Errorf("%s: %d reads reached Redis after a change, want 1", name, n)
+		}
+	}
+	// The first joiner of a cold room, too, reads only where the room stands.
+	join := func(room string) {
+		stop, err := b.Subscribe(t.Context(), room, &counter{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop()
+	}
+	join("b") // Redis knows the scripts now
+	join("a")
+	s.do(t, "CONFIG RESETSTAT")
+	join("a")
+	if n := s.calls(t, "evalsha_ro"); n != 1 {
+		t.Errorf("%d reads reached Redis for a join that the cache covers, want 1", n)
+	}
+}
+
+func TestRedisWithoutTracking(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	s.do(t, "ACL SETUSER default -client|tracking")
+	log := &logBuffer{}
+	b := openRedis(t, config(s), newLog(log))
+	waitReady(t, b)
+	if n := strings.Count(log.String(), "level=WARN"); n != 1 || !strings.Contains(log.String(), "CLIENT TRACKING") {
+		t.Errorf("said:\n%s", log)
+	}
+	brokertest.Run(t, brokertest.Harness{New: storeOn(s, "redis://"), Shared: true})
+}
+
+// aivenDisabled is what Aiven for Valkey takes away.
+const aivenDisabled = "ACL BGREWRITEAOF BGSAVE CLUSTER COMMAND CONFIG DEBUG FAILOVER LASTSAVE MIGRATE MONITOR REPLICAOF SAVE SHUTDOWN SLAVEOF"
+
+func TestRedisAsAivenRunsIt(t *testing.T) {
+	t.Parallel()
+	args := []string{"--maxmemory-policy", "noeviction"}
+	for command := range strings.FieldsSeq(aivenDisabled) {
+		args = append(args, "--rename-command", command, "")
+	}
+	s := ownServer(t, args...)
+	brokertest.Run(t, brokertest.Harness{New: storeOn(s, "valkey://"), Shared: true})
+}
+
+// storeOn makes stores on one server, apart by their prefix.
+func storeOn(s *server, scheme string) func(*testing.T, brokertest.Options) *brokertest.Store {
+	return func(t *testing.T, o brokertest.Options) *brokertest.Store {
+		return &brokertest.Store{Open: func(t *testing.T) *brokertest.Relay {
+			cfg := broker.RedisConfig{URL: scheme + s.addr, Prefix: t.Name(), Lease: o.Lease, Limits: o.Limits}
+			b := open(t, cfg)
+			return &brokertest.Relay{Broker: b, Kill: b.Kill}
+		}}
+	}
+}
+
+// A Redis that is full refuses, and the relay goes on when it is not any more.
+func TestRedisFull(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t, "--maxmemory-policy", "noeviction")
+	b := open(t, config(s))
+	var c counter
+	stop, err := b.Subscribe(t.Context(), "a", &c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	publish(t, b, "a", "1")
+	s.do(t, "CONFIG SET maxmemory 1mb")
+	if r := b.Publish(t.Context(), broker.Publication{Room: "a", User: "ann", ID: "2"})[0]; !errors.Is(r.Err, broker.ErrUnavailable) {
+		t.Errorf("publish into a full Redis: %+v", r)
+	}
+	if _, err := b.Enter(t.Context(), "a", broker.User{ID: "ann"}); !errors.Is(err, broker.ErrUnavailable) {
+		t.Errorf("enter into a full Redis: %v", err)
+	}
+	if err := b.Ready(); err != nil {
+		t.Errorf("ready: %v", err)
+	}
+	s.do(t, "CONFIG SET maxmemory 0")
+	if r := publish(t, b, "a", "2"); r.Duplicate || r.Offset.Seq != 2 {
+		t.Errorf("after that: %+v", r)
+	}
+	eventually(t, "delivered", func() bool { return c.n.Load() == 2 })
+	eventually(t, "entered", func() bool { _, n, err := b.Members(t.Context(), "a", 10); return err == nil && n == 1 })
+}
+
+// Whatever is left behind goes by itself, and a relay listens to its rooms alone.
+func TestRedisKeysAndChannels(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	b := open(t, config(s))
+	channels := func() []string {
+		found := strings.Fields(s.do(t, "PUBSUB CHANNELS *"))
+		slices.Sort(found)
+		return found
+	}
+	private := channels()
+	if len(private) != 1 || !strings.Contains(private[0], ":relay:") {
+		t.Errorf("without rooms: subscribed to %q", private)
+	}
+	publish(t, b, "elsewhere", "1")
+	var stops []func()
+	for _, room := range []string{"a", "b"} {
+		stop, err := b.Subscribe(t.Context(), room, &counter{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stops = append(stops, stop)
+		publish(t, b, room, "1")
+		if _, err := b.Enter(t.Context(), room, broker.User{ID: "ann"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{private[0], "setu{0}:room:a", "setu{0}:room:b"}
+	slices.Sort(want)
+	if got := channels(); !slices.Equal(got, want) {
+		t.Errorf("subscribed to %q, want %q", got, want)
+	}
+	b.Leave("b", "ann")
+	stops[1]()
+	eventually(t, "unsubscribed", func() bool { return len(channels()) == 2 })
+	stops[0]()
+	eventually(t, "unsubscribed", func() bool { return slices.Equal(channels(), private) })
+	for _, key := range strings.Fields(s.do(t, "KEYS *")) {
+		ttl, _ := strconv.Atoi(s.do(t, "PTTL "+key))
+		if head := strings.HasSuffix(key, ":head"); head != (ttl == -1) || !strings.Contains(key, "{0}") {
+			t.Errorf("%s expires in %d ms", key, ttl)
+		}
+	}
+}
+
+func TestRedisForgetsItsScripts(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	b := open(t, config(s))
+	for i := range 3 {
+		s.do(t, "SCRIPT FLUSH")
+		var pubs []broker.Publication
+		for j := range 20 {
+			pubs = append(pubs, broker.Publication{Room: "a", User: "ann", ID: fmt.Sprint(i, "-", j)})
+		}
+		for j, r := range b.Publish(t.Context(), pubs...) {
+			if r.Err != nil || r.Offset.Seq != uint64(20*i+j+1) {
+				t.Errorf("publication %d: %+v", j, r)
+			}
+		}
+		s.do(t, "SCRIPT FLUSH")
+		room := fmt.Sprint("room", i)
+		publish(t, b, room, "1")
+		s.do(t, "SCRIPT FLUSH")
+		if page, _, err := b.History(t.Context(), room, broker.Offset{}, 10); err != nil || len(page) != 1 {
+			t.Errorf("history: %v, %v", page, err)
+		}
+		s.do(t, "SCRIPT FLUSH")
+		if n, err := b.Enter(t.Context(), room, broker.User{ID: "ann"}); err != nil || n != 1 {
+			t.Errorf("enter: %d, %v", n, err)
+		}
+		s.do(t, "SCRIPT FLUSH")
+		if _, n, err := b.Members(t.Context(), room, 10); err != nil || n != 1 {
+			t.Errorf("members: %d, %v", n, err)
+		}
+		s.do(t, "SCRIPT FLUSH")
+		stop, err := b.Subscribe(t.Context(), room, &counter{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop()
+	}
+}
+
+// Services cut connections as a matter of course; an outage is told once, and its end.
+func TestRedisLog(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	log := &logBuffer{}
+	b := openRedis(t, config(s), newLog(log))
+	waitReady(t, b)
+	var c counter
+	stop, err := b.Subscribe(t.Context(), "a", &c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	for i := range 5 {
+		s.do(t, "CLIENT KILL TYPE pubsub")
+		s.do(t, "CLIENT KILL TYPE normal")
+		publish(t, b, "a", strconv.Itoa(i))
+		eventually(t, "delivered", func() bool { return c.n.Load() == int64(i+1) })
+		waitReady(t, b)
+	}
+	if strings.Contains(log.String(), "level=WARN") || strings.Contains(log.String(), "level=ERROR") {
+		t.Errorf("connections that are cut are no incident:\n%s", log)
+	}
+	restart := s.save(t)
+	s.kill()
+	eventually(t, "noticed", func() bool { return strings.Contains(log.String(), "level=WARN") })
+	tick := time.NewTimer(3 * time.Second) // several tries more
+	<-tick.C
+	restart()
+	waitReady(t, b)
+	if n := strings.Count(log.String(), "level=WARN"); n != 1 || !strings.Contains(log.String(), "again") {
+		t.Errorf("an outage is told once, and its end:\n%s", log)
+	}
+}
+
+func TestRedisSettings(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ url, ca, want string }{
+		"no url":       {"", "", "redis"},
+		"other scheme": {"http://localhost", "", "scheme"},
+		"CA, no TLS":   {"redis://localhost", "x", "rediss://"},
+		"no CA":        {"rediss://localhost", "x", "PEM"},
+	} {
+		b, err := broker.OpenRedis(broker.RedisConfig{URL: c.url, CA: c.ca}, testLog(t))
+		if err == nil {
+			b.Close(t.Context())
+			t.Errorf("%s: accepted", name)
+		} else if !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v does not say %q", name, err, c.want)
+		}
+	}
+}
+
+func BenchmarkRedisPublish(b *testing.B) {
+	s := ownServer(b)
+	m := openRedis(b, config(s), testLog(b))
+	waitReady(b, m)
+	b.SetParallelism(64)
+	benchmarkPublish(b, m)
+}

@@ -1,0 +1,127 @@
+package broker_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"setu/relay/broker"
+	"setu/relay/broker/brokertest"
+)
+
+func TestRedis(t *testing.T) {
+	t.Parallel()
+	requireRedis(t)
+	brokertest.Run(t, brokertest.Harness{New: newRedisStore, Shared: true, Outages: true})
+}
+
+func newRedisStore(t *testing.T, o brokertest.Options) *brokertest.Store {
+	s := &server{}
+	if o.Own {
+		s = ownServer(t)
+	} else {
+		s = sharedServer(t)
+	}
+	prefix, stopped := t.Name(), false
+	return &brokertest.Store{
+		Open: func(t *testing.T) *brokertest.Relay {
+			l := newLink(t, s.addr)
+			cfg := broker.RedisConfig{URL: "redis://" + l.listener.Addr().String(), Prefix: prefix, Lease: o.Lease, Limits: o.Limits}
+			b := openRedis(t, cfg, testLog(t))
+			if !stopped {
+				waitReady(t, b)
+			}
+			return &brokertest.Relay{Broker: b, Kill: b.Kill, Drop: l.Drop, Cut: l.Cut, Hang: l.Hang}
+		},
+		Flush: func() { s.do(t, "FLUSHALL") },
+		Wipe: func() {
+			s.kill()
+			os.Remove(s.dump())
+			if err := s.start(); err != nil {
+				t.Fatal(err)
+			}
+		},
+		Save: func() func() { return s.save(t) },
+		Stop: func() {
+			s.do(t, "SAVE")
+			s.kill()
+			stopped = true
+		},
+		Start: func() {
+			if err := s.start(); err != nil {
+				t.Fatal(err)
+			}
+			stopped = false
+		},
+		Freeze: func() func() {
+			s.signal(syscall.SIGSTOP)
+			return func() { s.signal(syscall.SIGCONT) }
+		},
+	}
+}
+
+func openRedis(t testing.TB, cfg broker.RedisConfig, log *slog.Logger) *broker.Redis {
+	t.Helper()
+	b, err := broker.OpenRedis(cfg, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		b.Close(ctx)
+	})
+	return b
+}
+
+func waitReady(t testing.TB, b broker.Broker) {
+	t.Helper()
+	eventually(t, "ready", func() bool { return b.Ready() == nil })
+}
+
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(20 * time.Second); !ok(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatalf("not %s", what)
+		}
+	}
+}
+
+// logBuffer keeps what is logged.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// testLog keeps the log, and shows it where the test fails.
+func testLog(t testing.TB) *slog.Logger {
+	l := &logBuffer{}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("log:\n%s", l)
+		}
+	})
+	return newLog(l)
+}
+
+func newLog(l *logBuffer) *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
