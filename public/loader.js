@@ -1,1 +1,68 @@
+// Starts the page's program, and says so where that fails. The rest is Go.
 "use strict";
+(() => {
+  const { program, size } = document.currentScript.dataset;
+  const byId = (id) => document.getElementById(id);
+
+  // A sentence that says what to do; before that, one reload in ten minutes, since
+  // a page older than its program heals by it.
+  const stop = (sentence) => {
+    try {
+      const last = Number(sessionStorage.getItem("setu.reloaded"));
+      if (navigator.onLine && !(Date.now() - last < 600000)) {
+        sessionStorage.setItem("setu.reloaded", String(Date.now()));
+        return location.reload();
+      }
+    } catch { /* without storage nothing tells a first time from a tenth */ }
+    document.querySelectorAll("dialog[open]").forEach((d) => d.close());
+    byId("fatal-text").textContent = sentence;
+    byId("fatal").hidden = false;
+  };
+  globalThis.setuStop = stop;
+  byId("fatal-reload").addEventListener("click", () => location.reload());
+
+  // No form leaves the page. One that is sent before the program runs is kept for it.
+  addEventListener("submit", (event) => {
+    event.preventDefault();
+    if ("ready" in document.body.dataset) return;
+    document.body.dataset.early = event.target.id;
+    if (event.submitter?.id === "name-send") event.submitter.textContent = "Starting…";
+  }, true);
+
+  try {
+    if (!localStorage.getItem("setu.name")) byId("name-dialog").showModal();
+  } catch { /* the program asks */ }
+
+  const count = (response) => {
+    let got = 0;
+    const counter = new TransformStream({
+      transform(chunk, out) {
+        got += chunk.length;
+        const percent = Math.min(100, Math.round((100 * got) / size));
+        byId("progress").value = percent;
+        byId("loading-text").textContent = percent + " %";
+        out.enqueue(chunk);
+      },
+    });
+    const headers = { "Content-Type": "application/wasm" };
+    return new Response(response.body.pipeThrough(counter), { headers });
+  };
+
+  const run = async () => {
+    if (typeof WebAssembly !== "object" || !WebAssembly.instantiateStreaming) {
+      byId("fatal-text").textContent = "This browser cannot run WebAssembly. Open the page in a current browser, or allow WebAssembly in its settings.";
+      byId("fatal").hidden = false;
+      return;
+    }
+    const go = new Go();
+    const response = await fetch(program);
+    if (!response.ok) throw new Error("HTTP " + response.status);
+    const { instance } = await WebAssembly.instantiateStreaming(count(response), go.importObject);
+    await go.run(instance);
+    stop("The chat's program has ended. Reload the page; what you wrote is kept.");
+  };
+  run().catch((error) => {
+    console.error(error);
+    stop("The chat's program could not be loaded. Check your connection, then reload the page.");
+  });
+})();

@@ -87,7 +87,9 @@ func compile(dir string) ([]byte, error) {
 	}
 	defer func() { _ = os.RemoveAll(temporary) }()
 	target := filepath.Join(temporary, "app.wasm")
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", target, ".")
+	// Without inlining the program is a tenth smaller over the wire, and no slower
+	// where it matters: its time goes into the document.
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-gcflags=all=-l", "-o", target, ".")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm", "CGO_ENABLED=0")
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr

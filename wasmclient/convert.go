@@ -1,0 +1,41 @@
+//go:build js && wasm
+
+package main
+
+import (
+	"setu/relay/client"
+	"setu/wasmclient/chat"
+)
+
+// The model has types of its own, so that it neither imports the wire nor grows
+// with it. These are the seams.
+
+func user(u client.User) chat.User { return chat.User{ID: u.ID, Name: u.Name, Guest: u.Guest} }
+
+func users(list []client.User) []chat.User {
+	out := make([]chat.User, len(list))
+	for i, u := range list {
+		out[i] = user(u)
+	}
+	return out
+}
+
+func message(m client.Message) chat.Message {
+	return chat.Message{Seq: m.Seq, ID: m.ID, From: user(m.From), At: m.At, Data: m.Data, Offset: m.Offset}
+}
+
+func messages(list []client.Message) []chat.Message {
+	out := make([]chat.Message, len(list))
+	for i, m := range list {
+		out[i] = message(m)
+	}
+	return out
+}
+
+// members are nil where the room is too large to list them.
+func members(j client.Joined) []chat.User {
+	if len(j.Members) == 0 {
+		return nil
+	}
+	return users(j.Members)
+}

@@ -1,0 +1,123 @@
+//go:build js && wasm
+
+package main
+
+import (
+	"strings"
+	"syscall/js"
+)
+
+var (
+	window   = js.Global()
+	document = window.Get("document")
+)
+
+func byID(id string) js.Value { return document.Call("getElementById", id) }
+
+// clone copies the content of a template.
+func clone(template js.Value) js.Value {
+	return template.Get("content").Get("firstElementChild").Call("cloneNode", true)
+}
+
+// find gives the first element under another that a selector names.
+func find(el js.Value, selector string) js.Value { return el.Call("querySelector", selector) }
+
+// create makes an element with a class and a text. Texts only ever become text
+// nodes; nothing in this program writes markup.
+func create(tag, class, text string) js.Value {
+	el := document.Call("createElement", tag)
+	if class != "" {
+		el.Set("className", class)
+	}
+	if text != "" {
+		el.Set("textContent", text)
+	}
+	return el
+}
+
+func setText(el js.Value, text string) { el.Set("textContent", text) }
+
+func appendText(el js.Value, text string) {
+	el.Call("append", text)
+}
+
+func setAttr(el js.Value, name, value string) { el.Call("setAttribute", name, value) }
+
+// flag sets an attribute without a value, or takes it away.
+func flag(el js.Value, name string, on bool) { el.Call("toggleAttribute", name, on) }
+
+func show(el js.Value, on bool) { el.Set("hidden", !on) }
+
+// attribute reads one that may not be there.
+func attribute(el js.Value, name string) string {
+	v := el.Call("getAttribute", name)
+	if v.IsNull() {
+		return ""
+	}
+	return v.String()
+}
+
+// closest looks upwards from where an event happened.
+func closest(event js.Value, selector string) js.Value {
+	target := event.Get("target")
+	if !target.Truthy() || target.Get("closest").IsUndefined() {
+		return js.Null()
+	}
+	return target.Call("closest", selector)
+}
+
+func matchesMedia(query string) bool {
+	return window.Call("matchMedia", query).Get("matches").Bool()
+}
+
+func focused(el js.Value) bool { return document.Get("activeElement").Equal(el) }
+
+// label is a piece of the document that shows one text, and is written to only
+// when that changes.
+type label struct {
+	el   js.Value
+	last string
+	set  bool
+}
+
+func labelOf(id string) *label { return &label{el: byID(id)} }
+
+func (l *label) write(text string) {
+	if l.set && l.last == text {
+		return
+	}
+	l.last, l.set = text, true
+	setText(l.el, text)
+}
+
+// toggle is a piece of the document that is there or not.
+type toggle struct {
+	el     js.Value
+	shown  bool
+	placed bool
+}
+
+func toggleOf(id string) *toggle { return &toggle{el: byID(id)} }
+
+func (t *toggle) show(on bool) {
+	if t.placed && t.shown == on {
+		return
+	}
+	t.placed, t.shown = true, on
+	show(t.el, on)
+}
+
+// randomID makes an id of hexadecimal digits that nobody can guess.
+func randomID(bytes int) string {
+	array := window.Get("Uint8Array").New(bytes)
+	window.Get("crypto").Call("getRandomValues", array)
+	b := make([]byte, bytes)
+	js.CopyBytesToGo(b, array)
+	const digits = "0123456789abcdef"
+	var out strings.Builder
+	for _, c := range b {
+		out.WriteByte(digits[c>>4])
+		out.WriteByte(digits[c&15])
+	}
+	return out.String()
+}
