@@ -116,15 +116,15 @@ func serve(cfg relay.Config) error {
 	if err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port)))
+	listen := net.ListenConfig{KeepAlive: -1} // every session has a heartbeat of its own
+	l, err := listen.Listen(ctx, "tcp", net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port)))
 	if err != nil {
 		return fmt.Errorf("HOST and PORT: %w", err)
 	}
 	if !public.Built() {
 		log.Warn("the browser client was not built: run go generate ./... and start again")
 	}
-	web := &http.Server{Handler: routes(srv), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
-		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	web := newWeb(srv, log)
 	failed := make(chan error, 1)
 	go func() { failed <- web.Serve(l) }()
 	log.Info("serving", "url", "http://"+hostOf(l.Addr()), "relay", cfg.RelayID, "region", cfg.Region, "redis", cfg.RedisURL != "")
@@ -148,6 +148,12 @@ func openBroker(cfg relay.Config, log *slog.Logger) (broker.Broker, error) {
 		return nil, fmt.Errorf("REDIS_URL, REDIS_CA: %w", err)
 	}
 	return b, nil
+}
+
+// newWeb bounds what a client may take before it has a session.
+func newWeb(srv *relay.Server, log *slog.Logger) *http.Server {
+	return &http.Server{Handler: routes(srv), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 }
 
 func routes(srv *relay.Server) http.Handler {

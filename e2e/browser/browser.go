@@ -17,7 +17,6 @@ import (
 	"os"
 	"os/exec"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -113,9 +112,4 @@ func (b *Browser) Tab(t testing.TB, viewport Viewport) *Tab {
 func (b *Browser) PrivateTab(t testing.TB, viewport Viewport) *Tab {
 	t.Helper()
 	return openTab(t, b.ctx, viewport, chromedp.WithNewBrowserContext())
-}
-
-// fileName makes a test's name one.
-func fileName(name string) string {
-	return strings.NewReplacer("/", "-", " ", "-", ":", "-").Replace(name)
 }

@@ -36,7 +36,9 @@ func NewNetwork(t testing.TB) *Network {
 	// under its old address. It may be taken: then another.
 	for range 20 {
 		subnet := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(64 + rand.IntN(128)), byte(rand.IntN(256)), 0}), 24)
-		created, err = network.New(ctx, network.WithIPAM(&dockernet.IPAM{
+		// Internal, lest it become what publishes a container's ports: then cutting a
+		// relay from it would cut the relay's members, too.
+		created, err = network.New(ctx, network.WithInternal(), network.WithIPAM(&dockernet.IPAM{
 			Config: []dockernet.IPAMConfig{{Subnet: subnet}},
 		}))
 		if err == nil {

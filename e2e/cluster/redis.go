@@ -154,6 +154,21 @@ func (r *Redis) Wipe() {
 	r.Start()
 }
 
+// Backup copies its data as it is now, for Restore.
+func (r *Redis) Backup() {
+	r.t.Helper()
+	r.exec("sh", "-c", "rm -rf /backup && cp -r /data /backup")
+}
+
+// Restore restarts it with the data of the last Backup, as a service does that
+// has lost a node: what came after is gone.
+func (r *Redis) Restore() {
+	r.t.Helper()
+	r.exec("sh", "-c", "rm -rf /data/* && cp -r /backup/* /data/")
+	r.Kill()
+	r.Start()
+}
+
 // CLI runs redis-cli in the container and returns what it prints. It fails the
 // test when redis-cli does; an error reply is output like any other.
 func (r *Redis) CLI(args ...string) string {

@@ -1,0 +1,141 @@
+package judge
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const room = "lobby"
+
+// at is the offset of a place in the room's history of an epoch.
+func at(epoch string, seq uint64) string {
+	return fmt.Sprintf("%s.%x.%x.d%d", epoch, seq+100, seq, seq)
+}
+
+// said is the nth message of a history: ben published it.
+func said(epoch string, seq uint64) Message {
+	return Message{User: "uben", ID: fmt.Sprintf("m%d", seq), Seq: seq, Offset: at(epoch, seq), Data: fmt.Sprintf(`"%d"`, seq)}
+}
+
+func list(epoch string, from, to uint64) (messages []Message) {
+	for seq := from; seq <= to; seq++ {
+		messages = append(messages, said(epoch, seq))
+	}
+	return messages
+}
+
+func joined(client, since string, recovered bool, epoch string, from, to uint64) Event {
+	return Event{Client: client, Kind: Joined, Room: room, Since: since, Recovered: recovered, Offset: at(epoch, to), Messages: list(epoch, from, to)}
+}
+
+func heard(client string, epoch string, seqs ...uint64) (events []Event) {
+	for _, seq := range seqs {
+		events = append(events, Event{Client: client, Kind: Received, Room: room, Message: said(epoch, seq)})
+	}
+	return events
+}
+
+// story is a run in which all went well: ben publishes 1 to 9, asha hears them
+// live and comes back after 3 and 4, cleo joins late, and all hear an end in
+// another epoch.
+func story() []Event {
+	var events []Event
+	add := func(e ...Event) { events = append(events, e...) }
+	say := func(epoch string, seqs ...uint64) {
+		for _, seq := range seqs {
+			m := said(epoch, seq)
+			asked := Message{User: m.User, ID: m.ID, Data: m.Data}
+			events = append(events, Event{Client: "ben", Kind: Publishing, Room: room, Message: asked})
+			events = append(events, heard("ben", epoch, seq)...)
+			events = append(events, Event{Client: "ben", Kind: Stored, Room: room, Message: m})
+		}
+	}
+	empty := func(client string) Event {
+		return Event{Client: client, Kind: Joined, Room: room, Offset: "e1.0.0.0"}
+	}
+	add(empty("asha"), empty("ben"))
+	say("e1", 1, 2)
+	add(heard("asha", "e1", 1, 2)...)
+	add(Event{Client: "asha", Kind: Gone})
+	say("e1", 3, 4)
+	add(joined("asha", at("e1", 2), true, "e1", 3, 4))
+	say("e1", 5, 6)
+	add(heard("asha", "e1", 5, 6)...)
+	add(joined("cleo", "", false, "e1", 4, 6))
+	say("e1", 7)
+	add(heard("asha", "e1", 7)...)
+	add(heard("cleo", "e1", 7)...)
+	for _, client := range []string{"asha", "ben", "cleo"} {
+		add(Event{Client: client, Kind: Reset, Room: room, Offset: "e2.9.0.0"})
+	}
+	events = append(events, Event{Client: "ben", Kind: Publishing, Room: room, Message: Message{User: "uben", ID: "again", Data: "1"}})
+	last := Message{User: "uben", ID: "again", Data: "1", Seq: 1, Offset: at("e2", 1)}
+	for _, client := range []string{"asha", "ben", "cleo"} {
+		add(Event{Client: client, Kind: Received, Room: room, Message: last})
+	}
+	add(Event{Client: "ben", Kind: Stored, Room: room, Message: last})
+	add(Event{Client: "ben", Kind: Stored, Room: room, Message: last, Duplicate: true})
+	return events
+}
+
+func TestAllWentWell(t *testing.T) {
+	v := Judge(Rules{Kept: 256}, story())
+	if len(v.Faults) > 0 {
+		t.Fatalf("faults where there are none:\n%s", v)
+	}
+	if v.Stored != 8 || v.Repeated != 1 || v.Recovered != 1 || v.Missed != 2 || v.Resets != 3 || v.Unrecovered != 0 {
+		t.Errorf("counted %s", v)
+	}
+}
+
+// index finds an event of the story.
+func index(t *testing.T, events []Event, client string, kind Kind, seq uint64) int {
+	t.Helper()
+	i := slices.IndexFunc(events, func(e Event) bool {
+		return e.Client == client && e.Kind == kind && (e.Message.Seq == seq || seq == 0)
+	})
+	if i < 0 {
+		t.Fatalf("no %s %s %d", client, kind, seq)
+	}
+	return i
+}
+
+func TestPlantedFaultsAreFound(t *testing.T) {
+	for name, c := range planted {
+		t.Run(name, func(t *testing.T) {
+			v := Judge(Rules{Kept: 256}, c.plant(t, story()))
+			if len(v.Faults) == 0 || !strings.Contains(v.Faults[0], c.want) {
+				t.Errorf("want %q first in\n%s", c.want, v)
+			}
+		})
+	}
+}
+
+func TestOrderOfAcknowledged(t *testing.T) {
+	events := story()
+	// Ben asks for 6 only when 7 is acknowledged.
+	second := slices.IndexFunc(events, func(e Event) bool { return e.Kind == Publishing && e.Message.ID == "m6" })
+	asked := events[second]
+	events = slices.Delete(events, second, second+1)
+	stored := index(t, events, "ben", Stored, 7)
+	late := index(t, events, "ben", Stored, 6)
+	answer := events[late]
+	events = slices.Insert(events, stored+1, asked, answer)
+	events = slices.Delete(events, late, late+1)
+	v := Judge(Rules{Kept: 256}, events)
+	if !strings.Contains(v.String(), "order: ben published m6 after 7 had been acknowledged") {
+		t.Error(v)
+	}
+}
+
+func TestGapsThatAreToldAreNoFaults(t *testing.T) {
+	events := story()
+	i := index(t, events, "asha", Gone, 0)
+	i += index(t, events[i:], "asha", Joined, 0)
+	events[i].Recovered = false
+	if v := Judge(Rules{Kept: 1}, events); len(v.Faults) > 0 || v.Unrecovered != 1 {
+		t.Errorf("the room keeps one message, two were missed: %s", v)
+	}
+}

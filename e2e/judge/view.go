@@ -1,0 +1,140 @@
+package judge
+
+// view is what one client has of one room: an unbroken run of messages up to
+// its position. It ends when the client is told of a gap, and another begins.
+type view struct {
+	live   bool // joined, on a connection that stands
+	epoch  string
+	seq    uint64
+	offset string // as the client was given it last
+	first  uint64 // where the run began
+}
+
+// follow takes a message that came live.
+func (c *court) follow(i int, who seat, m Message) {
+	v := c.views[who]
+	if v == nil || !v.live {
+		c.fault(i, "%s heard %d in %s, where it is not a member", who.client, m.Seq, who.room)
+		return
+	}
+	epoch, _ := where(m.Offset)
+	switch {
+	case epoch != v.epoch:
+		c.fault(i, "silent gap: %s heard %d in %s of epoch %s while following %s, without a reset", who.client, m.Seq, who.room, epoch, v.epoch)
+	case m.Seq > v.first && m.Seq <= v.seq:
+		c.fault(i, "duplicate or order: %s heard %d in %s after %d", who.client, m.Seq, who.room, v.seq)
+		return
+	case m.Seq <= v.seq:
+		c.fault(i, "order: %s heard %d in %s, which was over when it joined at %d", who.client, m.Seq, who.room, v.first)
+		return
+	case m.Seq != v.seq+1:
+		c.fault(i, "silent gap: %s heard %d in %s after %d", who.client, m.Seq, who.room, v.seq)
+	}
+	v.epoch, v.seq, v.offset = epoch, m.Seq, m.Offset
+}
+
+// hearJoined takes the answer to a join: the run goes on where it was recovered,
+// and begins anew where it was not.
+func (c *court) hearJoined(i int, who seat, e Event) {
+	epoch, seq := where(e.Offset)
+	v := &view{live: true, epoch: epoch, seq: seq, offset: e.Offset}
+	before := c.views[who]
+	c.views[who] = v
+	sinceEpoch, since := where(e.Since)
+	switch {
+	case e.Since == "":
+		v.first = c.run(i, who, e, 0)
+	case e.Recovered:
+		c.verdict.Recovered++
+		c.verdict.Missed += len(e.Messages)
+		if epoch != sinceEpoch {
+			c.fault(i, "silent gap: %s came back to %s from epoch %s, and epoch %s is said to continue it", who.client, who.room, sinceEpoch, epoch)
+		}
+		v.first = since
+		if before != nil && before.offset == e.Since {
+			v.first = before.first
+		}
+		// Since may name a moment in a room, which has no number.
+		follows := since
+		if since == 0 && len(e.Messages) > 0 {
+			follows = e.Messages[0].Seq - 1
+		}
+		c.run(i, who, e, follows+1)
+	default:
+		c.verdict.Unrecovered++
+		if epoch == sinceEpoch && seq >= since && seq-since <= uint64(c.rules.Kept) {
+			c.fault(i, "loss: %s came back to %s with %d, at %d the room held what it missed, and it was not recovered", who.client, who.room, since, seq)
+		}
+		v.first = c.run(i, who, e, 0)
+	}
+}
+
+func (c *court) hearReset(i int, who seat, e Event) {
+	v := c.views[who]
+	if v == nil || !v.live {
+		c.fault(i, "%s was told of a reset of %s, where it is not a member", who.client, who.room)
+		return
+	}
+	epoch, seq := where(e.Offset)
+	if epoch == v.epoch && seq-v.seq <= uint64(c.rules.Kept) {
+		c.fault(i, "loss: %s was at %d in %s, at %d the room held what it missed, and it was reset", who.client, v.seq, who.room, seq)
+	}
+	v.epoch, v.seq, v.offset = epoch, seq, e.Offset
+	v.first = c.run(i, who, e, 0)
+}
+
+// run checks that a list of messages is whole, and ends at the room's newest;
+// from is where it must begin, 0 for anywhere. It returns what precedes the list.
+func (c *court) run(i int, who seat, e Event, from uint64) uint64 {
+	epoch, newest := where(e.Offset)
+	if epoch == "" {
+		c.fault(i, "%s was given the offset %q in %s", who.client, e.Offset, who.room)
+	}
+	if len(e.Messages) == 0 {
+		if from > 0 && newest >= from {
+			c.fault(i, "silent gap: %s came back to %s without %d to %d", who.client, who.room, from, newest)
+		}
+		return newest
+	}
+	if from == 0 {
+		from = e.Messages[0].Seq
+	}
+	for n, m := range e.Messages {
+		if at, _ := where(m.Offset); at != epoch {
+			c.fault(i, "silent gap: %s was given %d in %s of epoch %s among epoch %s", who.client, m.Seq, who.room, at, epoch)
+		}
+		if want := from + uint64(n); m.Seq != want {
+			c.fault(i, "silent gap, duplicate or order: %s was given %d in %s where %d belongs", who.client, m.Seq, who.room, want)
+			break
+		}
+	}
+	if last := e.Messages[len(e.Messages)-1]; last.Offset != e.Offset {
+		c.fault(i, "%s was given messages of %s up to %s, and the offset %s", who.client, who.room, last.Offset, e.Offset)
+	}
+	return from - 1
+}
+
+// close looks at where a client ended: whoever is still a member has everything.
+func (c *court) close(who seat, v *view) {
+	if !v.live {
+		return
+	}
+	l := line{who.room, v.epoch}
+	if newest := c.newest[l]; v.seq < newest {
+		acked := ""
+		if c.lastAcked[l] > v.seq {
+			acked = ", acknowledged"
+		}
+		c.fault(c.ackedBy[l], "loss: %s never heard %d to %d in %s%s", who.client, v.seq+1, newest, who.room, acked)
+	}
+	// The newest epoch in which something was acknowledged is where all should be.
+	latest, when := v.epoch, -1
+	for other, at := range c.ackedBy {
+		if other.room == who.room && at > when {
+			latest, when = other.epoch, at
+		}
+	}
+	if latest != v.epoch {
+		c.fault(when, "silent gap: %s still follows epoch %s of %s, and was not told of %s", who.client, v.epoch, who.room, latest)
+	}
+}

@@ -1,0 +1,71 @@
+package e2e_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"setu/e2e/cluster"
+	"setu/e2e/judge"
+)
+
+func TestMemberStopsReading(t *testing.T) {
+	t.Parallel()
+	cluster.Require(t)
+	// A relay on its own will do, with an outbox that is soon full.
+	relay := cluster.StartRelay(t, cluster.NewNetwork(t), cluster.RelayOptions{Env: map[string]string{
+		"OUTBOX_BYTES": "262144", "HISTORY_LIMIT": "1000",
+	}})
+	f := &fleet{t: t, room: "lobby", history: judge.Record(t, judge.Rules{Kept: 1000})}
+	asha, ben, slow := f.join("asha", relay), f.join("ben", relay), f.join("slow", relay)
+	slow.StopReading()
+
+	// What is in the kernel's buffers and the proxy's on the way comes on top.
+	data := strings.Repeat("x", 500_000)
+	longest := time.Duration(0)
+	cluster.Eventually(t, patience, "the relay closes who does not read", func() error {
+		began := time.Now()
+		ben.AwaitMessage(f.room, asha.Say(f.room, data).ID)
+		longest = max(longest, time.Since(began))
+		if count, _ := asha.Members(f.room); count > 2 {
+			return fmt.Errorf("%d people are there", count)
+		}
+		return nil
+	})
+	t.Logf("the longest way of a message was %v", longest)
+	if longest > 3*time.Second {
+		t.Errorf("a message took %v while somebody did not read", longest)
+	}
+	slow.ResumeReading()
+	slow.AwaitClose(patience)
+	f.settle(asha, ben, slow)
+}
+
+func TestOversizeMessage(t *testing.T) {
+	t.Parallel()
+	cluster.Require(t)
+	relay := cluster.StartRelay(t, cluster.NewNetwork(t), cluster.RelayOptions{Env: map[string]string{"MAX_PAYLOAD": "10000"}})
+	f := &fleet{t: t, room: "lobby", history: judge.Record(t, judge.Rules{Kept: kept})}
+	asha, ben := f.join("asha", relay), f.join("ben", relay)
+
+	if _, err := asha.TryPublish(t.Context(), f.room, "too large", strings.Repeat("x", 20_000)); err == nil {
+		t.Error("it was taken")
+	}
+	if code := asha.AwaitClose(patience); code != websocket.StatusMessageTooBig {
+		t.Errorf("closed with %d (%v), want 1009", code, asha.LastError())
+	}
+	if !strings.Contains(relay.Logs(), "MAX_PAYLOAD") {
+		t.Error("the relay's log says nothing of it")
+	}
+	asha.AwaitRelay("relay")
+	// One that just fits is taken.
+	id := asha.NewID()
+	if _, err := asha.TryPublish(t.Context(), f.room, id, strings.Repeat("x", 9_800)); err != nil {
+		t.Error(err)
+	}
+	ben.AwaitMessage(f.room, id)
+	f.settle(ben, asha)
+}

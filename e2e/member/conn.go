@@ -1,0 +1,296 @@
+package member
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// dialTimeout bounds how long a relay may take to let a client in.
+const dialTimeout = 5 * time.Second
+
+// conn is one connection: Engine.IO and Socket.IO as protocol.md has them, by
+// hand, since the relay's own codecs can't vouch for themselves.
+type conn struct {
+	ws      *websocket.Conn
+	welcome welcome
+	beat    time.Duration // without a ping for so long, the relay is gone
+	on      func(name string, body json.RawMessage)
+	done    chan struct{} // closed when nothing more will come
+
+	mu      sync.Mutex
+	next    uint64
+	waiting map[uint64]func(json.RawMessage)
+	err     error         // why it ended
+	held    chan struct{} // not nil: nothing is read until it is closed
+}
+
+type welcome struct {
+	Relay string `json:"relay"`
+	Epoch string `json:"epoch"`
+	User  User   `json:"user"`
+}
+
+// errGone: the connection ended before the answer came.
+var errGone = errors.New("the connection ended")
+
+// dial connects and waits for the relay's welcome. on is called with each event
+// that follows, in order; it must not block.
+func dial(ctx context.Context, url string, auth any, on func(string, json.RawMessage)) (*conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: dialSmall}
+	ws, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}})
+	if err != nil {
+		return nil, err
+	}
+	ws.SetReadLimit(-1)
+	c := &conn{ws: ws, on: on, done: make(chan struct{}), waiting: map[uint64]func(json.RawMessage){}}
+	if err := c.shakeHands(ctx, auth); err != nil {
+		_ = ws.CloseNow()
+		return nil, err
+	}
+	go c.read()
+	return c, nil
+}
+
+// dialSmall keeps the kernel from buffering much for a client that stops reading.
+func dialSmall(ctx context.Context, network, address string) (net.Conn, error) {
+	var dialer net.Dialer
+	c, err := dialer.DialContext(ctx, network, address)
+	if tcp, ok := c.(*net.TCPConn); ok {
+		err = errors.Join(err, tcp.SetReadBuffer(64<<10))
+	}
+	return c, err
+}
+
+func (c *conn) shakeHands(ctx context.Context, auth any) error {
+	open, err := c.expect(ctx, "0")
+	if err != nil {
+		return err
+	}
+	var times struct{ PingInterval, PingTimeout int64 }
+	if err := json.Unmarshal(open, &times); err != nil {
+		return err
+	}
+	c.beat = time.Duration(times.PingInterval+times.PingTimeout) * time.Millisecond
+	payload, err := json.Marshal(auth)
+	if err != nil {
+		return err
+	}
+	if err := c.write(ctx, append([]byte("40"), payload...)); err != nil {
+		return err
+	}
+	if _, err := c.expect(ctx, "40"); err != nil {
+		return err
+	}
+	event, err := c.expect(ctx, "42")
+	if err != nil {
+		return err
+	}
+	name, body, err := parseEvent(event)
+	if err == nil && name != "welcome" {
+		err = fmt.Errorf("the first event is %s, not welcome", name)
+	}
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(body, &c.welcome)
+}
+
+// expect reads one packet and returns what follows its type.
+func (c *conn) expect(ctx context.Context, kind string) ([]byte, error) {
+	_, frame, err := c.ws.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rest, ok := bytes.CutPrefix(frame, []byte(kind))
+	if !ok {
+		return nil, fmt.Errorf("the relay sent %.200q instead of a %s", frame, kind)
+	}
+	return rest, nil
+}
+
+func (c *conn) write(ctx context.Context, frame []byte) error {
+	return c.ws.Write(ctx, websocket.MessageText, frame)
+}
+
+// read takes packets until the connection ends. The library closes it when the
+// context of a read ends.
+func (c *conn) read() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	silent := time.AfterFunc(c.beat, cancel)
+	defer silent.Stop()
+	var err error
+	for err == nil {
+		c.awaitRelease()
+		var frame []byte
+		if _, frame, err = c.ws.Read(ctx); err != nil {
+			break
+		}
+		if string(frame) == "2" {
+			silent.Reset(c.beat)
+		}
+		err = c.take(ctx, frame)
+	}
+	_ = c.ws.CloseNow()
+	c.mu.Lock()
+	c.err, c.waiting = err, nil
+	c.mu.Unlock()
+	close(c.done)
+}
+
+// take handles one frame.
+func (c *conn) take(ctx context.Context, frame []byte) error {
+	switch {
+	case string(frame) == "2":
+		return c.write(ctx, []byte("3"))
+	case bytes.HasPrefix(frame, []byte("42")):
+		name, body, err := parseEvent(frame[2:])
+		if err == nil {
+			c.on(name, body)
+		}
+		return err
+	case bytes.HasPrefix(frame, []byte("43")):
+		return c.takeAck(frame[2:])
+	}
+	return fmt.Errorf("the relay sent %.200q", frame)
+}
+
+func (c *conn) takeAck(rest []byte) error {
+	digits := bytes.IndexByte(rest, '[')
+	var args []json.RawMessage
+	if digits < 0 || json.Unmarshal(rest[digits:], &args) != nil || len(args) != 1 {
+		return fmt.Errorf("not an ack: %.200q", rest)
+	}
+	id, err := strconv.ParseUint(string(rest[:digits]), 10, 64)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	answer := c.waiting[id]
+	delete(c.waiting, id)
+	c.mu.Unlock()
+	if answer == nil {
+		return fmt.Errorf("an ack that nobody waits for: %d", id)
+	}
+	answer(args[0])
+	return nil
+}
+
+func parseEvent(text []byte) (name string, body json.RawMessage, err error) {
+	var args []json.RawMessage
+	if err := json.Unmarshal(text, &args); err != nil || len(args) < 2 {
+		return "", nil, fmt.Errorf("not an event of ours: %.200q: %w", text, err)
+	}
+	return name, args[1], json.Unmarshal(args[0], &name)
+}
+
+// encode leaves data as it is, without escapes for HTML.
+func encode(value any) ([]byte, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(value)
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), err
+}
+
+// emit sends an event that asks for no answer.
+func (c *conn) emit(ctx context.Context, name string, body any) error {
+	frame, err := encode([]any{name, body})
+	if err != nil {
+		return err
+	}
+	return c.write(ctx, append([]byte("42"), frame...))
+}
+
+// call sends an event and waits for its answer. heard is called with it in the
+// order of what arrives, between the events before and after it.
+func (c *conn) call(ctx context.Context, name string, body any, heard func(json.RawMessage)) error {
+	frame, err := encode([]any{name, body})
+	if err != nil {
+		return err
+	}
+	answered := make(chan struct{})
+	c.mu.Lock()
+	c.next++
+	id := c.next
+	if c.waiting == nil {
+		c.mu.Unlock()
+		return errGone
+	}
+	c.waiting[id] = func(answer json.RawMessage) {
+		heard(answer)
+		close(answered)
+	}
+	c.mu.Unlock()
+	// Written in the connection's own time: a write that its context cuts short
+	// takes the connection along.
+	if err := c.write(context.Background(), append(strconv.AppendUint([]byte("42"), id, 10), frame...)); err != nil {
+		return fmt.Errorf("%w: %w", errGone, err)
+	}
+	select {
+	case <-answered:
+		return nil
+	case <-c.done:
+		select {
+		case <-answered: // the last thing that came
+			return nil
+		default:
+			return errGone
+		}
+	case <-ctx.Done():
+		return fmt.Errorf("%s: no answer: %w", name, ctx.Err())
+	}
+}
+
+// hold stops reading, until release.
+func (c *conn) hold() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.held == nil {
+		c.held = make(chan struct{})
+	}
+}
+
+func (c *conn) release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.held != nil {
+		close(c.held)
+		c.held = nil
+	}
+}
+
+func (c *conn) awaitRelease() {
+	c.mu.Lock()
+	held := c.held
+	c.mu.Unlock()
+	if held != nil {
+		<-held
+	}
+}
+
+// cut ends the connection without a word of the protocol.
+func (c *conn) cut() {
+	c.release()
+	_ = c.ws.CloseNow()
+}
+
+// end waits until nothing more comes, and tells why.
+func (c *conn) end() error {
+	<-c.done
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}

@@ -1,0 +1,293 @@
+// Package member is a small Socket.IO client for tests, of protocol.md alone: it
+// shares no code with the relay or the project's own client. A member behaves as
+// a good client does (it comes back after a lost connection, rejoins its rooms
+// from the last offset it was given, and repeats publishes that were not
+// answered under the same id), and writes all that it does and hears into a
+// history that package judge decides upon.
+package member
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"setu/e2e/judge"
+)
+
+// Options says who a member is and where.
+type Options struct {
+	Name    string
+	Key     string         // of the user; "" makes one of the name
+	As      string         // in the history, where a user has several tabs; "" means Name
+	Relays  []string       // WebSocket endpoints, the first that lets it in is taken
+	History *judge.History // where all is recorded
+}
+
+// Member is one client. Its methods may be called from any goroutine, and those
+// that return no error fail the test, so only from the test's.
+type Member struct {
+	t       testing.TB
+	options Options
+	cancel  context.CancelFunc
+	ctx     context.Context // the member's life
+	ended   chan struct{}
+
+	mu      sync.Mutex
+	relays  []string
+	conn    *conn // nil while away
+	ready   bool  // conn stands, and all rooms are joined on it
+	welcome welcome
+	rooms   map[string]*seat
+	signals []string
+	last    error // why the last connection ended
+	ids     int
+}
+
+// seat is what a member has of one room.
+type seat struct {
+	options  JoinOptions
+	joined   bool
+	offset   string
+	messages []judge.Message // as they stand on his screen
+	presence []Presence
+	resets   []Reset
+	rejoins  []Joined
+}
+
+// Connect starts a member and waits until it is connected.
+func Connect(t testing.TB, options Options) *Member {
+	t.Helper()
+	if options.Key == "" {
+		options.Key = "a-secret-of-" + options.Name + "-0123456789"
+	}
+	if options.As == "" {
+		options.As = options.Name
+	}
+	m := &Member{t: t, options: options, relays: options.Relays, rooms: map[string]*seat{}, ended: make(chan struct{})}
+	m.ctx, m.cancel = context.WithCancel(context.Background())
+	go m.live()
+	t.Cleanup(m.Quit)
+	if _, err := m.awaitReady(context.Background()); err != nil {
+		t.Fatalf("%s: %v", options.As, err)
+	}
+	return m
+}
+
+// Quit ends the member; it does not come back.
+func (m *Member) Quit() {
+	m.cancel()
+	m.Cut()
+	<-m.ended
+}
+
+// Cut ends its connection without a word. It comes back at once.
+func (m *Member) Cut() {
+	m.mu.Lock()
+	c := m.conn
+	m.mu.Unlock()
+	if c != nil {
+		c.cut()
+	}
+}
+
+// Prefer changes where it goes when it connects the next time.
+func (m *Member) Prefer(relays ...string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.relays = relays
+}
+
+// StopReading leaves what the relay sends in the socket, until the connection
+// ends or ResumeReading.
+func (m *Member) StopReading() {
+	m.t.Helper()
+	m.connection().hold()
+	// The reader waits for one more packet, and so gets one.
+	if err := m.ask("leave", map[string]any{"room": "never joined"}, func(json.RawMessage) error { return nil }); err != nil {
+		m.t.Fatalf("%s stops reading: %v", m.options.As, err)
+	}
+}
+
+// ResumeReading undoes StopReading.
+func (m *Member) ResumeReading() { m.connection().release() }
+
+func (m *Member) connection() *conn {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.conn == nil {
+		m.t.Fatalf("%s is not connected", m.options.As)
+	}
+	return m.conn
+}
+
+// live keeps a connection until the member quits.
+func (m *Member) live() {
+	defer close(m.ended)
+	for attempt := 0; m.ctx.Err() == nil; attempt++ {
+		m.mu.Lock()
+		url := m.relays[attempt%len(m.relays)]
+		m.mu.Unlock()
+		c, err := dial(m.ctx, url, map[string]string{"name": m.options.Name, "key": m.options.Key}, m.hear)
+		if err != nil {
+			m.pause(m.ctx)
+			continue
+		}
+		m.add(judge.Event{Kind: judge.Connected, Note: "to " + c.welcome.Relay})
+		m.arrive(c)
+		err = c.end()
+		m.add(judge.Event{Kind: judge.Gone, Note: fmt.Sprint(err)})
+		m.mu.Lock()
+		m.conn, m.ready, m.last = nil, false, err
+		m.mu.Unlock()
+		attempt = -1
+	}
+}
+
+// arrive rejoins all rooms over a new connection.
+func (m *Member) arrive(c *conn) {
+	m.mu.Lock()
+	m.conn, m.welcome = c, c.welcome
+	again := map[string]JoinOptions{}
+	for name, s := range m.rooms {
+		o := s.options
+		o.Since = s.offset
+		again[name] = o
+	}
+	m.mu.Unlock()
+	if m.ctx.Err() != nil {
+		c.cut() // Quit came before it could see the connection
+	}
+	for name, o := range again {
+		for {
+			joined, err := m.join(m.ctx, c, name, o)
+			if err == nil {
+				m.mu.Lock()
+				if s := m.rooms[name]; s != nil {
+					s.rejoins = append(s.rejoins, joined)
+				}
+				m.mu.Unlock()
+				break
+			}
+			var no *Refusal
+			if !errors.As(err, &no) {
+				return // the connection is gone
+			}
+			m.pause(m.ctx)
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ready = true
+}
+
+// pause is short and spread, as that of clients which come back is.
+func (m *Member) pause(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(50*time.Millisecond + rand.N(100*time.Millisecond)):
+	}
+}
+
+// patience bounds what a member waits for.
+const patience = 40 * time.Second
+
+// awaitReady waits for a connection with all rooms joined.
+func (m *Member) awaitReady(ctx context.Context) (*conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		m.mu.Lock()
+		c, ready := m.conn, m.ready
+		m.mu.Unlock()
+		if ready {
+			return c, nil
+		}
+		if m.ctx.Err() != nil {
+			return nil, errors.New("has quit")
+		}
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("not connected within %v", patience)
+		}
+		m.pause(ctx)
+	}
+}
+
+// add records what the member does or hears.
+func (m *Member) add(e judge.Event) {
+	e.Client = m.options.As
+	m.options.History.Add(e)
+}
+
+// hear takes an event, on the connection's reader.
+func (m *Member) hear(name string, body json.RawMessage) {
+	switch name {
+	case "message":
+		m.hearMessage(body)
+	case "reset":
+		m.hearReset(body)
+	case "presence":
+		m.hearPresence(body)
+	case "signal":
+		m.mu.Lock()
+		m.signals = append(m.signals, string(body))
+		m.mu.Unlock()
+		m.add(judge.Event{Kind: judge.Told, Note: "signal " + short(body)})
+	default:
+		m.add(judge.Event{Kind: judge.Told, Note: name + " " + short(body)})
+	}
+}
+
+func (m *Member) hearMessage(body json.RawMessage) {
+	var in wireMessage
+	if err := json.Unmarshal(body, &in); err != nil {
+		m.t.Errorf("%s: not a message: %s", m.options.As, body)
+		return
+	}
+	m.add(judge.Event{Kind: judge.Received, Room: in.Room, Message: in.judged()})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s := m.rooms[in.Room]; s != nil {
+		s.offset = in.Offset
+		s.messages = append(s.messages, in.judged())
+	}
+}
+
+func (m *Member) hearReset(body json.RawMessage) {
+	var in struct {
+		Room, Reason, Offset string
+		Messages             []wireMessage
+	}
+	if err := json.Unmarshal(body, &in); err != nil {
+		m.t.Errorf("%s: not a reset: %s", m.options.As, body)
+		return
+	}
+	m.add(judge.Event{Kind: judge.Reset, Room: in.Room, Offset: in.Offset, Messages: judged(in.Messages), Note: in.Reason})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s := m.rooms[in.Room]; s != nil {
+		s.offset, s.messages = in.Offset, judged(in.Messages)
+		s.resets = append(s.resets, Reset{in.Reason, s.messages})
+	}
+}
+
+func (m *Member) hearPresence(body json.RawMessage) {
+	var in struct {
+		Room string
+		Presence
+	}
+	if err := json.Unmarshal(body, &in); err != nil {
+		m.t.Errorf("%s: not a presence: %s", m.options.As, body)
+		return
+	}
+	m.add(judge.Event{Kind: judge.Told, Room: in.Room, Note: in.Presence.String()})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s := m.rooms[in.Room]; s != nil {
+		s.presence = append(s.presence, in.Presence)
+	}
+}

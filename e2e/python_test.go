@@ -1,0 +1,101 @@
+package e2e_test
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"io"
+	"os"
+	"os/exec"
+	"testing"
+
+	"setu/e2e/cluster"
+	"setu/e2e/member"
+)
+
+// The interpreter is $SETU_E2E_PYTHON, or the system's, with its packages.
+func TestStockPythonClient(t *testing.T) {
+	t.Parallel()
+	cluster.Require(t)
+	python := cmp.Or(os.Getenv("SETU_E2E_PYTHON"), "/usr/bin/python3")
+	if err := exec.Command(python, "-c", "import socketio, websocket").Run(); err != nil {
+		skipOrFail(t, "needs "+python+" with python-socketio and websocket-client: "+err.Error())
+	}
+	f := startFleet(t, cluster.RedisOptions{}, nil)
+	tellStory(t, f, startScript(t, python))
+}
+
+// script is the stock client in a process of its own, which takes a line of
+// JSON and answers with one.
+type script struct {
+	t       *testing.T
+	in      io.Writer
+	answers *bufio.Scanner
+}
+
+func startScript(t *testing.T, python string) *script {
+	t.Helper()
+	command := exec.Command(python, "testdata/stock_client.py")
+	var complaints bytes.Buffer
+	command.Stderr = &complaints
+	in, err := command.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = in.Close()
+		_ = command.Process.Kill() // it may be waiting to reconnect
+		_ = command.Wait()
+		if t.Failed() {
+			t.Logf("%s | %s", python, complaints.String())
+		}
+	})
+	answers := bufio.NewScanner(out)
+	answers.Buffer(nil, 1<<20)
+	return &script{t, in, answers}
+}
+
+func (s *script) do(ask map[string]any, out any) {
+	s.t.Helper()
+	line, err := json.Marshal(ask)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := s.in.Write(append(line, '\n')); err != nil {
+		s.t.Fatalf("%s: %v", ask["do"], err)
+	}
+	if !s.answers.Scan() {
+		s.t.Fatalf("%s: no answer: %v", ask["do"], s.answers.Err())
+	}
+	if err := json.Unmarshal(s.answers.Bytes(), out); err != nil {
+		s.t.Fatalf("%s: %v in %s", ask["do"], err, s.answers.Text())
+	}
+}
+
+func (s *script) connect(url string, auth map[string]string) (user member.User) {
+	s.do(map[string]any{"do": "connect", "url": url, "auth": auth}, &user)
+	return user
+}
+
+func (s *script) join(room string) (joined stockJoined) {
+	s.do(map[string]any{"do": "join", "room": room}, &joined)
+	return joined
+}
+
+func (s *script) publish(room, id, data string) (stored stockStored) {
+	s.do(map[string]any{"do": "publish", "room": room, "id": id, "data": data}, &stored)
+	return stored
+}
+
+func (s *script) state() (state stockState) {
+	s.do(map[string]any{"do": "heard"}, &state)
+	return state
+}
