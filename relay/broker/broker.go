@@ -100,15 +100,18 @@ type Broker interface {
 	// pubs[i]. It is idempotent by (room, user, id) while the room's history lives.
 	Publish(ctx context.Context, pubs ...Publication) (receipts []Receipt)
 	// Subscribe delivers what happens in room to sub, without holes: snapshot first, then everything after it. There is at
-	// most one subscription for a room at a time. After stop has returned sub is not called again.
+	// most one subscription for a room at a time: another gets ErrUnavailable. After stop has returned sub is not called
+	// again, and stop may be called again.
 	Subscribe(ctx context.Context, room string, sub Subscriber) (stop func(), err error)
 	// History returns at most limit messages older than before, oldest first; the zero offset stands for the end. Fewer
-	// may come where they are large; more tells whether older ones are stored. ErrGap: before is of another history.
+	// may come where they are large; more tells whether older ones are stored. ErrGap: before is of another history. Where
+	// before's message has been let go of, so has all before it, and nothing comes.
 	History(ctx context.Context, room string, before Offset, limit int) (page []Message, more bool, err error)
 	// Signal fans body out to everyone in the room at most once, and may drop it.
 	Signal(room, sender, body string)
 	// Enter records that user is in room on this relay, Leave that he is not. Both are remembered and made good later
-	// where the store can't take them now; count is how many users the room has then, over all relays.
+	// where the store can't take them now; count is how many users the room has then, over all relays. Changes that were
+	// announced while the store was out of reach are not announced again: Members tells how it is.
 	Enter(ctx context.Context, room string, user User) (count int, err error)
 	Leave(room, userID string)
 	// Members returns the JSON of the room's users over all relays, or none with their count where that is over limit.

@@ -1,8 +1,10 @@
 package broker_test
 
 import (
+	"bytes"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -21,6 +23,7 @@ type link struct {
 type pipe struct {
 	near, far net.Conn
 	hung      chan struct{} // closed: it carries nothing any more
+	deaf      atomic.Bool   // what is published does not come through
 	ended     chan struct{}
 	once      sync.Once
 }
@@ -77,6 +80,9 @@ func (l *link) carry(p *pipe, from, to net.Conn) {
 			return
 		default:
 		}
+		if p.deaf.Load() && bytes.HasPrefix(buf[:n], []byte(">3\r\n$7\r\nmessage\r\n")) {
+			continue
+		}
 		if _, werr := to.Write(buf[:n]); err != nil || werr != nil {
 			return
 		}
@@ -125,5 +131,12 @@ func (l *link) setCut(cut bool) {
 func (l *link) Hang() {
 	for _, p := range l.pipes() {
 		close(p.hung)
+	}
+}
+
+// Deafen has the connections that there are work as before, but for what is published.
+func (l *link) Deafen() {
+	for _, p := range l.pipes() {
+		p.deaf.Store(true)
 	}
 }

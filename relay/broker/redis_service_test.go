@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -95,28 +96,29 @@ func TestRedisClientSideCache(t *testing.T) {
 		}
 		return n
 	}
-	for name, c := range map[string]struct {
+	for _, c := range []struct {
+		name   string
 		read   func() int
 		change func()
 	}{
-		"history":               {history, func() { publish(t, other, "a", "2") }},
-		"members":               {members, func() { other.Enter(t.Context(), "a", broker.User{ID: "ben"}) }},
-		"members after a leave": {members, func() { other.Leave("a", "ben") }},
+		{"history", history, func() { publish(t, other, "a", "2") }},
+		{"members", members, func() { other.Enter(t.Context(), "a", broker.User{ID: "ben"}) }},
+		{"members after a leave", members, func() { other.Leave("a", "ben") }},
 	} {
 		was := c.read()
 		s.do(t, "CONFIG RESETSTAT")
 		for range 10 {
 			if got := c.read(); got != was {
-				t.Errorf("%s: %d, then %d", name, was, got)
+				t.Errorf("%s: %d, then %d", c.name, was, got)
 			}
 		}
 		if n := s.calls(t, "evalsha_ro"); n != 0 {
-			t.Errorf("%s: %d reads reached Redis", name, n)
+			t.Errorf("%s: %d reads reached Redis", c.name, n)
 		}
 		c.change()
-		eventually(t, name+" read anew", func() bool { return c.read() != was })
+		eventually(t, c.name+" read anew", func() bool { return c.read() != was })
 		if n := s.calls(t, "evalsha_ro"); n != 1 {
-			t.Errorf("%s: %d reads reached Redis after a change, want 1", name, n)
+			t.Errorf("%s: %d reads reached Redis after a change, want 1", c.name, n)
 		}
 	}
 	// The first joiner of a cold room, too, reads only where the room stands.
@@ -239,6 +241,15 @@ func TestRedisKeysAndChannels(t *testing.T) {
 	stops[1]()
 	eventually(t, "unsubscribed", func() bool { return len(channels()) == 2 })
 	stops[0]()
+	eventually(t, "unsubscribed", func() bool { return slices.Equal(channels(), private) })
+	for i := range 40 { // who gives up at once leaves nothing behind
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i/4)*20*time.Microsecond)
+		stop, err := b.Subscribe(ctx, fmt.Sprint("c", i), &counter{})
+		if err == nil {
+			stop()
+		}
+		cancel()
+	}
 	eventually(t, "unsubscribed", func() bool { return slices.Equal(channels(), private) })
 	for _, key := range strings.Fields(s.do(t, "KEYS *")) {
 		ttl, _ := strconv.Atoi(s.do(t, "PTTL "+key))

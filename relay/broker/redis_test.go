@@ -3,9 +3,11 @@ package broker_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -20,6 +22,9 @@ func TestRedis(t *testing.T) {
 	brokertest.Run(t, brokertest.Harness{New: newRedisStore, Shared: true, Outages: true})
 }
 
+// stores counts stores: each has its own prefix, also where a test runs again.
+var stores atomic.Int64
+
 func newRedisStore(t *testing.T, o brokertest.Options) *brokertest.Store {
 	s := &server{}
 	if o.Own {
@@ -27,7 +32,7 @@ func newRedisStore(t *testing.T, o brokertest.Options) *brokertest.Store {
 	} else {
 		s = sharedServer(t)
 	}
-	prefix, stopped := t.Name(), false
+	prefix, stopped := fmt.Sprintf("%s-%d", t.Name(), stores.Add(1)), false
 	return &brokertest.Store{
 		Open: func(t *testing.T) *brokertest.Relay {
 			l := newLink(t, s.addr)
@@ -36,7 +41,7 @@ func newRedisStore(t *testing.T, o brokertest.Options) *brokertest.Store {
 			if !stopped {
 				waitReady(t, b)
 			}
-			return &brokertest.Relay{Broker: b, Kill: b.Kill, Drop: l.Drop, Cut: l.Cut, Hang: l.Hang}
+			return &brokertest.Relay{Broker: b, Kill: b.Kill, Drop: l.Drop, Cut: l.Cut, Hang: l.Hang, Deafen: l.Deafen}
 		},
 		Flush: func() { s.do(t, "FLUSHALL") },
 		Wipe: func() {

@@ -52,6 +52,8 @@ type Relay struct {
 	Drop func()               // closes its connections, once
 	Cut  func() (mend func()) // closes its connections, and lets no new ones come about
 	Hang func()               // its connections, once, stay open and carry nothing
+	// Deafen has its connections, once, answer as before and bring nothing that was published.
+	Deafen func()
 }
 
 // How long a test waits for what must happen.
@@ -94,6 +96,7 @@ func Run(t *testing.T, h Harness) {
 		run("missed more than kept", testTrimmed)
 		run("missed what expired", testMissedExpiry)
 		run("half-open", testHalfOpen)
+		run("deaf", testDeaf)
 		run("flushed", testFlushed)
 		run("wiped", testWiped)
 		run("rolled back", testRolledBack)

@@ -139,12 +139,21 @@ func testMissedExpiry(t *testing.T, h Harness) {
 
 // A connection that carries nothing any more, but is not closed, is noticed, made anew, and nothing is lost.
 func testHalfOpen(t *testing.T, h Harness) {
+	testBroken(t, h, func(r *Relay) { r.Hang() })
+}
+
+// A subscription can be dead on a connection that answers every ping.
+func testDeaf(t *testing.T, h Harness) {
+	testBroken(t, h, func(r *Relay) { r.Deafen() })
+}
+
+func testBroken(t *testing.T, h Harness, damage func(*Relay)) {
 	store := h.New(t, defaults())
 	away, here := store.Open(t), store.Open(t)
 	r := follow(t, away, "a")
 	publishMany(t, here, "a", "m", 3)
 	r.has(numbered("m", 0, 3))
-	away.Hang()
+	damage(away)
 	hung := time.Now()
 	publishMany(t, here, "a", "missed", 3)
 	r.has(slices.Concat(numbered("m", 0, 3), numbered("missed", 0, 3)))
