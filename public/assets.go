@@ -85,7 +85,7 @@ func (a *asset) finish(name string) error {
 	}
 	packed, ok := a.encoded["gzip"]
 	if !ok {
-		return fmt.Errorf("public: %s has neither a plain nor a gzip form; run go generate ./...", name)
+		return fmt.Errorf("public: %s has neither a plain nor a gzip form", name)
 	}
 	a.plain = sync.OnceValues(func() ([]byte, error) { return gunzip(packed) })
 	a.hash = digest(packed)

@@ -37,11 +37,11 @@ func (a *app) onInput() {
 	}
 	a.typedAt = now
 	c, name := a.client, r.Name
-	a.spawn(func() { signalTyping(c, name) })
+	a.spawn(func() { signalTyping(c, name, true) })
 }
 
-func signalTyping(c *client.Client, room string) {
-	_ = c.Signal(room, map[string]bool{"typing": true}) // may be dropped
+func signalTyping(c *client.Client, room string, typing bool) {
+	_ = c.Signal(room, map[string]bool{"typing": typing}) // may be dropped
 }
 
 // drawComposer sizes the composer and says whether its text can be sent.

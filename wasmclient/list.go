@@ -20,9 +20,8 @@ type list struct {
 // row is one of them.
 type row struct {
 	chat.Row
-	el   js.Value
-	day  string // the label of a day, which ages
-	self string // whose page this was drawn for
+	el  js.Value
+	day string // the label of a day, which ages
 }
 
 func newList(el js.Value) *list { return &list{el: el, byKey: make(map[string]*row)} }

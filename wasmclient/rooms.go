@@ -125,6 +125,10 @@ func (a *app) arrived(r *chat.Room, j client.Joined) {
 	if r.Entered {
 		r.Return(arrival, a.looking(r))
 		r.Refused = ""
+		// Perhaps under a new name, and coming back is no news to the others. A
+		// signal carries the name, and so tells them.
+		c, name := a.client, r.Name
+		a.spawn(func() { signalTyping(c, name, false) })
 	} else {
 		r.Enter(arrival)
 		if r == a.rooms.Current {
@@ -170,6 +174,7 @@ func (a *app) leave(name string) {
 		a.view.list.fresh = true
 		a.loadDraft()
 		a.touch(partAll)
+		byID("room-input").Call("focus")
 	case next != current:
 		a.enter(next.Name, "replaceState")
 	default:

@@ -147,7 +147,7 @@ func (a *app) writeTime(el js.Value, e *chat.Entry) {
 	case chat.Pending:
 		setText(el, "Sending…")
 	case chat.Failed:
-		setText(el, "Not sent")
+		setText(el, "") // the line below says so
 	default:
 		setText(el, a.clock.write(a.clock.time, e.At))
 		setAttr(el, "title", a.clock.write(a.clock.full, e.At))

@@ -123,6 +123,7 @@ func (a *app) drawEmpty() {
 		title, text = "Nobody has written here yet", "Write the first message, or share the link to bring somebody over."
 		share = true
 	}
+	v.foot.show(r != nil)
 	v.emptyTitle.write(title)
 	v.emptyText.write(text)
 	v.emptyShare.show(share)

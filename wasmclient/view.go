@@ -57,6 +57,7 @@ type view struct {
 	newerOn    *toggle
 	toEnd      *toggle
 
+	foot      *toggle
 	composer  js.Value
 	send      js.Value
 	sendOff   bool
@@ -86,7 +87,7 @@ func newView() *view {
 		messages: byID("messages"), empty: toggleOf("empty"), emptyTitle: labelOf("empty-title"),
 		emptyText: labelOf("empty-text"), emptyShare: toggleOf("empty-share"),
 		newer: labelOf("new-messages"), newerOn: toggleOf("new-messages"), toEnd: toggleOf("to-end"),
-		composer: byID("composer"), send: byID("send"), sendOff: true,
+		foot: toggleOf("foot"), composer: byID("composer"), send: byID("send"), sendOff: true,
 		counter: labelOf("counter"), counterOn: toggleOf("counter"),
 		grows:   supports("field-sizing", "content"),
 		message: byID("message-template"), failed: byID("failed-template"),

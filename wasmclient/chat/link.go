@@ -94,7 +94,7 @@ func trimLink(link string) string {
 		r, size := utf8.DecodeLastRuneInString(link)
 		shorter := link[:len(link)-size]
 		switch {
-		case strings.ContainsRune(".,:;!?'*_~…。、，！？", r):
+		case strings.ContainsRune(".,:;!?'*_~…。、，！？،؛؟", r):
 			link = shorter
 		case r == ')' && strings.Count(link, ")") > strings.Count(link, "("),
 			r == ']' && strings.Count(link, "]") > strings.Count(link, "["):

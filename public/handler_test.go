@@ -1,0 +1,252 @@
+package public
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/andybalholm/brotli"
+)
+
+const program = "app.0123456789abcdef.wasm"
+
+func zipped(t *testing.T, text string) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	_, _ = z.Write([]byte(text))
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// sample is a page like the one that go generate makes.
+func sample(t *testing.T) page {
+	t.Helper()
+	files := fstest.MapFS{
+		".keep":                {Data: nil},
+		"index.html":           {Data: []byte("<index>")},
+		"index.html.gz":        {Data: zipped(t, "<index>")},
+		"index.html.br":        {Data: []byte("brotli index")},
+		program + ".gz":        {Data: zipped(t, "\x00asm")},
+		program + ".br":        {Data: []byte("brotli program")},
+		"manifest.webmanifest": {Data: []byte("{}")},
+	}
+	assets, err := loadAssets(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return page{index: assets["index.html"], assets: assets}
+}
+
+func ask(p page, method, path string, header ...string) *http.Response {
+	r := httptest.NewRequest(method, path, nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Add(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	p.ServeHTTP(w, r)
+	return w.Result()
+}
+
+func text(t *testing.T, r *http.Response) string {
+	t.Helper()
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestPathsAndTypes(t *testing.T) {
+	p := sample(t)
+	for _, c := range []struct {
+		method, path string
+		status       int
+		kind, cache  string
+	}{
+		{"GET", "/", 200, "text/html; charset=utf-8", "no-cache"},
+		{"GET", "/r/lobby", 200, "text/html; charset=utf-8", "no-cache"},
+		{"GET", "/r/a%2Fb", 200, "text/html; charset=utf-8", "no-cache"},
+		{"GET", "/?room=..", 200, "text/html; charset=utf-8", "no-cache"},
+		{"HEAD", "/", 200, "text/html; charset=utf-8", "no-cache"},
+		{"GET", "/" + program, 200, "application/wasm", "public, max-age=31536000, immutable"},
+		{"GET", "/manifest.webmanifest", 200, "application/manifest+json", "no-cache"},
+		{"GET", "/index.html", 404, "text/plain; charset=utf-8", ""},
+		{"GET", "/" + program + ".br", 404, "text/plain; charset=utf-8", ""},
+		{"GET", "/.keep", 404, "text/plain; charset=utf-8", ""},
+		{"GET", "/dist/index.html", 404, "text/plain; charset=utf-8", ""},
+		{"GET", "/nothing", 404, "text/plain; charset=utf-8", ""},
+		{"POST", "/", 405, "text/plain; charset=utf-8", ""},
+	} {
+		r := ask(p, c.method, c.path)
+		if r.StatusCode != c.status || r.Header.Get("Content-Type") != c.kind || r.Header.Get("Cache-Control") != c.cache {
+			t.Errorf("%s %s: got %d, %q, %q", c.method, c.path, r.StatusCode, r.Header.Get("Content-Type"), r.Header.Get("Cache-Control"))
+		}
+		if c.method == "HEAD" && (text(t, r) != "" || r.Header.Get("Content-Length") != "7") {
+			t.Error("HEAD has a body, or no length")
+		}
+		if c.status == 405 && r.Header.Get("Allow") != "GET, HEAD" {
+			t.Error("405 does not say what is allowed")
+		}
+		if r.Header.Get("X-Content-Type-Options") != "nosniff" || r.Header.Get("Content-Security-Policy") == "" {
+			t.Errorf("%s: no policy", c.path)
+		}
+	}
+}
+
+func TestEncodings(t *testing.T) {
+	p := sample(t)
+	for accept, want := range map[string]string{
+		"":                               "",
+		"gzip, deflate, br, zstd":        "br",
+		"gzip":                           "gzip",
+		"x-gzip":                         "gzip",
+		"GZIP;Q=0.5":                     "gzip",
+		"br;q=0.1, gzip;q=0.9":           "gzip",
+		"br;q=0, gzip;q=0":               "",
+		"*":                              "br",
+		"*;q=0.5, br;q=0":                "gzip",
+		"identity":                       "",
+		"identity;q=1, br;q=0.5":         "",
+		"identity;q=0.5, gzip":           "gzip",
+		"br;q=nonsense":                  "",
+		"identity;q=0, gzip;q=0.1":       "gzip",
+		"deflate":                        "",
+		"gzip;q=1.0, identity; q=0.5, *": "br",
+	} {
+		r := ask(p, "GET", "/", "Accept-Encoding", accept)
+		if got := r.Header.Get("Content-Encoding"); r.StatusCode != 200 || got != want {
+			t.Errorf("%q: got %d, %q, want %q", accept, r.StatusCode, got, want)
+		}
+		if r.Header.Get("Vary") != "Accept-Encoding" {
+			t.Errorf("%q: no Vary", accept)
+		}
+	}
+	if r := ask(p, "GET", "/", "Accept-Encoding", "identity;q=0, br;q=0, gzip;q=0"); r.StatusCode != http.StatusNotAcceptable {
+		t.Errorf("nothing is acceptable, and yet %d", r.StatusCode)
+	}
+	if got := text(t, ask(p, "GET", "/"+program)); got != "\x00asm" {
+		t.Errorf("the plain program is %q", got)
+	}
+}
+
+func TestTags(t *testing.T) {
+	p := sample(t)
+	plain, packed := ask(p, "GET", "/"), ask(p, "GET", "/", "Accept-Encoding", "br")
+	tag := packed.Header.Get("ETag")
+	if tag == "" || tag == plain.Header.Get("ETag") {
+		t.Fatalf("tags %q and %q", tag, plain.Header.Get("ETag"))
+	}
+	for match, want := range map[string]int{tag: 304, "W/" + tag: 304, `"x", ` + tag: 304, "*": 304, `"x"`: 200, plain.Header.Get("ETag"): 200} {
+		r := ask(p, "GET", "/", "Accept-Encoding", "br", "If-None-Match", match)
+		if r.StatusCode != want {
+			t.Errorf("%s: got %d", match, r.StatusCode)
+		}
+		if want == 304 && (text(t, r) != "" || r.Header.Get("Cache-Control") != "no-cache" || r.Header.Get("ETag") != tag) {
+			t.Errorf("%s: a 304 with the wrong headers", match)
+		}
+	}
+}
+
+func TestPolicy(t *testing.T) {
+	p := sample(t)
+	for host, want := range map[string]string{
+		"chat.example":        "connect-src 'self' ws://chat.example wss://chat.example",
+		"127.0.0.1:8080":      "connect-src 'self' ws://127.0.0.1:8080 wss://127.0.0.1:8080",
+		"[::1]:8080":          "connect-src 'self' ws://[::1]:8080 wss://[::1]:8080",
+		"a; script-src *":     "connect-src 'self'",
+		"a b":                 "connect-src 'self'",
+		"chat.example:99999x": "connect-src 'self'",
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Host = host
+		w := httptest.NewRecorder()
+		p.ServeHTTP(w, r)
+		got := w.Header().Get("Content-Security-Policy")
+		if !strings.HasSuffix(got, "; "+want) || strings.Contains(got, "unsafe-inline") || !strings.HasPrefix(got, "default-src 'none'") {
+			t.Errorf("%q: %s", host, got)
+		}
+	}
+}
+
+func TestUnbuilt(t *testing.T) {
+	r := ask(page{index: unbuiltAsset()}, "GET", "/r/lobby", "Accept-Encoding", "br")
+	if got := text(t, r); r.StatusCode != 200 || !strings.Contains(got, "go generate ./...") || r.Header.Get("Content-Encoding") != "" {
+		t.Errorf("got %d: %s", r.StatusCode, got)
+	}
+}
+
+// TestMarkup holds the page's source to its own policy.
+func TestMarkup(t *testing.T) {
+	for _, name := range []string{"index.html", "unbuilt.html"} {
+		source, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, inline := range []string{`<script>`, `<style`, ` style="`, ` onclick=`, ` onload=`, `javascript:`, `http://`, `https://`} {
+			if bytes.Contains(source, []byte(inline)) {
+				t.Errorf("%s has %q", name, inline)
+			}
+		}
+	}
+}
+
+// TestBuiltPage looks at what go generate made, where it did.
+func TestBuiltPage(t *testing.T) {
+	if !Built() {
+		t.Skip("the browser client is not built: run go generate ./...")
+	}
+	server := httptest.NewServer(Handler())
+	defer server.Close()
+	fetch := func(path, accept string) *http.Response {
+		r, err := http.NewRequest("GET", server.URL+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept-Encoding", accept)
+		response, err := server.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = response.Body.Close() })
+		if response.StatusCode != 200 {
+			t.Fatalf("%s: %s", path, response.Status)
+		}
+		return response
+	}
+	index := text(t, fetch("/", "identity"))
+	total := len(text(t, fetch("/", "br")))
+	loaded := map[string]bool{"/manifest.webmanifest": true}
+	for _, m := range regexp.MustCompile(`(?:href|src)="(/[^"]+\.(?:wasm|js|css|svg|webmanifest))"`).FindAllStringSubmatch(index, -1) {
+		loaded[m[1]] = true
+	}
+	if len(loaded) < 6 {
+		t.Fatalf("the page loads only %v", loaded)
+	}
+	for path := range loaded {
+		packed := fetch(path, "br")
+		body := text(t, packed)
+		total += len(body)
+		unpacked, err := io.ReadAll(brotli.NewReader(strings.NewReader(body)))
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		if plain := text(t, fetch(path, "identity")); plain != string(unpacked) {
+			t.Errorf("%s differs between its encodings", path)
+		}
+	}
+	const budget = 900_000
+	t.Logf("%d bytes over the wire", total)
+	if total > budget {
+		t.Errorf("the page costs %d bytes over the wire, over %d", total, budget)
+	}
+}
