@@ -7,11 +7,16 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"setu/e2e/cluster"
 	"setu/e2e/judge"
 	"setu/e2e/member"
 )
+
+// patience bounds what a story waits for. Generous, since machines that run
+// tests are shared.
+const patience = 40 * time.Second
 
 // kept is HISTORY_LIMIT: more than people say while one of them is away.
 const kept = 2000
@@ -121,7 +126,9 @@ func (f *fleet) talk(members ...*member.Member) *crowd {
 }
 
 func (c *crowd) chatter(ctx context.Context, m *member.Member) {
-	pace := newPace()
+	// Enough that every fault meets messages on their way, and little enough that
+	// what is missed meanwhile is still kept.
+	pace := time.NewTicker(20 * time.Millisecond)
 	defer pace.Stop()
 	for n := 1; ctx.Err() == nil; n++ {
 		// A publish that has begun is seen through: its answer counts.

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -57,9 +58,12 @@ func TestOversizeMessage(t *testing.T) {
 	if code := asha.AwaitClose(patience); code != websocket.StatusMessageTooBig {
 		t.Errorf("closed with %d (%v), want 1009", code, asha.LastError())
 	}
-	if !strings.Contains(relay.Logs(), "MAX_PAYLOAD") {
-		t.Error("the relay's log says nothing of it")
-	}
+	cluster.Eventually(t, patience, "the relay's log tells of it", func() error {
+		if logs := relay.Logs(); !strings.Contains(logs, "MAX_PAYLOAD") {
+			return errors.New(logs)
+		}
+		return nil
+	})
 	asha.AwaitRelay("relay")
 	// One that just fits is taken.
 	id := asha.NewID()

@@ -83,12 +83,13 @@ func (tab *Tab) Console() []Message {
 
 // Errors returns those of its messages that a healthy page never has:
 // exceptions, errors, and what the Content-Security-Policy refused. Messages
-// that contain one of the allowed texts are left out.
+// that contain one of the allowed texts are left out, and so is what the
+// machine's own network does.
 func (tab *Tab) Errors(allowed ...string) []Message {
 	tab.t.Helper()
 	var errors []Message
 	for _, message := range tab.Console() {
-		if isError(message) && !containsAny(message.Text, allowed) {
+		if isError(message) && !containsAny(message.Text, append(allowed, networkChanged)) {
 			errors = append(errors, message)
 		}
 	}

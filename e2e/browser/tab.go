@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 )
 
@@ -70,8 +73,33 @@ func (v Viewport) emulate() chromedp.Action[chromedp.Void] {
 // Open goes to url, waits until it has loaded, and counts its traffic from zero.
 func (tab *Tab) Open(url string) {
 	tab.t.Helper()
-	tab.traffic.reset()
-	tab.do("open "+url, chromedp.Navigate(url))
+	tab.OpenUntil(url, "true", "the page")
+}
+
+// OpenUntil is Open, and then waits until a JavaScript expression is true, as
+// WaitFor does. A page of which the machine's network has taken a part is opened
+// anew, from nothing.
+func (tab *Tab) OpenUntil(url, expression, what string) {
+	tab.t.Helper()
+	const attempts = 6
+	for attempt := 1; ; attempt++ {
+		tab.traffic.reset()
+		err := tab.try(chromedp.Navigate(url))
+		if err == nil {
+			err = tab.wait(expression, tab.traffic.wasDisturbed)
+		}
+		disturbed := tab.traffic.wasDisturbed() || err != nil && strings.Contains(err.Error(), networkChanged)
+		if err == nil && !disturbed {
+			return
+		}
+		if !disturbed || attempt == attempts {
+			tab.t.Fatalf("open %s, and wait for %s (%s): %v", url, what, expression, err)
+		}
+		tab.do("empty the cache", func(ctx context.Context, _ *chromedp.Target) (none chromedp.Void, err error) {
+			_, err = chromedp.Call(ctx, network.ClearBrowserCache, cdp.Empty{})
+			return none, err
+		})
+	}
 }
 
 // Reload loads the page again, and counts its traffic from zero.
@@ -107,6 +135,13 @@ func (tab *Tab) eval(ctx context.Context, js string, out any) error {
 // told when it never is.
 func (tab *Tab) WaitFor(expression, what string) {
 	tab.t.Helper()
+	if err := tab.wait(expression, func() bool { return false }); err != nil {
+		tab.t.Fatalf("waited %v for %s (%s): %v", stepTimeout, what, expression, err)
+	}
+}
+
+// wait polls until an expression is true, or giveUp.
+func (tab *Tab) wait(expression string, giveUp func() bool) error {
 	ctx, cancel := context.WithTimeout(tab.ctx, stepTimeout)
 	defer cancel()
 	ticker := time.NewTicker(30 * time.Millisecond)
@@ -116,15 +151,18 @@ func (tab *Tab) WaitFor(expression, what string) {
 		var holds bool
 		err := tab.eval(ctx, "Boolean("+expression+")", &holds)
 		if holds {
-			return
+			return nil
 		}
 		// The page may be between two documents: an error now is not the end.
 		if err != nil && ctx.Err() == nil {
 			last = err
 		}
+		if giveUp() {
+			return last
+		}
 		select {
 		case <-ctx.Done():
-			tab.t.Fatalf("waited %v for %s (%s): %v", stepTimeout, what, expression, last)
+			return last
 		case <-ticker.C:
 		}
 	}
@@ -145,9 +183,13 @@ func (tab *Tab) Text(selector string) string {
 // do runs one step and fails the test, by name, when it fails.
 func (tab *Tab) do(what string, step chromedp.Action[chromedp.Void]) {
 	tab.t.Helper()
-	ctx, cancel := context.WithTimeout(tab.ctx, stepTimeout)
-	defer cancel()
-	if err := chromedp.Do(ctx, step); err != nil {
+	if err := tab.try(step); err != nil {
 		tab.t.Fatalf("%s: %v", what, err)
 	}
+}
+
+func (tab *Tab) try(step chromedp.Action[chromedp.Void]) error {
+	ctx, cancel := context.WithTimeout(tab.ctx, stepTimeout)
+	defer cancel()
+	return chromedp.Do(ctx, step)
 }

@@ -20,7 +20,13 @@ type traffic struct {
 	mu        sync.Mutex
 	pending   map[network.RequestID]Response
 	responses []Response
+	disturbed bool // something failed for no reason of the page's; see networkChanged
 }
+
+// networkChanged is how Chromium fails requests whenever the machine gets or
+// loses an address. Where containers come and go, that is all the time, and has
+// nothing to do with the page.
+const networkChanged = "net::ERR_NETWORK_CHANGED"
 
 func newTraffic() *traffic {
 	tr := &traffic{}
@@ -31,7 +37,13 @@ func newTraffic() *traffic {
 func (tr *traffic) reset() {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	tr.pending, tr.responses = map[network.RequestID]Response{}, nil
+	tr.pending, tr.responses, tr.disturbed = map[network.RequestID]Response{}, nil, false
+}
+
+func (tr *traffic) wasDisturbed() bool {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	return tr.disturbed
 }
 
 func (tr *traffic) see(event any) {
@@ -45,6 +57,9 @@ func (tr *traffic) see(event any) {
 		delete(tr.pending, event.RequestID)
 		response.WireBytes = int64(event.EncodedDataLength)
 		tr.responses = append(tr.responses, response)
+	case *network.EventLoadingFailed:
+		delete(tr.pending, event.RequestID)
+		tr.disturbed = tr.disturbed || event.ErrorText == networkChanged
 	}
 }
 

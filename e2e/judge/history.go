@@ -34,6 +34,7 @@ const (
 	Refused    Kind = "refused"    // was answered with an error
 	Received   Kind = "received"   // Message
 	Reset      Kind = "reset"      // Offset, Messages
+	RolledBack Kind = "rolledback" // Redis, while no relay ran: some messages are gone, and nobody alive knows
 	Told       Kind = "told"       // anything else, for whoever reads the file
 )
 

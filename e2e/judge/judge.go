@@ -55,6 +55,7 @@ type court struct {
 	lastAcked map[line]uint64      // the highest place acknowledged so far
 	floors    map[identity][]floor // what was acknowledged before a publish was asked
 	views     map[seat]*view
+	rollbacks int
 }
 
 // floor is a place that a later publish must come after.
@@ -101,6 +102,8 @@ func (c *court) hear(i int, e Event) {
 		c.verdict.Resets++
 		c.seeAll(i, e)
 		c.hearReset(i, who, e)
+	case RolledBack:
+		c.forget()
 	case Left:
 		delete(c.views, who)
 	case Gone:
@@ -110,6 +113,17 @@ func (c *court) hear(i int, e Event) {
 			}
 		}
 	}
+}
+
+// forget lets go of the histories so far. What is left of them is seen again.
+func (c *court) forget() {
+	clear(c.placed)
+	clear(c.where)
+	clear(c.newest)
+	clear(c.ackedBy)
+	clear(c.lastAcked)
+	clear(c.floors)
+	c.rollbacks++
 }
 
 func (c *court) hearPublishing(e Event) {

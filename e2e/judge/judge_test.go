@@ -139,3 +139,28 @@ func TestGapsThatAreToldAreNoFaults(t *testing.T) {
 		t.Errorf("the room keeps one message, two were missed: %s", v)
 	}
 }
+
+// A history that has grown back to the same numbers with other messages.
+func TestRolledBack(t *testing.T) {
+	other := func(seq uint64) Message {
+		m := said("e1", seq)
+		m.Offset += "other"
+		return m
+	}
+	events := append(story()[:23:23], Event{Kind: RolledBack})
+	for _, client := range []string{"asha", "ben", "cleo"} {
+		events = append(events, Event{Client: client, Kind: Gone})
+	}
+	events = append(events,
+		Event{Client: "cleo", Kind: Joined, Room: room, Since: "", Offset: at("e1", 4), Messages: list("e1", 1, 4)},
+		Event{Client: "cleo", Kind: Received, Room: room, Message: other(5)},
+		Event{Client: "cleo", Kind: Received, Room: room, Message: other(6)})
+	back := Event{Client: "asha", Kind: Joined, Room: room, Since: at("e1", 6), Offset: other(6).Offset}
+	if v := Judge(Rules{Kept: 256}, append(events, back)); len(v.Faults) > 0 || v.Unrecovered != 1 {
+		t.Errorf("asha was told: %s", v)
+	}
+	back.Recovered = true
+	if v := Judge(Rules{Kept: 256}, append(events, back)); !strings.Contains(v.String(), "silent gap: asha came back to lobby with "+at("e1", 6)) {
+		t.Errorf("asha was not told: %s", v)
+	}
+}

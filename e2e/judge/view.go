@@ -8,6 +8,8 @@ type view struct {
 	seq    uint64
 	offset string // as the client was given it last
 	first  uint64 // where the run began
+
+	rollbacks int // how many there had been when it got this far
 }
 
 // follow takes a message that came live.
@@ -30,14 +32,14 @@ func (c *court) follow(i int, who seat, m Message) {
 	case m.Seq != v.seq+1:
 		c.fault(i, "silent gap: %s heard %d in %s after %d", who.client, m.Seq, who.room, v.seq)
 	}
-	v.epoch, v.seq, v.offset = epoch, m.Seq, m.Offset
+	v.epoch, v.seq, v.offset, v.rollbacks = epoch, m.Seq, m.Offset, c.rollbacks
 }
 
 // hearJoined takes the answer to a join: the run goes on where it was recovered,
 // and begins anew where it was not.
 func (c *court) hearJoined(i int, who seat, e Event) {
 	epoch, seq := where(e.Offset)
-	v := &view{live: true, epoch: epoch, seq: seq, offset: e.Offset}
+	v := &view{live: true, epoch: epoch, seq: seq, offset: e.Offset, rollbacks: c.rollbacks}
 	before := c.views[who]
 	c.views[who] = v
 	sinceEpoch, since := where(e.Since)
@@ -49,6 +51,9 @@ func (c *court) hearJoined(i int, who seat, e Event) {
 		c.verdict.Missed += len(e.Messages)
 		if epoch != sinceEpoch {
 			c.fault(i, "silent gap: %s came back to %s from epoch %s, and epoch %s is said to continue it", who.client, who.room, sinceEpoch, epoch)
+		}
+		if at, known := c.placed[place{e.Room, epoch, since}]; known && at.Offset != e.Since {
+			c.fault(i, "silent gap: %s came back to %s with %s, and %s, which stands there, is said to continue it", who.client, who.room, e.Since, at.Offset)
 		}
 		v.first = since
 		if before != nil && before.offset == e.Since {
@@ -62,7 +67,8 @@ func (c *court) hearJoined(i int, who seat, e Event) {
 		c.run(i, who, e, follows+1)
 	default:
 		c.verdict.Unrecovered++
-		if epoch == sinceEpoch && seq >= since && seq-since <= uint64(c.rules.Kept) {
+		rolledBack := c.rollbacks > 0 && (before == nil || before.rollbacks < c.rollbacks)
+		if !rolledBack && epoch == sinceEpoch && seq >= since && seq-since <= uint64(c.rules.Kept) {
 			c.fault(i, "loss: %s came back to %s with %d, at %d the room held what it missed, and it was not recovered", who.client, who.room, since, seq)
 		}
 		v.first = c.run(i, who, e, 0)

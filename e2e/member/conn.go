@@ -32,6 +32,7 @@ type conn struct {
 	waiting map[uint64]func(json.RawMessage)
 	err     error         // why it ended
 	held    chan struct{} // not nil: nothing is read until it is closed
+	parked  chan struct{} // closed when the reader waits for that
 }
 
 type welcome struct {
@@ -254,13 +255,15 @@ func (c *conn) call(ctx context.Context, name string, body any, heard func(json.
 	}
 }
 
-// hold stops reading, until release.
-func (c *conn) hold() {
+// hold stops reading after the next packet, until release. The channel is closed
+// when it has.
+func (c *conn) hold() (parked <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.held == nil {
-		c.held = make(chan struct{})
+		c.held, c.parked = make(chan struct{}), make(chan struct{})
 	}
+	return c.parked
 }
 
 func (c *conn) release() {
@@ -274,9 +277,10 @@ func (c *conn) release() {
 
 func (c *conn) awaitRelease() {
 	c.mu.Lock()
-	held := c.held
+	held, parked := c.held, c.parked
 	c.mu.Unlock()
 	if held != nil {
+		close(parked)
 		<-held
 	}
 }

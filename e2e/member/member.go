@@ -106,10 +106,16 @@ func (m *Member) Prefer(relays ...string) {
 // ends or ResumeReading.
 func (m *Member) StopReading() {
 	m.t.Helper()
-	m.connection().hold()
+	c := m.connection()
+	parked := c.hold()
 	// The reader waits for one more packet, and so gets one.
-	if err := m.ask("leave", map[string]any{"room": "never joined"}, func(json.RawMessage) error { return nil }); err != nil {
-		m.t.Fatalf("%s stops reading: %v", m.options.As, err)
+	go func() {
+		_ = c.call(m.ctx, "leave", map[string]any{"room": "never joined"}, func(json.RawMessage) {})
+	}()
+	select {
+	case <-parked:
+	case <-c.done:
+		m.t.Fatalf("%s stops reading: %v", m.options.As, errGone)
 	}
 }
 
