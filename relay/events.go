@@ -59,6 +59,9 @@ var events = map[string]handler{
 func each(one func(context.Context, *session, request) error) handler {
 	return func(ctx context.Context, s *session, run []request) {
 		for _, r := range run {
+			if !s.out.waitLull(ctx) {
+				return // the session ended
+			}
 			if err := one(ctx, s, r); err != nil {
 				s.fail(r, err)
 			}
@@ -258,6 +261,9 @@ type published struct {
 
 // publish stores a run of messages in one trip.
 func publish(ctx context.Context, s *session, run []request) {
+	if !s.out.waitLull(ctx) {
+		return // the session ended
+	}
 	pubs := make([]broker.Publication, 0, len(run))
 	asked := make([]request, 0, len(run))
 	for _, r := range run {

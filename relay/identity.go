@@ -29,6 +29,18 @@ func publicID(kind, secret string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
+// identifyAside is identify on a goroutine of its own: json takes a stack of 8 KB, which would stay with a connection's reader
+// for as long as it is idle.
+func identifyAside(auth []byte) (user broker.User, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		user, err = identify(auth)
+	}()
+	<-done
+	return user, err
+}
+
 // identify reads who a client is from the payload of its CONNECT. Without a key it is somebody new each time.
 func identify(auth []byte) (broker.User, error) {
 	var a struct {

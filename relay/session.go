@@ -261,7 +261,7 @@ func (s *session) receiveConnect(p socketio.Packet) error {
 	if s.connected {
 		return errPacket
 	}
-	user, err := identify(p.Data)
+	user, err := identifyAside(p.Data)
 	if err != nil {
 		s.refuse("/", err.Error(), codeBadRequest)
 		return nil
@@ -336,9 +336,6 @@ func (s *session) work() {
 			n := 1
 			for n < len(batch) && batch[n].name == batch[0].name {
 				n++
-			}
-			if !s.out.waitLull(ctx) {
-				break // the session ended
 			}
 			s.handle(ctx, batch[:n])
 			batch = batch[n:]

@@ -103,7 +103,7 @@ func interleave(t testing.TB, r *rig, seed uint64, frames, biggest int) {
 	for i := range rests {
 		rests[i] = g.IntN(8) == 0
 	}
-	pings := make([]int, g.IntN(40))
+	pings := make([]int, g.IntN(3*frames))
 	for i := range pings {
 		pings[i] = g.IntN(126)
 	}
@@ -122,6 +122,9 @@ func interleave(t testing.TB, r *rig, seed uint64, frames, biggest int) {
 	})
 	work.Go(func() {
 		for i, n := range pings {
+			if i%3 == 0 { // all along
+				<-time.After(50 * time.Microsecond)
+			}
 			if _, err := p.c.Write(clientFrame(0x80|opPing, filler(i, n)[:n])); err != nil {
 				t.Error(err)
 			}
@@ -157,7 +160,7 @@ func TestInterleave(t *testing.T) {
 	for name, over := range map[string]func(testing.TB, ...string) *rig{"tcp": overTightTCP, "pipe": overRealPipes} {
 		t.Run(name, func(t *testing.T) {
 			r := over(t, "OUTBOX_BYTES=1073741824")
-			for seed := range uint64(40) {
+			for seed := range uint64(10) {
 				interleave(t, r, seed, 60, 70_000)
 				awaitGone(t, r)
 			}
@@ -251,18 +254,48 @@ func TestFlusherMeetsAnError(t *testing.T) {
 
 // Nothing follows a close frame, whoever wrote it.
 func TestNothingFollowsAClose(t *testing.T) {
+	for name, over := range map[string]func(testing.TB, ...string) *rig{"tcp": overTCP, "pipe": overRealPipes} {
+		t.Run(name, func(t *testing.T) {
+			r := over(t)
+			p := r.open()
+			p.packet()
+			s := r.only()
+			go func() { _, _ = s.door.(*socket).wire.Write([]byte{finClose, 0}) }() // as the library does
+			if f := p.frame(); f.op != opClose {
+				t.Fatalf("opcode %x", f.op)
+			}
+			s.Send(pingFrame)
+			select {
+			case <-orNow(s.out.close()):
+			case <-time.After(5 * time.Second): // a write waits for a reader
+				t.Error("something is written behind the close")
+			}
+			s.close(closeSlow, "too slow", true)
+			if rest, err := io.ReadAll(p.r); len(rest) > 0 {
+				t.Errorf("%q, %v", rest, err)
+			}
+		})
+	}
+}
+
+// A control frame of the library's waits until the frame under way is whole.
+func TestControlFramesWait(t *testing.T) {
 	r := overTCP(t)
 	p := r.open()
 	p.packet()
-	s := r.only()
-	p.write(clientFrame(0xC0|opText, []byte("compressed"))) // the library says 1002
-	f := p.frame()
-	if f.op != opClose {
-		t.Fatalf("opcode %x", f.op)
+	k := r.only().door.(*socket)
+	whole := room.NewFrame(100, func(dst []byte) []byte { return append(dst, filler(0, 100)...) }).Wire()
+	k.wire.mu.Lock()
+	_, _ = k.wire.Conn.Write(whole[:50])
+	p.write(clientFrame(0x80|opPing, []byte("now")))
+	<-time.After(20 * time.Millisecond) // time for a pong that does not wait
+	_, _ = k.wire.Conn.Write(whole[50:])
+	k.wire.mu.Unlock()
+	if f := p.frame(); f.op != opText || !bytes.Equal(f.payload, filler(0, 100)) {
+		t.Fatalf("opcode %x %q", f.op, f.payload)
 	}
-	s.Send(pingFrame)
-	if rest, err := io.ReadAll(p.r); len(rest) > 0 {
-		t.Errorf("%q, %v", rest, err)
+	if f := p.frame(); f.op != opPong || string(f.payload) != "now" {
+		t.Fatalf("opcode %x %q", f.op, f.payload)
 	}
 }
 
@@ -290,3 +323,13 @@ type noHijack struct{}
 func (noHijack) Header() http.Header               { return nil }
 func (noHijack) WriteHeader(int)                   {}
 func (noHijack) Write(p []byte) (n int, err error) { return len(p), nil }
+
+// orNow makes of nil, which stands for nothing to wait for, a channel that is ready.
+func orNow(c <-chan struct{}) <-chan struct{} {
+	if c != nil {
+		return c
+	}
+	ready := make(chan struct{})
+	close(ready)
+	return ready
+}

@@ -156,7 +156,11 @@ func (a *app) onPresence(p client.Presence) {
 	if r == nil {
 		return
 	}
-	r.People.Change(users(p.Joined), users(p.Left), p.Count, time.Now())
+	if p.Members != nil {
+		r.People.Set(users(p.Members), p.Count, time.Now())
+	} else {
+		r.People.Change(users(p.Joined), users(p.Left), p.Count, time.Now())
+	}
 	for _, u := range p.Left {
 		r.Typing.Stopped(u.ID)
 	}

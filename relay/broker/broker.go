@@ -66,6 +66,9 @@ type Change struct {
 	Joined bool
 	Count  int
 	User   string
+
+	// Missed, with nothing else set, says that changes may have gone by unheard: Members tells who is there.
+	Missed bool
 }
 
 // Signal is a message that nobody stores.

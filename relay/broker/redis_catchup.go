@@ -160,8 +160,14 @@ func (f *feed) goOn(now tail, missed []Message, gaps []gap) {
 	if held.over || !f.agree(now.epoch) {
 		return
 	}
+	wasAway := !f.downAt.IsZero()
 	f.catching, f.downAt = false, time.Time{}
 	f.settle(now)
+	for _, s := range f.rooms {
+		if wasAway && !s.loading {
+			s.sub.Presence(Change{Missed: true})
+		}
+	}
 	for _, m := range held.messages {
 		if s := f.rooms[m.Room]; s != nil {
 			f.arrive(s, m)

@@ -39,6 +39,9 @@ type Presence struct {
 	Count  int    `json:"count"`
 	Joined []User `json:"joined"`
 	Left   []User `json:"left"`
+
+	// Members is everybody, where the relay may have missed changes and tells who is there anew; else nil.
+	Members []User `json:"members"`
 }
 
 // Reset says that something of a room may be missing for good, and gives its present state instead: what was shown

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"context"
 	"encoding/json"
 	"strconv"
 	"time"
@@ -66,6 +67,10 @@ func (c *changes) take() (joined, left []string) {
 func (r *Room) Presence(ch broker.Change) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if ch.Missed {
+		r.refresh()
+		return
+	}
 	r.count = ch.Count
 	if r.joining > 0 {
 		r.heard = append(r.heard, ch)
@@ -105,6 +110,69 @@ func (r *Room) tellChanges() {
 		}
 		m.member.Send(f)
 	}
+}
+
+// refresh tells those who asked who is here, all of it, after changes went by unheard. r.mu is held.
+func (r *Room) refresh() {
+	if r.asking == 0 || r.closed {
+		return
+	}
+	if r.stale++; r.stale == 1 {
+		r.hub.opening.Go(r.tellMembers)
+	}
+}
+
+// tellMembers reads and tells until no change has gone by unheard since it began to read.
+func (r *Room) tellMembers() {
+	for {
+		from, asked := r.listen(), r.staleness()
+		members, count, err := r.hub.broker.Members(context.Background(), r.name, MaxMembers)
+		if r.tellAll(from, asked, members, count, err) {
+			return
+		}
+	}
+}
+
+func (r *Room) staleness() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.stale
+}
+
+// tellAll tells what was read; it is false where it has to be read again.
+func (r *Room) tellAll(from, asked int, members []string, count int, err error) (done bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	heard := r.unlisten(from)
+	if done = r.stale == asked; !done {
+		return false
+	}
+	r.stale = 0
+	if err != nil || r.closed {
+		return true // the broker went away again, and says so again when it is back
+	}
+	if len(heard) == 0 {
+		r.count = count
+	}
+	f := membersFrame(r.quoted, r.count, amend(members, heard))
+	for _, m := range r.list {
+		if m.presence {
+			m.member.Send(f)
+		}
+	}
+	return true
+}
+
+// membersFrame is a presence event that lists everybody; of a large room it tells the count alone.
+func membersFrame(room string, count int, members []string) *Frame {
+	return NewFrame(256, func(dst []byte) []byte {
+		dst = append(append(dst, event+`["presence",{"room":`...), room...)
+		dst = strconv.AppendInt(append(dst, `,"count":`...), int64(count), 10)
+		if members != nil {
+			dst = raws(append(dst, `,"members":`...), members)
+		}
+		return append(dst, `}]`...)
+	})
 }
 
 func presenceFrame(room string, count int, joined, left []string) *Frame {

@@ -93,8 +93,7 @@ func (h *Hub) enter(ctx context.Context, name string) (*Room, error) {
 	r := found.(*Room)
 	if !was {
 		h.opening.Go(r.open) // whoever waits may give up; the others still want the room
-	}
-	if !r.retain() {
+	} else if !r.retain() {
 		select {
 		case <-r.gone:
 			return nil, nil

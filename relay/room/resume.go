@@ -119,12 +119,19 @@ func (r *Room) readLast(ctx context.Context, n int) past {
 	newest, short := r.ring.last(n)
 	r.mu.Unlock()
 	p := past{settled: true}
-	if !short {
-		return p
-	}
-	page, _, err := r.hub.broker.History(ctx, r.name, r.oldest(), n-len(newest))
-	if err == nil && len(page) > 0 { // where the store can't be read, the ring is the answer
-		p.older, p.olderEnd = encodeAll(r.quoted, page), page[len(page)-1].Offset()
+	lacking, more := n-len(newest), short
+	for before := r.oldest(); more && len(p.older) < lacking && p.older.Size() < MaxReplay; {
+		var page []broker.Message
+		var err error
+		page, more, err = r.hub.broker.History(ctx, r.name, before, lacking-len(p.older))
+		if err != nil || len(page) == 0 {
+			break // where the store can't be read, what is here is the answer
+		}
+		if p.olderEnd.IsZero() {
+			p.olderEnd = page[len(page)-1].Offset()
+		}
+		p.older = append(encodeAll(r.quoted, page), p.older...)
+		before = page[0].Offset()
 	}
 	return p
 }

@@ -32,7 +32,8 @@ type Room struct {
 	ring    ring
 	moved   chan struct{} // closed at the next message; nil while nobody waits for it
 	changes changes
-	joining int             // joins under way
+	joining int             // joins, or reads of who is here, under way
+	stale   int             // times that changes went by unheard, since a read of who is here began; 0: none is under way
 	heard   []broker.Change // while there are any: a join may have read before these who is here
 }
 
@@ -50,12 +51,13 @@ type user struct {
 }
 
 func newRoom(h *Hub, name string) *Room {
-	return &Room{hub: h, name: name, quoted: quote(name), ready: make(chan struct{}), gone: make(chan struct{}), refs: 1,
+	return &Room{hub: h, name: name, quoted: quote(name), ready: make(chan struct{}), gone: make(chan struct{}), refs: 2,
 		members: map[Member]*membership{}, users: map[string]*user{},
 		ring: ring{count: h.history, bytes: RingBytes, ttl: h.ttl}}
 }
 
-// open subscribes to the room. The broker's own time-outs bound it. The first reference is its own: all who wait may give up.
+// open subscribes to the room. The broker's own time-outs bound it. Of a new room's two references one is the first
+// joiner's and one its own: all who wait may give up.
 func (r *Room) open() {
 	r.stop, r.err = r.hub.broker.Subscribe(context.Background(), r.name, r)
 	if r.err != nil { // whoever comes next tries again

@@ -34,6 +34,7 @@ type recorder struct {
 	all      []broker.Message // delivered, over all loads
 	signals  []broker.Signal
 	changes  []broker.Change
+	missed   int // times that changes may have gone by unheard
 }
 
 // follow subscribes a recorder to a room until the test ends.
@@ -116,7 +117,21 @@ func (r *recorder) Signal(s broker.Signal) {
 
 func (r *recorder) Presence(c broker.Change) {
 	defer r.enter("Presence")()
+	if c.Missed {
+		r.missed++
+		return
+	}
 	r.changes = append(r.changes, c)
+}
+
+// refreshed waits until r was told to read anew who is there.
+func (r *recorder) refreshed() {
+	r.t.Helper()
+	eventually(r.t, "told that presence changes were missed", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.missed > 0
+	})
 }
 
 func (r *recorder) checkFollows(tail broker.Offset, m broker.Message) {

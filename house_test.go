@@ -1,0 +1,132 @@
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// may says which of our packages each may import.
+var may = map[string][]string{
+	"setu/relay/engineio": {},
+	"setu/relay/socketio": {},
+	"setu/relay/broker":   {"setu/relay/broker/lua"},
+	"setu/relay/room":     {"setu/relay/broker", "setu/relay/engineio", "setu/relay/socketio"},
+	"setu/relay":          {"setu/relay/room", "setu/relay/broker", "setu/relay/engineio", "setu/relay/socketio"},
+	"setu/relay/client":   {"setu/relay/engineio", "setu/relay/socketio"},
+	"setu/wasmclient":     {"setu/relay/client", "setu/wasmclient/chat"},
+	"setu":                {"setu/relay", "setu/relay/broker", "setu/public"},
+	"setu/public":         {},
+}
+
+// never says what no path of imports may lead to.
+var never = map[string][]string{
+	"setu/relay/engineio": {"net", "net/http", "github.com/"},
+	"setu/relay/socketio": {"net", "net/http", "github.com/"},
+	"setu/relay/room":     {"net/http", "github.com/coder/"},
+	"setu/wasmclient":     {"net", "net/http", "github.com/", "setu/relay/room", "setu/relay/broker", "setu/relay"},
+}
+
+func list(t *testing.T, pkg string, args ...string) []string {
+	t.Helper()
+	cmd := exec.Command("go", append(append([]string{"list"}, args...), pkg)...)
+	cmd.Env = os.Environ()
+	if strings.HasPrefix(pkg, "setu/wasmclient") {
+		cmd.Env = append(cmd.Env, "GOOS=js", "GOARCH=wasm")
+	}
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(pkg, err)
+	}
+	return strings.Fields(string(out))
+}
+
+// The browser never pulls in the server, and no room is entered from below.
+func TestImports(t *testing.T) {
+	if testing.Short() {
+		t.Skip("asks the go command")
+	}
+	for pkg, allowed := range may {
+		for _, imported := range list(t, pkg, "-f", `{{join .Imports "\n"}}`) {
+			if strings.HasPrefix(imported, "setu") && !slices.Contains(allowed, imported) {
+				t.Errorf("%s imports %s", pkg, imported)
+			}
+		}
+	}
+	for pkg, barred := range never {
+		for _, dep := range list(t, pkg, "-deps") {
+			if dep == pkg {
+				continue
+			}
+			for _, b := range barred {
+				if dep == b || strings.HasSuffix(b, "/") && strings.HasPrefix(dep, b) {
+					t.Errorf("%s comes to import %s", pkg, dep)
+				}
+			}
+		}
+	}
+}
+
+// Files and functions stay small enough to be read, names say what is inside, and settings come from one place.
+func TestHouseRules(t *testing.T) {
+	const maxFile, maxFunc = 450, 75
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			switch d.Name() {
+			case "util", "utils", "common", "helpers", "misc":
+				t.Errorf("%s: name it by what it does", path)
+			case ".git", "testdata", "node_modules":
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		set := token.NewFileSet()
+		file, err := parser.ParseFile(set, path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		lines := func(n ast.Node) int { return set.Position(n.End()).Line - set.Position(n.Pos()).Line + 1 }
+		if n := set.File(file.Pos()).LineCount(); n > maxFile {
+			t.Errorf("%s has %d lines", path, n)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.FuncDecl:
+				if lines(n) > maxFunc {
+					t.Errorf("%s: %s has %d lines", path, n.Name.Name, lines(n))
+				}
+				if n.Name.Name == "init" {
+					t.Errorf("%s: init", path)
+				}
+			case *ast.SelectorExpr:
+				if x, ok := n.X.(*ast.Ident); ok && x.Name == "os" && (n.Sel.Name == "Getenv" || n.Sel.Name == "LookupEnv") && served(path) {
+					t.Errorf("%s: os.%s: a setting is a field of relay.Config", path, n.Sel.Name)
+				}
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// served tells whether a file is part of the relay or the page, not of what builds or tests them.
+func served(path string) bool {
+	return !strings.HasPrefix(path, "e2e") && !strings.HasPrefix(path, filepath.Join("public", "build"))
+}

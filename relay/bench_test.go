@@ -1,0 +1,166 @@
+package relay
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"setu/relay/broker"
+	"setu/relay/room"
+)
+
+// cpu is what this process has used so far.
+func cpu() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// crowd lets n clients join a room over TCP. Each reads until its end; heard counts the frames that end in one of these.
+func crowd(b *testing.B, r *rig, n int) (heard *sync.WaitGroup) {
+	heard = &sync.WaitGroup{}
+	for i := range n {
+		p := r.member(fmt.Sprint(i), "room")
+		go func() {
+			in := bufio.NewReaderSize(p.c, 4096)
+			for {
+				if _, err := in.ReadSlice('\n'); err == nil || err == bufio.ErrBufferFull { // the data holds one newline
+					if err == nil {
+						heard.Done()
+					}
+					continue
+				}
+				return
+			}
+		}()
+	}
+	return heard
+}
+
+// BenchmarkFanOut is one message to 1,000 members over loopback; what the clients cost is in it. In a burst twenty
+// messages wait for each other.
+func BenchmarkFanOut(b *testing.B) {
+	const members = 1000
+	for _, burst := range []int{1, 20} {
+		b.Run(fmt.Sprint("burst=", burst), func(b *testing.B) {
+			r := overTCP(b)
+			heard := crowd(b, r, members)
+			body := `"id":"m","from":{"id":"u","name":"U","guest":true},"data":"` + strings.Repeat("x", 100) + "\n\""
+			b.ReportAllocs()
+			start := cpu()
+			for i := 0; b.Loop(); i++ {
+				heard.Add(members * burst)
+				for j := range burst {
+					r.broker.Publish(b.Context(), broker.Publication{Room: "room", User: "u", ID: fmt.Sprint(i, "-", j), Body: body})
+				}
+				heard.Wait()
+			}
+			b.ReportMetric(float64((cpu()-start).Nanoseconds())/float64(b.N*members*burst), "cpu-ns/delivery")
+		})
+	}
+}
+
+// discard is a socket that takes everything at once, so that what is left is the relay's own cost of a delivery.
+type discard struct{ net.Conn }
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+func (discard) Close() error                { return nil }
+
+// BenchmarkFanOutOwn is one message to 1,000 members whose sockets cost nothing.
+func BenchmarkFanOutOwn(b *testing.B) {
+	const members = 1000
+	r := overTCP(b)
+	hub := room.NewHub(r.broker, r.srv.cfg.Limits())
+	var all []*session
+	for range members {
+		s := newSession(r.srv, newID())
+		s.user = broker.User{ID: s.name, Name: "n"}
+		k := &socket{srv: r.srv, s: s, wire: newWire(discard{}, nil), out: &s.out}
+		s.out.wake = func() { // as a flusher, without its goroutine
+			for frames := k.out.take(nil, 0); len(frames) > 0; frames = k.out.take(frames[:0], sizeOf(frames)) {
+				_ = k.wire.push(frames, 0)
+			}
+		}
+		if err := hub.Join(b.Context(), "room", s, room.JoinOptions{}, func(room.Joined) {}); err != nil {
+			b.Fatal(err)
+		}
+		all = append(all, s)
+	}
+	body := `"id":"m","data":"` + strings.Repeat("x", 100) + `"`
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		r.broker.Publish(b.Context(), broker.Publication{Room: "room", User: "u", ID: fmt.Sprint(i), Body: body})
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*members), "ns/delivery")
+	for _, s := range all {
+		hub.Leave("room", s)
+	}
+}
+
+// BenchmarkJoin is a connection from dial to the answer to its join, and its end, with the client's part.
+func BenchmarkJoin(b *testing.B) {
+	r := overTCP(b)
+	stay := r.member("stay", "room")
+	for range 20 {
+		stay.call("publish", `{"room":"room","data":"`+strings.Repeat("x", 100)+`"}`)
+	}
+	b.ReportAllocs()
+	start := cpu()
+	for b.Loop() {
+		p := upgrade(b, r.dialer())
+		p.connect(`{"name":"a"}`)
+		p.call("join", `{"room":"room","history":20}`)
+		_ = p.c.Close()
+	}
+	b.ReportMetric(float64((cpu()-start).Microseconds())/float64(b.N), "cpu-us/op")
+}
+
+// BenchmarkIdle is the memory of a connection that is in a room and silent: heap and stacks of this process, less what the
+// client's end takes.
+func BenchmarkIdle(b *testing.B) {
+	const n = 500
+	used := func() (heap, stack uint64) {
+		runtime.GC()
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc, m.StackInuse
+	}
+	for b.Loop() {
+		r := overTCP(b)
+		conns := make([]net.Conn, n)
+		heap0, stack0 := used()
+		for i := range conns {
+			p := r.member(fmt.Sprint(i), "room")
+			conns[i] = p.c
+			p.r.Reset(strings.NewReader(""))
+		}
+		heap1, stack1 := used()
+		bare := make([]net.Conn, 0, 2*n) // what both ends of so many connections cost without a relay
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			b.Fatal(err)
+		}
+		for range n {
+			c, err1 := net.Dial("tcp", l.Addr().String())
+			s, err2 := l.Accept()
+			if err1 != nil || err2 != nil {
+				b.Fatal(err1, err2)
+			}
+			bare = append(bare, c, s)
+		}
+		heap2, _ := used()
+		b.ReportMetric(float64(heap1-heap0)/n-float64(heap2-heap1)/n, "heap-B/conn")
+		b.ReportMetric(float64(stack1-stack0)/n, "stack-B/conn")
+		for _, c := range append(bare, conns...) {
+			_ = c.Close()
+		}
+		_ = l.Close()
+	}
+}

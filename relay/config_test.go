@@ -1,0 +1,136 @@
+package relay
+
+import (
+	"log/slog"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestDefaults(t *testing.T) {
+	c, err := LoadConfig(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.RelayID) != 8 || c.RelayID != strings.ToLower(c.RelayID) {
+		t.Errorf("made-up relay id %q", c.RelayID)
+	}
+	c.RelayID = ""
+	want := Config{Port: 8080, RedisPrefix: "setu", HistoryLimit: 256, HistoryTTL: 24 * time.Hour, PresenceLease: 15 * time.Second,
+		PingInterval: 25 * time.Second, PingTimeout: 20 * time.Second, MaxPayload: 1_000_000, OutboxBytes: 4 << 20, MaxConnections: 10_000,
+		DrainTimeout: 20 * time.Second, LogFormat: "text"}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("%+v", c)
+	}
+	other, _ := LoadConfig(nil)
+	if other.RelayID == c.RelayID {
+		t.Error("two relays have one made-up id")
+	}
+	if l := c.Limits(); l.History != 256 || l.TTL != 24*time.Hour {
+		t.Error(l)
+	}
+}
+
+func TestFlyDefaults(t *testing.T) {
+	fly := []string{"FLY_REGION=fra", "FLY_MACHINE_ID=148e"}
+	if c, err := LoadConfig(fly); err != nil || c.Region != "fra" || c.RelayID != "148e" {
+		t.Error(c.Region, c.RelayID, err)
+	}
+	if c, err := LoadConfig(append(fly, "REGION=home", "RELAY_ID=mine")); err != nil || c.Region != "home" || c.RelayID != "mine" {
+		t.Error(c.Region, c.RelayID, err)
+	}
+	if c, err := LoadConfig(append(fly, "REGION=", "RELAY_ID=", "PORT=", "PING_INTERVAL=")); err != nil || c.Region != "fra" || c.Port != 8080 {
+		t.Error("set but empty is not set: ", c.Region, c.Port, err)
+	}
+}
+
+func TestGoodSettings(t *testing.T) {
+	c, err := LoadConfig([]string{"HOST=::1", "PORT=1", "HISTORY_LIMIT=10000", "HISTORY_TTL=1s", "PRESENCE_LEASE=1h", "PING_INTERVAL=10ms", "PING_TIMEOUT=1h",
+		"MAX_PAYLOAD=1000", "OUTBOX_BYTES=65536", "MAX_CONNECTIONS=1", "DRAIN_TIMEOUT=0s", "LOG_LEVEL=WARN", "LOG_FORMAT=json",
+		"ALLOWED_ORIGINS=https://a.example, http://b.example:8080/,*", "REDIS_PREFIX=x:y"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.LogLevel != slog.LevelWarn || !reflect.DeepEqual(c.AllowedOrigins, []string{"https://a.example", "http://b.example:8080/", "*"}) {
+		t.Errorf("%+v", c)
+	}
+	if !c.Logger().Enabled(t.Context(), slog.LevelWarn) || c.Logger().Enabled(t.Context(), slog.LevelInfo) {
+		t.Error("level")
+	}
+}
+
+func TestBadSettings(t *testing.T) {
+	bad := map[string][]string{
+		"PORT":            {"0", "65536", "-1", "http", "80.5", "99999999999999999999"},
+		"HISTORY_LIMIT":   {"0", "10001", "many"},
+		"HISTORY_TTL":     {"0s", "999ms", "8761h", "24", "a day"},
+		"PRESENCE_LEASE":  {"0s", "2h", "x"},
+		"PING_INTERVAL":   {"9ms", "61m", "25"},
+		"PING_TIMEOUT":    {"0s", "2h", "x"},
+		"MAX_PAYLOAD":     {"999", "67108865", "1MB"},
+		"OUTBOX_BYTES":    {"65535", "1073741825", "4M"},
+		"MAX_CONNECTIONS": {"0", "-5", "all"},
+		"DRAIN_TIMEOUT":   {"-1s", "6m", "20"},
+		"LOG_LEVEL":       {"loud", "-"},
+		"LOG_FORMAT":      {"xml", "JSON"},
+		"REDIS_PREFIX":    {"{a}", "a}"},
+		"ALLOWED_ORIGINS": {"example.com", "ftp://a.example", "https://", "https://a.example/path", "https://a.example?x", "https://u@a.example", "https://a.example,nonsense"},
+	}
+	for name, values := range bad {
+		for _, v := range values {
+			_, err := LoadConfig([]string{name + "=" + v})
+			if err == nil {
+				t.Errorf("%s takes %q", name, v)
+				continue
+			}
+			got := v[strings.LastIndex(v, ",")+1:]
+			var help string
+			for _, s := range Settings() {
+				if s.Name == name {
+					help = s.Help
+				}
+			}
+			text := err.Error()
+			if d, e := time.ParseDuration(got); e == nil && got != "0" {
+				got = d.String() // as the check prints it
+			}
+			if !strings.HasPrefix(text, name+" is ") || !strings.Contains(text, got) || help == "" || !strings.Contains(text, help) || strings.Contains(text, "\n") {
+				t.Errorf("%s=%s: %s", name, v, text)
+			}
+		}
+	}
+	_, err := LoadConfig([]string{"PORT=x", "PING_INTERVAL=y"})
+	if err == nil || !strings.Contains(err.Error(), "PORT is ") || !strings.Contains(err.Error(), "PING_INTERVAL is ") {
+		t.Error("all that is bad is named at once: ", err)
+	}
+	if _, err := LoadConfig([]string{"PORT=0", "LOG_FORMAT=x"}); err == nil || strings.Count(err.Error(), "\n") != 1 {
+		t.Error(err)
+	}
+	if _, err := New(Config{}, nil, nil); err == nil {
+		t.Error("New takes a config that was not checked")
+	}
+}
+
+// Every field is a setting that help explains.
+func TestHelp(t *testing.T) {
+	var out strings.Builder
+	WriteHelp(&out)
+	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+	typ := reflect.TypeFor[Config]()
+	if len(lines) != typ.NumField() || len(lines) < 17 {
+		t.Errorf("%d lines for %d fields", len(lines), typ.NumField())
+	}
+	seen := map[string]bool{}
+	for i, s := range Settings() {
+		if s.Name == "" || s.Help == "" || s.Type == "" || seen[s.Name] || s.Name != strings.ToUpper(s.Name) {
+			t.Errorf("%+v", s)
+		}
+		seen[s.Name] = true
+		for _, part := range []string{s.Name, s.Type, s.Default, s.Help} {
+			if !strings.Contains(lines[i], part) {
+				t.Errorf("%q is without %q", lines[i], part)
+			}
+		}
+	}
+}

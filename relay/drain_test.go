@@ -1,0 +1,181 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestDrain(t *testing.T) {
+	overPipes(t, func(t *testing.T, r *rig) {
+		const n = 40
+		peers := make([]*peer, n)
+		for i := range peers {
+			peers[i] = r.guest(fmt.Sprint("p", i))
+			peers[i].call("join", `{"room":"room","presence":true}`)
+		}
+		<-time.After(time.Second) // what they tell one another of their coming waits in the pipes
+		start := time.Now()
+		var at []time.Duration
+		var mu sync.Mutex
+		var reading sync.WaitGroup
+		for _, p := range peers {
+			reading.Go(func() {
+				for {
+					f := p.frame()
+					if f.op != opClose {
+						if strings.Contains(string(f.payload), `"left"`) {
+							t.Error("a leave was announced: ", string(f.payload))
+						}
+						continue
+					}
+					if string(f.payload) != "\x03\xf4this relay restarts" {
+						t.Errorf("closed with %q", f.payload)
+					}
+					mu.Lock()
+					at = append(at, time.Since(start))
+					mu.Unlock()
+					_, _ = p.c.Write(clientFrame(0x80|opClose, f.payload))
+					p.eof()
+					return
+				}
+			})
+		}
+		var err error
+		reading.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			err = r.srv.Shutdown(ctx)
+		})
+		synctest.Wait()
+		up := http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"AAAAAAAAAAAAAAAAAAAAAA=="}}
+		for path, want := range map[string]int{Path + "?EIO=4&transport=websocket": 503, "/readyz": 503, "/healthz": 200} {
+			if status, body := r.get("GET", path, up); status != want {
+				t.Error(path, status, body)
+			}
+		}
+		reading.Wait()
+		slices.Sort(at)
+		if err != nil || at[0] != 0 || at[n-1] != (n-1)*spread {
+			t.Errorf("closed from %s to %s: %v", at[0], at[n-1], err)
+		}
+		if n := r.srv.count(); n != 0 {
+			t.Errorf("%d sessions are left", n)
+		}
+		if _, count, err := r.broker.Members(t.Context(), "room", 100); count != n || err != nil {
+			t.Errorf("%d members, %v: those who come back elsewhere never left", count, err)
+		}
+	})
+}
+
+// Clients that neither read nor answer can't hold a drain beyond its time.
+func TestDrainOfTheDeaf(t *testing.T) {
+	overPipes(t, func(t *testing.T, r *rig) {
+		for range 5 {
+			r.member("deaf", "room")
+		}
+		r.open() // in the middle of its handshake
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		start := time.Now()
+		err := r.srv.Shutdown(ctx)
+		if took := time.Since(start); err != context.DeadlineExceeded || took > 500*time.Millisecond+flushPause {
+			t.Errorf("%v after %s", err, took)
+		}
+		if n := r.srv.count(); n != 0 {
+			t.Errorf("%d sessions are left", n)
+		}
+	})
+}
+
+// Clients that come, work and go while the relay drains find no half-made session.
+func TestDrainUnderStorm(t *testing.T) {
+	for range 20 {
+		r := overTCP(t)
+		var storm sync.WaitGroup
+		stop := make(chan struct{})
+		for range 4 {
+			storm.Go(func() {
+				for i := 0; ; i++ {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					c := r.dialer()
+					request := "GET " + Path + "?EIO=4&transport=websocket HTTP/1.1\r\nHost: relay\r\n" + handshakeHeader + "\r\n"
+					_, _ = c.Write(slices.Concat([]byte(request), clientFrame(0x81, []byte("40")), clientFrame(0x81, []byte(`421["join",{"room":"room","presence":true}]`)),
+						clientFrame(0x81, []byte(`422["publish",{"room":"room","data":1}]`))))
+					if i%2 == 0 {
+						_, _ = c.Read(make([]byte, 4096))
+					}
+					_ = c.Close()
+				}
+			})
+		}
+		<-time.After(5 * time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		_ = r.srv.Shutdown(ctx)
+		cancel()
+		if n := r.srv.count(); n != 0 {
+			t.Errorf("%d sessions are left", n)
+		}
+		close(stop)
+		storm.Wait()
+	}
+}
+
+// A session that a drain closes before it has its door ends as soon as it has one.
+func TestCloseBeforeTheDoor(t *testing.T) {
+	overPipes(t, func(t *testing.T, r *rig) {
+		s, err := r.srv.admit()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.close(closeRestart, "this relay restarts", false)
+		s.hasten()
+		var d doorBook
+		s.attach(&d)
+		s.close(closeNormal, "", true)
+		if want := []string{"1012 this relay restarts false"}; !slices.Equal(d.ends, want) {
+			t.Error(d.ends)
+		}
+		s.hasten()
+		if len(d.ends) != 2 || d.ends[1] != "1012 this relay restarts true" {
+			t.Error(d.ends)
+		}
+		s.out.wake = func() {}
+		s.begin() // starts no clock
+		s.finish()
+		if n := r.srv.count(); n != 0 {
+			t.Errorf("%d sessions are left", n)
+		}
+	})
+}
+
+// doorBook notes how a session is ended.
+type doorBook struct{ ends []string }
+
+func (d *doorBook) end(code int, reason string, hurry bool) {
+	d.ends = append(d.ends, fmt.Sprint(code, " ", reason, " ", hurry))
+}
+
+func TestShutdownTwice(t *testing.T) {
+	r := overTCP(t)
+	r.guest("a")
+	var both sync.WaitGroup
+	for range 2 {
+		both.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+			defer cancel()
+			_ = r.srv.Shutdown(ctx)
+		})
+	}
+	both.Wait()
+}

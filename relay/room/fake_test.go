@@ -1,0 +1,203 @@
+package room
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"setu/relay/broker"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// member keeps what it is sent.
+type member struct {
+	id   string
+	user broker.User
+
+	mu      sync.Mutex
+	packets []string
+}
+
+func guest(name string) *member {
+	return &member{id: "conn-" + name, user: broker.User{ID: "user-" + name, Name: name, Guest: true}}
+}
+
+func (m *member) ID() string        { return m.id }
+func (m *member) User() broker.User { return m.user }
+
+func (m *member) Send(f *Frame) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.packets = append(m.packets, string(f.Packet()))
+	return true
+}
+
+// got returns what came so far of one event, and forgets it.
+func (m *member) got(name string) (out []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, p := range m.packets {
+		if strings.HasPrefix(p, `42["`+name+`",`) {
+			out = append(out, p)
+		}
+	}
+	m.packets = nil
+	return out
+}
+
+// fake is a memory broker that can be told to fail, to wait and to count.
+type fake struct {
+	*broker.Memory
+
+	mu        sync.Mutex
+	down      bool          // Enter, Members, History are unavailable
+	refuse    int           // Subscribes to refuse
+	hold      chan struct{} // while set, Subscribe and Enter wait for it
+	histories int
+	subs      map[string]int // subscriptions now, by room
+	most      int            // of one room at a time
+}
+
+func newFake(t testing.TB, l broker.Limits) *fake {
+	f := &fake{Memory: broker.NewMemory(l), subs: map[string]int{}}
+	t.Cleanup(func() { _ = f.Memory.Close(context.Background()) })
+	return f
+}
+
+func (f *fake) set(change func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change()
+}
+
+func (f *fake) isDown() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.down
+}
+
+func (f *fake) wait() {
+	f.mu.Lock()
+	hold := f.hold
+	f.mu.Unlock()
+	if hold != nil {
+		<-hold
+	}
+}
+
+func (f *fake) Subscribe(ctx context.Context, room string, sub broker.Subscriber) (func(), error) {
+	f.wait()
+	f.mu.Lock()
+	if f.refuse > 0 {
+		f.refuse--
+		f.mu.Unlock()
+		return nil, broker.ErrUnavailable
+	}
+	f.subs[room]++
+	f.most = max(f.most, f.subs[room])
+	f.mu.Unlock()
+	stop, err := f.Memory.Subscribe(ctx, room, sub)
+	return func() {
+		stop()
+		f.set(func() { f.subs[room]-- })
+	}, err
+}
+
+func (f *fake) Enter(ctx context.Context, room string, u broker.User) (int, error) {
+	if f.isDown() {
+		return 0, broker.ErrUnavailable
+	}
+	return f.Memory.Enter(ctx, room, u)
+}
+
+func (f *fake) Members(ctx context.Context, room string, limit int) ([]string, int, error) {
+	if f.isDown() {
+		return nil, 0, broker.ErrUnavailable
+	}
+	return f.Memory.Members(ctx, room, limit)
+}
+
+func (f *fake) History(ctx context.Context, room string, before broker.Offset, limit int) ([]broker.Message, bool, error) {
+	f.set(func() { f.histories++ })
+	if f.isDown() {
+		return nil, false, broker.ErrUnavailable
+	}
+	return f.Memory.History(ctx, room, before, min(limit, 7)) // in pages
+}
+
+var limits = broker.Limits{History: 50, TTL: time.Hour}
+
+func newTestHub(t testing.TB) (*Hub, *fake) {
+	f := newFake(t, limits)
+	return NewHub(f, limits), f
+}
+
+// join joins and returns the answer.
+func join(t testing.TB, h *Hub, name string, m Member, o JoinOptions) (j Joined) {
+	t.Helper()
+	called := 0
+	err := h.Join(context.Background(), name, m, o, func(got Joined) {
+		called++
+		j = got
+	})
+	if err != nil || called != 1 {
+		t.Fatalf("join: %v, answered %d times", err, called)
+	}
+	return j
+}
+
+// publish stores a message and returns its offset.
+func publish(t testing.TB, h *Hub, name, id, data string) broker.Offset {
+	t.Helper()
+	body, err := Body(id, broker.User{ID: "p", Name: "P"}, json.RawMessage(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rc := h.Publish(context.Background(), broker.Publication{Room: name, User: "p", ID: id, Body: body})[0]
+	if rc.Err != nil {
+		t.Fatal(rc.Err)
+	}
+	return rc.Offset
+}
+
+func publishMany(t testing.TB, h *Hub, name string, n int) (out []broker.Offset) {
+	t.Helper()
+	for i := range n {
+		out = append(out, publish(t, h, name, fmt.Sprintf("id-%d-%d", time.Now().UnixNano(), i), "1"))
+	}
+	return out
+}
+
+// seqs reads the sequences of a list of messages.
+func seqs(t testing.TB, o Objects) (out []uint64) {
+	t.Helper()
+	for _, b := range o {
+		var m struct{ Seq uint64 }
+		if err := json.Unmarshal(b, &m); err != nil {
+			t.Fatal(err, string(b))
+		}
+		out = append(out, m.Seq)
+	}
+	return out
+}
+
+// upTo is first, first+1, … last.
+func upTo(first, last uint64) (out []uint64) {
+	for ; first <= last; first++ {
+		out = append(out, first)
+	}
+	return out
+}
+
+// rooms counts the hub's rooms.
+func (h *Hub) count() (n int) {
+	h.rooms.Range(func(any, any) bool { n++; return true })
+	return n
+}

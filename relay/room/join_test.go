@@ -1,0 +1,198 @@
+package room
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"setu/relay/broker"
+)
+
+// Whoever joins while others publish gets each message once: in the answer, or after it.
+func TestJoinWhilePublishing(t *testing.T) {
+	h, _ := newTestHub(t)
+	published := uint64(0)
+	stay := guest("stay")
+	join(t, h, "room", stay, JoinOptions{})
+	for round := range 300 {
+		since := publishMany(t, h, "room", 2)[0]
+		published += 2
+		var publishing sync.WaitGroup
+		publishing.Go(func() {
+			for i := range 8 {
+				publish(t, h, "room", fmt.Sprint(round, "-", i), "1")
+			}
+		})
+		published += 8
+		m := guest(fmt.Sprint(round))
+		o := JoinOptions{History: 50}
+		if round%2 == 0 {
+			o = JoinOptions{HasSince: true, Since: since}
+		}
+		j := join(t, h, "room", m, o)
+		publishing.Wait()
+		got := seqs(t, j.Messages)
+		for _, p := range m.got("message") {
+			var seq uint64
+			if _, err := fmt.Sscanf(p, `42["message",{"room":"room","seq":%d`, &seq); err != nil {
+				t.Fatal(err, p)
+			}
+			got = append(got, seq)
+		}
+		first := since.Seq + 1
+		if !o.HasSince {
+			first = got[0]
+		}
+		if j.Recovered != o.HasSince || !slices.Equal(got, upTo(first, published)) {
+			t.Fatalf("round %d: %v, recovered %v, want %d to %d", round, got, j.Recovered, first, published)
+		}
+		h.Leave("room", m)
+	}
+	if got := stay.got("message"); len(got) != int(published) {
+		t.Errorf("who stayed heard %d of %d", len(got), published)
+	}
+}
+
+func TestResumeBeyondTheRing(t *testing.T) {
+	h, f := newTestHub(t)
+	old := publishMany(t, h, "room", 40) // before anybody came
+	stay := guest("stay")
+	join(t, h, "room", stay, JoinOptions{})
+	r := h.room("room")
+	r.mu.Lock()
+	for _, e := range r.ring.entries[:30] { // as where the messages are large
+		r.ring.size -= len(e.object)
+	}
+	r.ring.base, r.ring.whole, r.ring.entries = r.ring.entries[29].Offset, false, r.ring.entries[30:]
+	r.mu.Unlock()
+
+	for i, want := range [][]uint64{0: upTo(2, 40), 5: upTo(7, 40), 28: upTo(30, 40), 29: upTo(31, 40), 35: upTo(37, 40), 39: nil} {
+		if want == nil && i != 39 {
+			continue
+		}
+		m := guest(fmt.Sprint("m", i))
+		j := join(t, h, "room", m, JoinOptions{HasSince: true, Since: old[i], History: 3})
+		if !j.Recovered || !slices.Equal(seqs(t, j.Messages), want) {
+			t.Errorf("since %d: recovered %v, %v", i+1, j.Recovered, seqs(t, j.Messages))
+		}
+	}
+	wrong := old[5]
+	wrong.Digest = "0"
+	if j := join(t, h, "room", guest("wrong"), JoinOptions{HasSince: true, Since: wrong, History: 3}); j.Recovered || !slices.Equal(seqs(t, j.Messages), upTo(38, 40)) {
+		t.Errorf("another history: recovered %v, %v", j.Recovered, seqs(t, j.Messages))
+	}
+	if j := join(t, h, "room", guest("many"), JoinOptions{History: 35}); !slices.Equal(seqs(t, j.Messages), upTo(6, 40)) {
+		t.Errorf("the last 35: %v", seqs(t, j.Messages))
+	}
+	f.set(func() { f.down = true })
+	if j := join(t, h, "room", guest("down"), JoinOptions{HasSince: true, Since: old[5], History: 35}); j.Recovered || !slices.Equal(seqs(t, j.Messages), upTo(31, 40)) {
+		t.Errorf("without the store: recovered %v, %v", j.Recovered, seqs(t, j.Messages))
+	}
+	if page, more, err := h.History(context.Background(), "room", old[39], 4); err != nil || !more || !slices.Equal(seqs(t, page), upTo(36, 39)) {
+		t.Errorf("a page without the store: %v %v", seqs(t, page), err)
+	}
+	if _, _, err := h.History(context.Background(), "room", old[31], 10); !errors.Is(err, broker.ErrUnavailable) {
+		t.Error(err)
+	}
+}
+
+// A member whose last message is the one before all that is stored has missed nothing of what is gone.
+func TestResumeFromTheTrimmedPredecessor(t *testing.T) {
+	h, _ := newTestHub(t)
+	all := publishMany(t, h, "room", 60) // 50 are kept
+	join(t, h, "room", guest("stay"), JoinOptions{})
+	r := h.room("room")
+	r.mu.Lock()
+	r.ring.base, r.ring.whole, r.ring.entries = r.ring.entries[29].Offset, false, r.ring.entries[30:]
+	r.mu.Unlock()
+	if j := join(t, h, "room", guest("a"), JoinOptions{HasSince: true, Since: all[9]}); !j.Recovered || !slices.Equal(seqs(t, j.Messages), upTo(11, 60)) {
+		t.Errorf("recovered %v, %v", j.Recovered, seqs(t, j.Messages))
+	}
+	if j := join(t, h, "room", guest("b"), JoinOptions{HasSince: true, Since: all[8], History: 2}); j.Recovered || !slices.Equal(seqs(t, j.Messages), upTo(59, 60)) {
+		t.Errorf("recovered %v, %v", j.Recovered, seqs(t, j.Messages))
+	}
+}
+
+// A member may come from a relay that was a moment ahead.
+func TestResumeAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, limits)
+		defer f.Memory.Close(context.Background())
+		h := NewHub(f, limits)
+		tail := publishMany(t, h, "room", 3)[2]
+		join(t, h, "room", guest("stay"), JoinOptions{})
+		next := broker.Message{Room: "room", Epoch: tail.Epoch, Pos: tail.Pos + 1, Seq: 4, Prev: tail.Digest, Digest: "d4", Body: `"data":4`}
+		other := next
+		other.Pos, other.Seq, other.Prev, other.Digest = next.Pos+1, 5, "d4", "d5"
+
+		answers := make(chan Joined)
+		start := time.Now()
+		go func() { answers <- join(t, h, "room", guest("a"), JoinOptions{HasSince: true, Since: next.Offset()}) }()
+		<-time.After(time.Second)
+		h.room("room").Deliver(next)
+		h.room("room").Deliver(other)
+		if j := <-answers; !j.Recovered || !slices.Equal(seqs(t, j.Messages), []uint64{5}) || time.Since(start) != time.Second {
+			t.Errorf("recovered %v, %v", j.Recovered, seqs(t, j.Messages))
+		}
+
+		start = time.Now()
+		never := broker.Offset{Epoch: tail.Epoch, Pos: tail.Pos + 50, Seq: 50, Digest: "x"}
+		if j := join(t, h, "room", guest("b"), JoinOptions{HasSince: true, Since: never, History: 1}); j.Recovered || len(j.Messages) != 1 || time.Since(start) != aheadPause {
+			t.Errorf("recovered %v, %v after %s", j.Recovered, seqs(t, j.Messages), time.Since(start))
+		}
+
+		go func() {
+			answers <- join(t, h, "room", guest("c"), JoinOptions{HasSince: true, Since: never, History: 1})
+		}()
+		synctest.Wait()
+		start = time.Now()
+		h.room("room").Load(broker.Snapshot{Tail: broker.Offset{Epoch: "new"}}, "epoch")
+		if j := <-answers; j.Recovered || j.Offset.Epoch != "new" || time.Since(start) != 0 {
+			t.Errorf("a reset ends the wait: %+v", j)
+		}
+	})
+}
+
+func TestReset(t *testing.T) {
+	h, _ := newTestHub(t)
+	publishMany(t, h, "room", 3)
+	a, b := guest("a"), guest("b")
+	join(t, h, "room", a, JoinOptions{})
+	join(t, h, "room", b, JoinOptions{})
+	a.got("")
+	now := story("new", 5, 9)
+	for i := range now {
+		now[i].At = time.Now().UnixMilli()
+	}
+	h.room("room").Load(broker.Snapshot{Tail: now[4].Offset(), Messages: now, More: true}, "epoch")
+	for _, m := range []*member{a, b} {
+		got := m.got("reset")
+		if len(got) != 1 || !strings.HasPrefix(got[0], `42["reset",{"room":"room","recovered":false,"reason":"epoch","offset":"new.2i.9.new9","messages":[{"room":"room","seq":5,`) ||
+			!strings.HasSuffix(got[0], `],"count":2},"new.2i.9.new9"]`) {
+			t.Error(got)
+		}
+	}
+	if j := join(t, h, "room", guest("c"), JoinOptions{HasSince: true, Since: now[2].Offset()}); !j.Recovered || !slices.Equal(seqs(t, j.Messages), upTo(8, 9)) {
+		t.Errorf("%+v", j)
+	}
+}
+
+// An answer carries at most so much; what it leaves out is the oldest.
+func TestFit(t *testing.T) {
+	o := Objects{make([]byte, MaxReplay/2), make([]byte, MaxReplay/2), make([]byte, MaxReplay/2-10)}
+	if got := fit(o); len(got) != 2 {
+		t.Error(len(got))
+	}
+	if got := fit(o[2:]); len(got) != 1 {
+		t.Error(len(got))
+	}
+	if got := fit(Objects{make([]byte, MaxReplay+1)}); len(got) != 0 {
+		t.Error(len(got))
+	}
+}
