@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -200,4 +201,17 @@ func (r *rig) get(method, target string, header http.Header) (status int, body s
 		r.t.Fatal(err)
 	}
 	return res.StatusCode, string(b)
+}
+
+// socketOf waits for a session's door: its client may have the handshake's answer a moment before.
+func socketOf(s *session) *socket {
+	for {
+		s.mu.Lock()
+		d := s.door
+		s.mu.Unlock()
+		if d != nil {
+			return d.(*socket)
+		}
+		runtime.Gosched()
+	}
 }

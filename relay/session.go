@@ -107,13 +107,15 @@ func (s *session) attach(d door) {
 	}
 }
 
-// begin sends the handshake and starts the clocks. The door is set.
-func (s *session) begin() {
+// hello is the Engine.IO handshake: the first packet, which the door sends.
+func (s *session) hello() *room.Frame {
 	h := engineio.Handshake{SID: s.id, PingInterval: s.srv.cfg.PingInterval.Milliseconds(),
 		PingTimeout: s.srv.cfg.PingTimeout.Milliseconds(), MaxPayload: int64(s.srv.cfg.MaxPayload)}
-	s.Send(room.NewFrame(160, func(dst []byte) []byte { return h.Append(append(dst, byte(engineio.Open))) }))
-	s.heart.start(s)
+	return room.NewFrame(160, func(dst []byte) []byte { return h.Append(append(dst, byte(engineio.Open))) })
 }
+
+// begin starts the clocks, once hello is out. The door is set.
+func (s *session) begin() { s.heart.start(s) }
 
 // ID implements room.Member.
 func (s *session) ID() string { return s.name }

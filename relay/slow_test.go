@@ -52,7 +52,7 @@ func TestSlowMemberIsTold(t *testing.T) {
 	if empty := s.out.close(); empty != nil {
 		<-empty // a frame under way would keep the last word off the socket
 	}
-	k := s.door.(*socket)
+	k := socketOf(s)
 	for !k.wire.mu.TryLock() { // until the flusher is through with it
 		runtime.Gosched()
 	}

@@ -50,6 +50,11 @@ func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	ws.SetReadLimit(int64(srv.cfg.MaxPayload))
 	k := &socket{srv: srv, s: s, ws: ws, wire: h.wire, out: &s.out, flusher: srv.flushers.next()}
 	s.out.wake = k.wake
+	if err := h.answer(s.hello()); err != nil {
+		_ = ws.CloseNow()
+		srv.remove(s)
+		return
+	}
 	s.attach(k)
 	srv.wg.Go(k.run)
 }

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bufio"
+	"bytes"
 	"net"
 	"net/http"
 	"sync"
@@ -63,10 +64,18 @@ const (
 	writeBuffer = 128
 )
 
-// hijacker lets the WebSocket library take the connection with small buffers, and keeps hold of it.
+// hijacker lets the WebSocket library take the connection with small buffers, and keeps hold of it. It keeps the library's
+// answer to the handshake back, so that it goes out together with the first frame, in one write.
 type hijacker struct {
 	http.ResponseWriter
 	wire *wire
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (h *hijacker) WriteHeader(status int) {
+	if status != http.StatusSwitchingProtocols {
+		h.ResponseWriter.WriteHeader(status)
+	}
 }
 
 // Hijack implements http.Hijacker.
@@ -75,13 +84,20 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := rw.Flush(); err != nil {
-		_ = c.Close()
-		return nil, nil, err
-	}
 	ahead, _ := rw.Reader.Peek(rw.Reader.Buffered())
 	h.wire = newWire(c, append([]byte(nil), ahead...))
 	return h.wire, bufio.NewReadWriter(bufio.NewReaderSize(h.wire, readBuffer), bufio.NewWriterSize(h.wire, writeBuffer)), nil
+}
+
+// answer completes the handshake (RFC 6455, 4.2.2) and sends the first frame.
+func (h *hijacker) answer(first *room.Frame) error {
+	var b bytes.Buffer
+	b.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
+	_ = h.Header().Write(&b) // a buffer takes all
+	b.WriteString("\r\n")
+	b.Write(first.Wire())
+	_, err := h.wire.Write(b.Bytes())
+	return err
 }
 
 // push writes frames, blocking, from skip bytes into the first on. w.mu is held by the caller.

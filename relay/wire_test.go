@@ -243,7 +243,7 @@ func TestFlusherMeetsAnError(t *testing.T) {
 	p := r.open()
 	p.packet()
 	s := r.only()
-	k := s.door.(*socket)
+	k := socketOf(s)
 	k.wire.mu.Lock()
 	_ = k.wire.Conn.(*net.TCPConn).CloseWrite()
 	k.wire.mu.Unlock()
@@ -260,7 +260,7 @@ func TestNothingFollowsAClose(t *testing.T) {
 			p := r.open()
 			p.packet()
 			s := r.only()
-			go func() { _, _ = s.door.(*socket).wire.Write([]byte{finClose, 0}) }() // as the library does
+			go func() { _, _ = socketOf(s).wire.Write([]byte{finClose, 0}) }() // as the library does
 			if f := p.frame(); f.op != opClose {
 				t.Fatalf("opcode %x", f.op)
 			}
@@ -283,7 +283,7 @@ func TestControlFramesWait(t *testing.T) {
 	r := overTCP(t)
 	p := r.open()
 	p.packet()
-	k := r.only().door.(*socket)
+	k := socketOf(r.only())
 	whole := room.NewFrame(100, func(dst []byte) []byte { return append(dst, filler(0, 100)...) }).Wire()
 	k.wire.mu.Lock()
 	_, _ = k.wire.Conn.Write(whole[:50])
