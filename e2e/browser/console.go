@@ -88,8 +88,16 @@ func (tab *Tab) Console() []Message {
 func (tab *Tab) Errors(allowed ...string) []Message {
 	tab.t.Helper()
 	var errors []Message
-	for _, message := range tab.Console() {
-		if isError(message) && !containsAny(message.Text, append(allowed, networkChanged)) {
+	console := tab.Console()
+	allowed = append(allowed, networkChanged)
+	for _, message := range console {
+		if strings.Contains(message.Text, networkChanged) { // the page says of such a request that it failed
+			allowed = append(allowed, "Failed to fetch")
+			break
+		}
+	}
+	for _, message := range console {
+		if isError(message) && !containsAny(message.Text, allowed) {
 			errors = append(errors, message)
 		}
 	}
