@@ -59,6 +59,13 @@ func (c *console) soFar() []Message {
 	return append([]Message(nil), c.messages...)
 }
 
+// forget drops what was said after the first n messages.
+func (c *console) forget(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.messages = c.messages[:n]
+}
+
 // Console returns all that the tab has said until now, over all its pages.
 func (tab *Tab) Console() []Message {
 	tab.t.Helper()
@@ -88,16 +95,8 @@ func (tab *Tab) Console() []Message {
 func (tab *Tab) Errors(allowed ...string) []Message {
 	tab.t.Helper()
 	var errors []Message
-	console := tab.Console()
-	allowed = append(allowed, networkChanged)
-	for _, message := range console {
-		if strings.Contains(message.Text, networkChanged) { // the page says of such a request that it failed
-			allowed = append(allowed, "Failed to fetch")
-			break
-		}
-	}
-	for _, message := range console {
-		if isError(message) && !containsAny(message.Text, allowed) {
+	for _, message := range tab.Console() {
+		if isError(message) && !containsAny(message.Text, append(allowed, networkChanged)) {
 			errors = append(errors, message)
 		}
 	}

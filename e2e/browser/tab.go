@@ -78,12 +78,13 @@ func (tab *Tab) Open(url string) {
 
 // OpenUntil is Open, and then waits until a JavaScript expression is true, as
 // WaitFor does. A page of which the machine's network has taken a part is opened
-// anew, from nothing.
+// anew, from nothing, and what it said of its loss is forgotten.
 func (tab *Tab) OpenUntil(url, expression, what string) {
 	tab.t.Helper()
 	const attempts = 6
 	for attempt := 1; ; attempt++ {
 		tab.traffic.reset()
+		said := len(tab.console.soFar())
 		err := tab.try(chromedp.Navigate(url))
 		if err == nil {
 			err = tab.wait(expression, tab.traffic.wasDisturbed)
@@ -99,6 +100,9 @@ func (tab *Tab) OpenUntil(url, expression, what string) {
 			_, err = chromedp.Call(ctx, network.ClearBrowserCache, cdp.Empty{})
 			return none, err
 		})
+		tab.do("leave the page", chromedp.Navigate("about:blank"))
+		tab.Console() // what the page said last has arrived
+		tab.console.forget(said)
 	}
 }
 
