@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"strings"
 
 	dockernet "github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
@@ -46,17 +47,23 @@ func (p *Process) CutFromNetwork() {
 	})
 }
 
-// Reconnect undoes CutFromNetwork, under the same name and address.
+// Reconnect undoes CutFromNetwork, under the same name and address; under another
+// address where a container that was started meanwhile has been given this one.
 func (p *Process) Reconnect() {
 	p.t.Helper()
 	p.do("reconnect", func(ctx context.Context) error {
-		_, err := p.docker.NetworkConnect(ctx, p.network.docker.ID, client.NetworkConnectOptions{
-			Container: p.container.ID,
-			EndpointConfig: &dockernet.EndpointSettings{
-				Aliases:    []string{p.name},
-				IPAMConfig: &dockernet.EndpointIPAMConfig{IPv4Address: p.address},
-			},
-		})
+		err := p.reconnect(ctx, &dockernet.EndpointIPAMConfig{IPv4Address: p.address})
+		if err != nil && strings.Contains(err.Error(), "Address already in use") {
+			err = p.reconnect(ctx, nil)
+		}
 		return err
 	})
+}
+
+func (p *Process) reconnect(ctx context.Context, at *dockernet.EndpointIPAMConfig) error {
+	_, err := p.docker.NetworkConnect(ctx, p.network.docker.ID, client.NetworkConnectOptions{
+		Container:      p.container.ID,
+		EndpointConfig: &dockernet.EndpointSettings{Aliases: []string{p.name}, IPAMConfig: at},
+	})
+	return err
 }
