@@ -144,7 +144,7 @@ func (s *session) ackRaw(r request, size int, write func(dst []byte) []byte) {
 	if !r.hasAck {
 		return
 	}
-	s.Send(room.NewFrame(size+32, func(dst []byte) []byte {
+	s.Send(engineio.NewFrame(size+32, func(dst []byte) []byte {
 		dst = append(dst, byte(engineio.Message), byte(socketio.Ack))
 		dst = append(strconv.AppendUint(dst, r.ack, 10), '[')
 		return append(write(dst), ']')
@@ -158,7 +158,7 @@ func (s *session) emit(name string, body any) {
 		s.srv.log.Error("cannot encode an event", "event", name, "error", err)
 		return
 	}
-	s.Send(room.NewFrame(len(name)+len(data)+16, func(dst []byte) []byte {
+	s.Send(engineio.NewFrame(len(name)+len(data)+16, func(dst []byte) []byte {
 		dst = append(dst, byte(engineio.Message), byte(socketio.Event))
 		dst = append(append(append(dst, `["`...), name...), `",`...)
 		return append(append(dst, data...), ']')

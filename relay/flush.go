@@ -5,7 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"setu/relay/room"
+	"setu/relay/engineio"
 )
 
 // flushers write what is in outboxes, as many goroutines as there are processors. While they work, frames gather in the
@@ -28,7 +28,7 @@ type flusher struct {
 	stopped bool
 
 	// owned by run
-	frames  []*room.Frame
+	frames  []*engineio.Frame
 	gather  []byte
 	attempt attempt
 	try     func(fd uintptr) bool // attempt.write

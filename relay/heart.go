@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"setu/relay/engineio"
-	"setu/relay/room"
 )
 
 // heart is the server's heartbeat, and before that the wait for CONNECT; one timer for both.
@@ -20,7 +19,7 @@ type heart struct {
 	stopped  bool
 }
 
-var pingFrame = room.NewFrame(1, func(dst []byte) []byte { return append(dst, byte(engineio.Ping)) })
+var pingFrame = engineio.NewFrame(1, func(dst []byte) []byte { return append(dst, byte(engineio.Ping)) })
 
 func (h *heart) start(s *session) {
 	h.mu.Lock()

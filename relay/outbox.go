@@ -4,7 +4,7 @@ import (
 	"context"
 	"sync"
 
-	"setu/relay/room"
+	"setu/relay/engineio"
 )
 
 // outbox is what waits to be written to one client: shared frames, bounded in bytes. It knows nothing of how they go out:
@@ -14,7 +14,7 @@ type outbox struct {
 	wake  func() // immutable; must not block
 
 	mu      sync.Mutex
-	frames  []*room.Frame
+	frames  []*engineio.Frame
 	bytes   int // of frames, and of what was taken and is not written yet
 	busy    bool
 	closing bool          // takes nothing more
@@ -26,7 +26,7 @@ type outbox struct {
 func (o *outbox) little() bool { return o.bytes <= o.limit/4 }
 
 // put queues f. It is false where f does not fit: the client is too slow; or where the outbox is closing.
-func (o *outbox) put(f *room.Frame) bool {
+func (o *outbox) put(f *engineio.Frame) bool {
 	o.mu.Lock()
 	if o.closing || !o.little() && o.bytes+f.Size() > o.limit {
 		o.mu.Unlock()
@@ -48,7 +48,7 @@ const keepFrames = 16
 
 // take moves what is queued to dst, having been told how many bytes of the last take are written by now. When nothing is
 // queued the drain is over: the next put wakes the door again.
-func (o *outbox) take(dst []*room.Frame, written int) []*room.Frame {
+func (o *outbox) take(dst []*engineio.Frame, written int) []*engineio.Frame {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.bytes -= written

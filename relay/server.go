@@ -185,10 +185,10 @@ func (srv *Server) isDraining() bool {
 }
 
 // welcome is the first event after CONNECT.
-func (srv *Server) welcome(u broker.User) *room.Frame {
+func (srv *Server) welcome(u broker.User) *engineio.Frame {
 	head := srv.broker.Head()
 	user, _ := json.Marshal(u) // strings and a bool
-	return room.NewFrame(len(srv.self)+len(user)+3*broker.MaxOffset, func(dst []byte) []byte {
+	return engineio.NewFrame(len(srv.self)+len(user)+3*broker.MaxOffset, func(dst []byte) []byte {
 		dst = append(dst, byte(engineio.Message), byte(socketio.Event))
 		dst = append(append(dst, `["welcome",{"user":`...), user...)
 		dst = append(append(append(dst, `,"epoch":"`...), head.Epoch...), `",`...)

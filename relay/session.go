@@ -9,7 +9,6 @@ import (
 
 	"setu/relay/broker"
 	"setu/relay/engineio"
-	"setu/relay/room"
 	"setu/relay/socketio"
 )
 
@@ -108,10 +107,10 @@ func (s *session) attach(d door) {
 }
 
 // hello is the Engine.IO handshake: the first packet, which the door sends.
-func (s *session) hello() *room.Frame {
+func (s *session) hello() *engineio.Frame {
 	h := engineio.Handshake{SID: s.id, PingInterval: s.srv.cfg.PingInterval.Milliseconds(),
 		PingTimeout: s.srv.cfg.PingTimeout.Milliseconds(), MaxPayload: int64(s.srv.cfg.MaxPayload)}
-	return room.NewFrame(160, func(dst []byte) []byte { return h.Append(append(dst, byte(engineio.Open))) })
+	return engineio.NewFrame(160, func(dst []byte) []byte { return h.Append(append(dst, byte(engineio.Open))) })
 }
 
 // begin starts the clocks, once hello is out. The door is set.
@@ -124,7 +123,7 @@ func (s *session) ID() string { return s.name }
 func (s *session) User() broker.User { return s.user }
 
 // Send implements room.Member: a member that is too slow is closed, never waited for.
-func (s *session) Send(f *room.Frame) bool {
+func (s *session) Send(f *engineio.Frame) bool {
 	if s.out.put(f) {
 		return true
 	}
@@ -288,7 +287,7 @@ func (s *session) refuse(namespace, message, code string) {
 
 // reply sends one packet to this client alone.
 func (s *session) reply(p socketio.Packet) {
-	s.Send(room.NewFrame(len(p.Data)+32, func(dst []byte) []byte {
+	s.Send(engineio.NewFrame(len(p.Data)+32, func(dst []byte) []byte {
 		out, err := p.Append(append(dst, byte(engineio.Message)))
 		if err != nil { // never: we made the packet
 			s.srv.log.Error("cannot encode a packet", "error", err)

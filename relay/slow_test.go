@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"setu/relay/room"
+	"setu/relay/engineio"
 )
 
 // A member that reads nothing is closed, and everyone else gets everything.
@@ -114,8 +114,8 @@ func TestFloodOfRequests(t *testing.T) {
 }
 
 func TestOutbox(t *testing.T) {
-	sized := func(n int) *room.Frame {
-		return room.NewFrame(n, func(dst []byte) []byte { return append(dst, make([]byte, n)...) })
+	sized := func(n int) *engineio.Frame {
+		return engineio.NewFrame(n, func(dst []byte) []byte { return append(dst, make([]byte, n)...) })
 	}
 	woken := 0
 	o := outbox{limit: 1000, wake: func() { woken++ }}

@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/coder/websocket"
+	"setu/relay/engineio"
 
-	"setu/relay/room"
+	"github.com/coder/websocket"
 )
 
 // How long a closing client may take,
@@ -94,8 +94,8 @@ func (k *socket) wake() { k.flusher.add(k) }
 
 // pushLater writes what the socket did not take at once in a goroutine of its own, for as long as there is something. held
 // says that wire.mu is held because a frame is half written.
-func (k *socket) pushLater(frames []*room.Frame, skip int, held bool) {
-	mine := append([]*room.Frame(nil), frames...)
+func (k *socket) pushLater(frames []*engineio.Frame, skip int, held bool) {
+	mine := append([]*engineio.Frame(nil), frames...)
 	k.srv.wg.Add(1)
 	go func() {
 		defer k.srv.wg.Done()

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"syscall"
 
-	"setu/relay/room"
+	"setu/relay/engineio"
 )
 
 // wire is the connection under a WebSocket. The WebSocket library reads from it and writes control frames to it, each in
@@ -90,7 +90,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 }
 
 // answer completes the handshake (RFC 6455, 4.2.2) and sends the first frame.
-func (h *hijacker) answer(first *room.Frame) error {
+func (h *hijacker) answer(first *engineio.Frame) error {
 	var b bytes.Buffer
 	b.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
 	_ = h.Header().Write(&b) // a buffer takes all
@@ -101,7 +101,7 @@ func (h *hijacker) answer(first *room.Frame) error {
 }
 
 // push writes frames, blocking, from skip bytes into the first on. w.mu is held by the caller.
-func (w *wire) push(frames []*room.Frame, skip int) error {
+func (w *wire) push(frames []*engineio.Frame, skip int) error {
 	if w.over {
 		return nil
 	}
@@ -119,7 +119,7 @@ func (w *wire) push(frames []*room.Frame, skip int) error {
 	return err
 }
 
-func sizeOf(frames []*room.Frame) (n int) {
+func sizeOf(frames []*engineio.Frame) (n int) {
 	for _, f := range frames {
 		n += f.Size()
 	}

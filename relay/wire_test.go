@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"setu/relay/room"
+	"setu/relay/engineio"
 )
 
 // tight is a listener whose connections hold next to nothing, so that writes are cut anywhere.
@@ -112,7 +112,7 @@ func interleave(t testing.TB, r *rig, seed uint64, frames, biggest int) {
 	work.Go(func() {
 		for i, n := range size {
 			b := filler(i, n)
-			if !s.Send(room.NewFrame(n, func(dst []byte) []byte { return append(dst, b...) })) {
+			if !s.Send(engineio.NewFrame(n, func(dst []byte) []byte { return append(dst, b...) })) {
 				t.Error("a frame was refused")
 			}
 			if rests[i] {
@@ -221,7 +221,7 @@ func TestBrokenConnectionsWrites(t *testing.T) {
 			p := r.open()
 			p.packet()
 			s := r.only()
-			big := room.NewFrame(1<<20, func(dst []byte) []byte { return append(dst, make([]byte, 1<<20)...) })
+			big := engineio.NewFrame(1<<20, func(dst []byte) []byte { return append(dst, make([]byte, 1<<20)...) })
 			for range 3 { // the socket holds less than one
 				s.Send(big)
 			}
@@ -284,7 +284,7 @@ func TestControlFramesWait(t *testing.T) {
 	p := r.open()
 	p.packet()
 	k := socketOf(r.only())
-	whole := room.NewFrame(100, func(dst []byte) []byte { return append(dst, filler(0, 100)...) }).Wire()
+	whole := engineio.NewFrame(100, func(dst []byte) []byte { return append(dst, filler(0, 100)...) }).Wire()
 	k.wire.mu.Lock()
 	_, _ = k.wire.Conn.Write(whole[:50])
 	p.write(clientFrame(0x80|opPing, []byte("now")))
@@ -304,7 +304,7 @@ func TestHeaderForms(t *testing.T) {
 	p := r.open()
 	p.packet()
 	for _, n := range []int{1, 2, 125, 126, 127, 65535, 65536, scratch / 2, scratch, scratch + 1} {
-		r.only().Send(room.NewFrame(n, func(dst []byte) []byte { return append(dst, bytes.Repeat([]byte{'4'}, n)...) }))
+		r.only().Send(engineio.NewFrame(n, func(dst []byte) []byte { return append(dst, bytes.Repeat([]byte{'4'}, n)...) }))
 		if f := p.frame(); len(f.payload) != n { // readFrame checks the form
 			t.Errorf("%d bytes, want %d", len(f.payload), n)
 		}

@@ -11,7 +11,8 @@
 //	2probe       client   on a second transport, answered with 3probe, completed with 5
 //	1            either   Close
 //
-// Over WebSocket one packet is one frame.
+// Over WebSocket one packet is one frame. Over HTTP long-polling packets are joined by 0x1e, and a binary one is written as
+// "b" and base64.
 package engineio
 
 import "errors"
@@ -48,10 +49,11 @@ type Packet struct {
 	Data   []byte // what follows the type byte; may be empty
 }
 
-// What Parse may find wrong with a frame.
+// What Parse and ParseText may find wrong.
 var (
-	ErrEmpty = errors.New("engineio: empty frame")
-	ErrType  = errors.New("engineio: unknown packet type")
+	ErrEmpty  = errors.New("engineio: empty frame")
+	ErrType   = errors.New("engineio: unknown packet type")
+	ErrBase64 = errors.New("engineio: binary data is not base64")
 )
 
 // Parse reads the payload of one WebSocket frame. A binary frame is always a Message; of a text frame the first byte is

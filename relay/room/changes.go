@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"setu/relay/broker"
+	"setu/relay/engineio"
 )
 
 // changes are the joins and leaves of the last moment, net of those that undo each other. Guarded by Room.mu.
@@ -100,7 +101,7 @@ func (r *Room) tellChanges() {
 	if r.count > MaxMembers {
 		joined, left = nil, nil
 	}
-	var f *Frame // made when somebody wants it
+	var f *engineio.Frame // made when somebody wants it
 	for _, m := range r.list {
 		if !m.presence {
 			continue
@@ -164,8 +165,8 @@ func (r *Room) tellAll(from, asked int, members []string, count int, err error) 
 }
 
 // membersFrame is a presence event that lists everybody; of a large room it tells the count alone.
-func membersFrame(room string, count int, members []string) *Frame {
-	return NewFrame(256, func(dst []byte) []byte {
+func membersFrame(room string, count int, members []string) *engineio.Frame {
+	return engineio.NewFrame(256, func(dst []byte) []byte {
 		dst = append(append(dst, event+`["presence",{"room":`...), room...)
 		dst = strconv.AppendInt(append(dst, `,"count":`...), int64(count), 10)
 		if members != nil {
@@ -175,8 +176,8 @@ func membersFrame(room string, count int, members []string) *Frame {
 	})
 }
 
-func presenceFrame(room string, count int, joined, left []string) *Frame {
-	return NewFrame(256, func(dst []byte) []byte {
+func presenceFrame(room string, count int, joined, left []string) *engineio.Frame {
+	return engineio.NewFrame(256, func(dst []byte) []byte {
 		dst = append(append(dst, event+`["presence",{"room":`...), room...)
 		dst = strconv.AppendInt(append(dst, `,"count":`...), int64(count), 10)
 		if len(joined) > 0 {
@@ -189,8 +190,8 @@ func presenceFrame(room string, count int, joined, left []string) *Frame {
 	})
 }
 
-func resetFrame(room, reason string, tail broker.Offset, messages Objects, count int) *Frame {
-	return NewFrame(messages.Size()+256, func(dst []byte) []byte {
+func resetFrame(room, reason string, tail broker.Offset, messages Objects, count int) *engineio.Frame {
+	return engineio.NewFrame(messages.Size()+256, func(dst []byte) []byte {
 		dst = append(append(dst, event+`["reset",{"room":`...), room...)
 		dst = append(append(append(dst, `,"recovered":false,"reason":"`...), reason...), `","offset":"`...)
 		dst = messages.Append(append(tail.Append(dst), `","messages":`...))

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"setu/relay/broker"
+	"setu/relay/engineio"
 )
 
 // event begins an Engine.IO message packet that holds a Socket.IO event of namespace "/".
@@ -58,23 +59,21 @@ func appendObject(dst []byte, room string, m broker.Message) []byte {
 }
 
 // messageFrame encodes a message for all who are in the room; object is the part of it that stands in lists, too.
-func messageFrame(room string, m broker.Message) (f *Frame, object []byte) {
+func messageFrame(room string, m broker.Message) (f *engineio.Frame, object []byte) {
 	const open = event + `["message",`
-	var from, to int
-	f = NewFrame(len(open)+len(room)+len(m.Body)+2*broker.MaxOffset+96, func(dst []byte) []byte {
+	size := 0
+	f = engineio.NewFrame(len(open)+len(room)+len(m.Body)+2*broker.MaxOffset+96, func(dst []byte) []byte {
 		dst = append(dst, open...)
-		from = len(dst)
+		from := len(dst)
 		dst = appendObject(dst, room, m)
-		to = len(dst)
+		size = len(dst) - from
 		return append(m.Offset().Append(append(dst, `,"`...)), `"]`...)
-	})
-	// The header took the place of what was kept free before the packet.
-	shift := maxHeader - f.head
-	return f, f.wire[from-shift : to-shift]
+	}).At(m.Pos)
+	return f, f.Packet()[len(open) : len(open)+size]
 }
 
-func signalFrame(room string, s broker.Signal) *Frame {
-	return NewFrame(len(room)+len(s.Body)+32, func(dst []byte) []byte {
+func signalFrame(room string, s broker.Signal) *engineio.Frame {
+	return engineio.NewFrame(len(room)+len(s.Body)+32, func(dst []byte) []byte {
 		dst = append(append(dst, event+`["signal",{"room":`...), room...)
 		return append(append(append(dst, ','), s.Body...), `}]`...)
 	})

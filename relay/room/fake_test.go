@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"setu/relay/broker"
+	"setu/relay/engineio"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -32,7 +33,7 @@ func guest(name string) *member {
 func (m *member) ID() string        { return m.id }
 func (m *member) User() broker.User { return m.user }
 
-func (m *member) Send(f *Frame) bool {
+func (m *member) Send(f *engineio.Frame) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.packets = append(m.packets, string(f.Packet()))

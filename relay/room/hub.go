@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"setu/relay/broker"
+	"setu/relay/engineio"
 )
 
 // Limits of what a hub keeps and says.
@@ -33,7 +34,7 @@ type Member interface {
 	// User is who it is. It never changes.
 	User() broker.User
 	// Send queues a frame and never blocks or calls back; false means that the member is being closed.
-	Send(*Frame) bool
+	Send(*engineio.Frame) bool
 }
 
 // Hub holds the rooms that have members on this relay.

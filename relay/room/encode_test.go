@@ -2,42 +2,11 @@ package room
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/json"
 	"testing"
 
 	"setu/relay/broker"
 )
-
-func TestFrameHeaders(t *testing.T) {
-	for _, n := range []int{0, 1, 125, 126, 127, 65535, 65536, 1 << 20} {
-		payload := bytes.Repeat([]byte{'x'}, n)
-		for _, guess := range []int{0, n / 2, n, n + 1000} { // of the size: it must not matter
-			f := NewFrame(guess, func(dst []byte) []byte { return append(dst, payload...) })
-			w := f.Wire()
-			if w[0] != 0x81 || !bytes.Equal(f.Packet(), payload) || f.Size() != len(w) {
-				t.Fatalf("%d: %x…", n, w[:2])
-			}
-			head, length := 2, uint64(w[1])
-			switch w[1] {
-			case 126:
-				head, length = 4, uint64(binary.BigEndian.Uint16(w[2:]))
-			case 127:
-				head, length = 10, binary.BigEndian.Uint64(w[2:])
-			}
-			want := 2
-			if n > 125 {
-				want = 4
-			}
-			if n > 65535 {
-				want = 10
-			}
-			if head != want || length != uint64(n) || len(w) != head+n {
-				t.Errorf("%d: header of %d bytes says %d", n, head, length)
-			}
-		}
-	}
-}
 
 // The object that lists share is a part of the frame that members get.
 func TestMessageFrameSharesItsObject(t *testing.T) {
