@@ -101,7 +101,7 @@ func TestRoutes(t *testing.T) {
 	web.Config = newWeb(srv, log)
 	web.Start()
 	defer web.Close()
-	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/socket.io/?EIO=4&transport=polling": 400, "/": 200} {
+	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/socket.io/?EIO=4&transport=polling": 200, "/": 200} {
 		res, err := http.Get(web.URL + path)
 		if err != nil {
 			t.Fatal(err)

@@ -77,20 +77,20 @@ func BenchmarkFanOutOwn(b *testing.B) {
 	const members = 1000
 	r := overTCP(b)
 	hub := room.NewHub(r.broker, r.srv.cfg.Limits())
-	var all []*session
+	var all []*member
 	for range members {
-		s := newSession(r.srv, newID())
-		s.user = broker.User{ID: s.name, Name: "n"}
-		k := &socket{srv: r.srv, s: s, wire: newWire(discard{}, nil), out: &s.out}
+		s := r.srv.newSession()
+		m := &member{Conn: &Conn{Session: s, name: "/"}, id: s.id, user: broker.User{ID: s.id, Name: "n"}}
+		k := &socket{eng: r.srv.Engine, s: s, wire: newWire(discard{}, nil), out: &s.out}
 		s.out.wake = func() { // as a flusher, without its goroutine
 			for frames := k.out.take(nil, 0); len(frames) > 0; frames = k.out.take(frames[:0], sizeOf(frames)) {
 				_ = k.wire.push(frames, 0)
 			}
 		}
-		if err := hub.Join(b.Context(), "room", s, room.JoinOptions{}, func(room.Joined) {}); err != nil {
+		if err := hub.Join(b.Context(), "room", m, room.JoinOptions{}, func(room.Joined) {}); err != nil {
 			b.Fatal(err)
 		}
-		all = append(all, s)
+		all = append(all, m)
 	}
 	body := `"id":"m","data":"` + strings.Repeat("x", 100) + `"`
 	b.ReportAllocs()
@@ -98,8 +98,8 @@ func BenchmarkFanOutOwn(b *testing.B) {
 		r.broker.Publish(b.Context(), broker.Publication{Room: "room", User: "u", ID: fmt.Sprint(i), Body: body})
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*members), "ns/delivery")
-	for _, s := range all {
-		hub.Leave("room", s)
+	for _, m := range all {
+		hub.Leave("room", m)
 	}
 }
 

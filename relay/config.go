@@ -33,6 +33,7 @@ type Config struct {
 
 	PingInterval   time.Duration `env:"PING_INTERVAL" envDefault:"25s" help:"between heartbeats to a client, 10ms to 1h"`
 	PingTimeout    time.Duration `env:"PING_TIMEOUT" envDefault:"20s" help:"how long a client may take to answer one, 10ms to 1h"`
+	ConnectTimeout time.Duration `env:"CONNECT_TIMEOUT" envDefault:"45s" help:"how long a client may be connected to no namespace, 10ms to 1h"`
 	MaxPayload     int           `env:"MAX_PAYLOAD" envDefault:"1000000" help:"bytes of one message from a client, 1000 to 67108864"`
 	OutboxBytes    int           `env:"OUTBOX_BYTES" envDefault:"4194304" help:"bytes that may wait for one client before it is closed as too slow, 65536 to 1073741824"`
 	MaxConnections int           `env:"MAX_CONNECTIONS" envDefault:"10000" help:"clients at a time, 1 or more; others are refused with 503"`
@@ -121,6 +122,7 @@ func (c Config) check() error {
 	between("PRESENCE_LEASE", c.PresenceLease, time.Second, time.Hour)
 	between("PING_INTERVAL", c.PingInterval, 10*time.Millisecond, time.Hour)
 	between("PING_TIMEOUT", c.PingTimeout, 10*time.Millisecond, time.Hour)
+	between("CONNECT_TIMEOUT", c.ConnectTimeout, 10*time.Millisecond, time.Hour)
 	within("MAX_PAYLOAD", c.MaxPayload >= 1000 && c.MaxPayload <= 64<<20, c.MaxPayload)
 	within("OUTBOX_BYTES", c.OutboxBytes >= 64<<10 && c.OutboxBytes <= 1<<30, c.OutboxBytes)
 	within("MAX_CONNECTIONS", c.MaxConnections >= 1, c.MaxConnections)

@@ -18,7 +18,7 @@ func TestDefaults(t *testing.T) {
 	}
 	c.RelayID = ""
 	want := Config{Port: 8080, RedisPrefix: "setu", HistoryLimit: 256, HistoryTTL: 24 * time.Hour, PresenceLease: 15 * time.Second,
-		PingInterval: 25 * time.Second, PingTimeout: 20 * time.Second, MaxPayload: 1_000_000, OutboxBytes: 4 << 20, MaxConnections: 10_000,
+		PingInterval: 25 * time.Second, PingTimeout: 20 * time.Second, ConnectTimeout: 45 * time.Second, MaxPayload: 1_000_000, OutboxBytes: 4 << 20, MaxConnections: 10_000,
 		DrainTimeout: 20 * time.Second, LogFormat: "text"}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("%+v", c)

@@ -146,16 +146,46 @@ func TestViolationsClose(t *testing.T) {
 }
 
 func TestGoodbye(t *testing.T) {
-	for _, send := range []string{"1", "41"} {
-		overPipes(t, func(t *testing.T, r *rig) {
-			p := r.guest("a")
-			p.text(send)
-			if code, _ := p.closed(); code != closeNormal {
-				t.Errorf("%q: closed with %d", send, code)
-			}
-			p.eof()
-		})
-	}
+	overPipes(t, func(t *testing.T, r *rig) {
+		p := r.guest("a")
+		p.text("1")
+		if code, _ := p.closed(); code != closeNormal {
+			t.Errorf("closed with %d", code)
+		}
+		p.eof()
+	})
+}
+
+// Whoever leaves the namespace has left its rooms, and may come again; a session that is in none ends in time.
+func TestDisconnect(t *testing.T) {
+	overPipes(t, func(t *testing.T, r *rig) {
+		p, other := r.member("a", "room"), r.guest("b")
+		p.text("41")
+		p.text("40")
+		if s := p.packet(); !strings.HasPrefix(s, `40{"sid":"`) {
+			t.Error(s)
+		}
+		p.packet() // welcome
+		if ack := other.call("members", `{"room":"room"}`); field(t, ack, "count") != "0" {
+			t.Error(ack)
+		}
+		p.text("41")
+		start := time.Now()
+		p.expect("2")
+		p.text("3")
+		if code, reason := p.closed(); code != closeGone || time.Since(start) != 45*time.Second {
+			t.Errorf("closed after %s with %d %q", time.Since(start), code, reason)
+		}
+		p.eof()
+	})
+	overPipes(t, func(t *testing.T, r *rig) {
+		p := r.guest("a")
+		p.text("41", `42["ping",{}]`)
+		if code, reason := p.closed(); code != closeProtocol || reason != errNamespace.Error() {
+			t.Errorf("an event after leaving: closed with %d %q", code, reason)
+		}
+		p.eof()
+	})
 }
 
 func TestNoConnectCloses(t *testing.T) {
@@ -166,7 +196,7 @@ func TestNoConnectCloses(t *testing.T) {
 		p.expect("2") // at 25 s
 		p.text("3")
 		code, reason := p.closed()
-		if got := time.Since(start); got != connectTimeout || code != closeGone {
+		if got := time.Since(start); got != 45*time.Second || code != closeGone {
 			t.Errorf("closed after %s with %d %q", got, code, reason)
 		}
 		p.eof()

@@ -26,8 +26,11 @@ func TestRefusedRequests(t *testing.T) {
 		status              int
 		body                string
 	}{
-		{"polling", "GET", "EIO=4&transport=polling", nil, 400, `{"code":0,"message":"Transport unknown"}`},
-		{"polling POST", "POST", "EIO=4&transport=polling&sid=x", nil, 400, `{"code":0,"message":"Transport unknown"}`},
+		{"polling, EIO 3", "GET", "EIO=3&transport=polling", nil, 400, `{"code":5,"message":"Unsupported protocol version"}`},
+		{"polling, an unknown sid", "GET", "EIO=4&transport=polling&sid=x", nil, 400, `{"code":1,"message":"Session ID unknown"}`},
+		{"polling POST, an unknown sid", "POST", "EIO=4&transport=polling&sid=x", nil, 400, `{"code":1,"message":"Session ID unknown"}`},
+		{"polling POST", "POST", "EIO=4&transport=polling", nil, 400, `{"code":2,"message":"Bad handshake method"}`},
+		{"polling PUT", "PUT", "EIO=4&transport=polling", nil, 400, `{"code":2,"message":"Bad handshake method"}`},
 		{"no query", "GET", "", nil, 400, `{"code":0,"message":"Transport unknown"}`},
 		{"transport of a prototype", "GET", "EIO=4&transport=__proto__", up, 400, `{"code":0,"message":"Transport unknown"}`},
 		{"transport of a constructor", "GET", "EIO=4&transport=constructor", up, 400, `{"code":0,"message":"Transport unknown"}`},
@@ -88,7 +91,7 @@ func TestAllowedOrigins(t *testing.T) {
 		{"*", "null", true},
 	}
 	for _, tt := range tests {
-		srv := Server{cfg: settings(t, "ALLOWED_ORIGINS="+tt.setting)}
+		srv := Engine{cfg: settings(t, "ALLOWED_ORIGINS="+tt.setting)}
 		if got := srv.originAllowed(&http.Request{Host: "relay", Header: http.Header{"Origin": {tt.origin}}}); got != tt.ok {
 			t.Errorf("%q, page of %s: %v", tt.setting, tt.origin, got)
 		}

@@ -141,7 +141,8 @@ func TestCloseBeforeTheDoor(t *testing.T) {
 		s.close(closeRestart, "this relay restarts", false)
 		s.hasten()
 		var d doorBook
-		s.attach(&d)
+		s.out.wake = func() {}
+		s.begin(&d) // starts no clock
 		s.close(closeNormal, "", true)
 		if want := []string{"1012 this relay restarts false"}; !slices.Equal(d.ends, want) {
 			t.Error(d.ends)
@@ -150,9 +151,8 @@ func TestCloseBeforeTheDoor(t *testing.T) {
 		if len(d.ends) != 2 || d.ends[1] != "1012 this relay restarts true" {
 			t.Error(d.ends)
 		}
-		s.out.wake = func() {}
-		s.begin() // starts no clock
 		s.finish()
+		r.srv.forget(s)
 		if n := r.srv.count(); n != 0 {
 			t.Errorf("%d sessions are left", n)
 		}

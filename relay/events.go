@@ -14,7 +14,6 @@ import (
 	"setu/relay/broker"
 	"setu/relay/engineio"
 	"setu/relay/room"
-	"setu/relay/socketio"
 )
 
 // Codes of failed requests: a closed list.
@@ -29,9 +28,6 @@ const (
 // retryAfter is what a client is told to wait where the store does not answer.
 const retryAfter = time.Second
 
-// binaryEvent stands for an event with attachments. Whoever sends this name gets the same answer.
-const binaryEvent = "\x00binary"
-
 // Bounds of what requests may name.
 const (
 	maxRoom   = 200 // bytes
@@ -40,49 +36,45 @@ const (
 	maxPage   = 256 // messages of one answer; a relay that keeps fewer has fewer
 )
 
-// handler answers a run of requests of one name, in their order.
-type handler func(ctx context.Context, s *session, run []request)
+// handler answers a run of events of one name, in their order.
+type handler func(ctx context.Context, m *member, run []Event)
 
 // events is the contract with clients: event name -> handler.
 var events = map[string]handler{
-	"join":      each(join),
-	"leave":     each(leave),
-	"publish":   publish,
-	"signal":    each(signal),
-	"history":   each(history),
-	"members":   each(members),
-	"ping":      each(ping),
-	binaryEvent: each(noBinary),
+	"join":    each(join),
+	"leave":   each(leave),
+	"publish": publish,
+	"signal":  each(signal),
+	"history": each(history),
+	"members": each(members),
+	"ping":    each(ping),
 }
 
 // each makes a handler of a function that answers one request.
-func each(one func(context.Context, *session, request) error) handler {
-	return func(ctx context.Context, s *session, run []request) {
-		for _, r := range run {
-			if !s.out.waitLull(ctx) {
+func each(one func(context.Context, *member, Event) error) handler {
+	return func(ctx context.Context, m *member, run []Event) {
+		for _, e := range run {
+			if !m.WaitLull(ctx) {
 				return // the session ended
 			}
-			if err := one(ctx, s, r); err != nil {
-				s.fail(r, err)
+			if err := one(ctx, m, e); err != nil {
+				m.fail(e, err)
 			}
 		}
 	}
 }
 
-func (s *session) handle(ctx context.Context, run []request) {
-	h, ok := events[run[0].name]
+// Handle implements Events.
+func (m *member) Handle(ctx context.Context, run []Event) {
+	h, ok := events[run[0].Name]
 	if !ok {
 		h = each(unknown)
 	}
-	h(ctx, s, run)
+	h(ctx, m, run)
 }
 
-func unknown(_ context.Context, _ *session, r request) error {
-	return badRequest("unknown event " + strconv.QuoteToASCII(clip(r.name)))
-}
-
-func noBinary(context.Context, *session, request) error {
-	return badRequest("this relay takes no binary attachments")
+func unknown(_ context.Context, _ *member, e Event) error {
+	return badRequest("unknown event " + strconv.QuoteToASCII(clip(e.Name)))
 }
 
 func clip(s string) string {
@@ -114,68 +106,54 @@ func faultOf(err error) *fault {
 }
 
 // fail tells the sender, and nobody else, what was wrong.
-func (s *session) fail(r request, err error) {
+func (m *member) fail(e Event, err error) {
 	body := struct {
 		OK    bool   `json:"ok"`
 		Error *fault `json:"error"`
 	}{Error: faultOf(err)}
-	if r.hasAck {
-		s.ack(r, body)
+	if e.hasID {
+		m.ack(e, body)
 		return
 	}
-	s.emit("error_event", body)
+	data, _ := json.Marshal(body) // strings, a bool and a number
+	m.Emit(append(append([]byte(`["error_event",`), data...), ']'))
 }
 
-// ack answers r with one object, where it asked for an answer.
-func (s *session) ack(r request, body any) {
-	if !r.hasAck {
+// ack answers e with one object, where it asked for an answer.
+func (m *member) ack(e Event, body any) {
+	if !e.hasID {
 		return
 	}
 	data, err := json.Marshal(body)
 	if err != nil {
-		s.srv.log.Error("cannot encode an answer", "event", r.name, "error", err)
+		m.srv.log.Error("cannot encode an answer", "event", e.Name, "error", err)
 		return
 	}
-	s.ackRaw(r, len(data), func(dst []byte) []byte { return append(dst, data...) })
+	m.ackRaw(e, len(data), func(dst []byte) []byte { return append(dst, data...) })
 }
 
-// ackRaw answers r with an object of about size bytes that write appends to its argument.
-func (s *session) ackRaw(r request, size int, write func(dst []byte) []byte) {
-	if !r.hasAck {
-		return
+// ackRaw answers e with an object of about size bytes that write appends to its argument.
+func (m *member) ackRaw(e Event, size int, write func(dst []byte) []byte, attachments ...[]byte) {
+	if e.hasID {
+		m.Send(m.objectFrame(e, size, write, attachments...))
 	}
-	s.Send(engineio.NewFrame(size+32, func(dst []byte) []byte {
-		dst = append(dst, byte(engineio.Message), byte(socketio.Ack))
-		dst = append(strconv.AppendUint(dst, r.ack, 10), '[')
-		return append(write(dst), ']')
-	}))
 }
 
-// emit sends an event of one object to this client alone.
-func (s *session) emit(name string, body any) {
-	data, err := json.Marshal(body)
-	if err != nil {
-		s.srv.log.Error("cannot encode an event", "event", name, "error", err)
-		return
-	}
-	s.Send(engineio.NewFrame(len(name)+len(data)+16, func(dst []byte) []byte {
-		dst = append(dst, byte(engineio.Message), byte(socketio.Event))
-		dst = append(append(append(dst, `["`...), name...), `",`...)
-		return append(append(dst, data...), ']')
-	}))
+func (m *member) objectFrame(e Event, size int, write func(dst []byte) []byte, attachments ...[]byte) *engineio.Frame {
+	return m.ackFrame(e, size+2, func(dst []byte) []byte { return append(write(append(dst, '[')), ']') }, attachments...)
 }
 
 // read decodes a request's object into want and checks the room that it names.
-func read(r request, want any, name *string) error {
-	if len(r.arg) == 0 || r.arg[0] != '{' {
-		return badRequest(r.name + " takes one object")
+func read(e Event, want any, name *string) error {
+	if len(e.Args) != 1 || e.Args[0][0] != '{' {
+		return badRequest(e.Name + " takes one object")
 	}
-	if err := json.Unmarshal(r.arg, want); err != nil {
+	if err := json.Unmarshal(e.Args[0], want); err != nil {
 		var field *json.UnmarshalTypeError
 		if errors.As(err, &field) {
-			return badRequest(r.name + ": " + strconv.QuoteToASCII(field.Field) + " must not be a " + clip(field.Value))
+			return badRequest(e.Name + ": " + strconv.QuoteToASCII(field.Field) + " must not be a " + clip(field.Value))
 		}
-		return badRequest(r.name + ": " + clip(err.Error()))
+		return badRequest(e.Name + ": " + clip(err.Error()))
 	}
 	if n := *name; n == "" || len(n) > maxRoom || !utf8.ValidString(n) || strings.ContainsFunc(n, unicode.IsControl) {
 		return badRequest("room must be 1 to 200 bytes of UTF-8 without control characters")
@@ -185,14 +163,14 @@ func read(r request, want any, name *string) error {
 
 func badRequest(message string) *fault { return &fault{Code: codeBadRequest, Message: message} }
 
-func join(ctx context.Context, s *session, r request) error {
+func join(ctx context.Context, m *member, e Event) error {
 	var in struct {
 		Room     string  `json:"room"`
 		Since    *string `json:"since"`
 		History  int     `json:"history"`
 		Presence bool    `json:"presence"`
 	}
-	if err := read(r, &in, &in.Room); err != nil {
+	if err := read(e, &in, &in.Room); err != nil {
 		return err
 	}
 	if in.History < 0 {
@@ -206,23 +184,23 @@ func join(ctx context.Context, s *session, r request) error {
 			return badRequest("since must be an offset that a relay gave out")
 		}
 	}
-	if len(s.rooms) >= maxJoined && !s.in(in.Room) {
+	if len(m.rooms) >= maxJoined && !m.in(in.Room) {
 		return &fault{Code: codeTooLarge, Message: "a connection may be in 200 rooms at a time"}
 	}
-	err := s.srv.hub.Join(ctx, in.Room, s, o, func(j room.Joined) {
-		s.ackRaw(r, j.Size()+len(in.Room), func(dst []byte) []byte { return j.Append(dst, in.Room) })
+	err := m.srv.hub.Join(ctx, in.Room, m, o, func(j room.Joined) {
+		m.ackRaw(e, j.Size()+len(in.Room), func(dst []byte) []byte { return j.Append(dst, in.Room) })
 	})
 	if err != nil {
 		return err
 	}
-	if !s.in(in.Room) {
-		s.rooms = append(s.rooms, in.Room)
+	if !m.in(in.Room) {
+		m.rooms = append(m.rooms, in.Room)
 	}
 	return nil
 }
 
 // in tells whether this connection is in a room.
-func (s *session) in(room string) bool { return slices.Contains(s.rooms, room) }
+func (m *member) in(room string) bool { return slices.Contains(m.rooms, room) }
 
 func raw(texts []string) []json.RawMessage {
 	out := make([]json.RawMessage, len(texts))
@@ -232,18 +210,18 @@ func raw(texts []string) []json.RawMessage {
 	return out
 }
 
-func leave(_ context.Context, s *session, r request) error {
+func leave(_ context.Context, m *member, e Event) error {
 	var in struct {
 		Room string `json:"room"`
 	}
-	if err := read(r, &in, &in.Room); err != nil {
+	if err := read(e, &in, &in.Room); err != nil {
 		return err
 	}
-	if at := slices.Index(s.rooms, in.Room); at >= 0 {
-		s.rooms = slices.Delete(s.rooms, at, at+1)
-		s.srv.hub.Leave(in.Room, s)
+	if at := slices.Index(m.rooms, in.Room); at >= 0 {
+		m.rooms = slices.Delete(m.rooms, at, at+1)
+		m.srv.hub.Leave(in.Room, m)
 	}
-	s.ack(r, struct {
+	m.ack(e, struct {
 		OK bool `json:"ok"`
 	}{true})
 	return nil
@@ -260,45 +238,45 @@ type published struct {
 }
 
 // publish stores a run of messages in one trip.
-func publish(ctx context.Context, s *session, run []request) {
-	if !s.out.waitLull(ctx) {
+func publish(ctx context.Context, m *member, run []Event) {
+	if !m.WaitLull(ctx) {
 		return // the session ended
 	}
 	pubs := make([]broker.Publication, 0, len(run))
-	asked := make([]request, 0, len(run))
-	for _, r := range run {
-		p, err := s.publication(r)
+	asked := make([]Event, 0, len(run))
+	for _, e := range run {
+		p, err := m.publication(e)
 		if err != nil {
-			s.fail(r, err)
+			m.fail(e, err)
 			continue
 		}
-		pubs, asked = append(pubs, p), append(asked, r)
+		pubs, asked = append(pubs, p), append(asked, e)
 	}
 	if len(pubs) == 0 {
 		return
 	}
-	for i, rc := range s.srv.hub.Publish(ctx, pubs...) {
+	for i, rc := range m.srv.hub.Publish(ctx, pubs...) {
 		if rc.Err != nil {
-			s.fail(asked[i], rc.Err)
+			m.fail(asked[i], rc.Err)
 			continue
 		}
-		s.ack(asked[i], published{OK: true, Room: pubs[i].Room, ID: pubs[i].ID, Offset: rc.Offset.String(),
+		m.ack(asked[i], published{OK: true, Room: pubs[i].Room, ID: pubs[i].ID, Offset: rc.Offset.String(),
 			Seq: rc.Offset.Seq, At: rc.At, Duplicate: rc.Duplicate})
 	}
 }
 
-func (s *session) publication(r request) (p broker.Publication, err error) {
+func (m *member) publication(e Event) (p broker.Publication, err error) {
 	var in struct {
 		Room string          `json:"room"`
 		ID   *string         `json:"id"`
 		Data json.RawMessage `json:"data"`
 	}
-	if err = read(r, &in, &in.Room); err != nil {
+	if err = read(e, &in, &in.Room); err != nil {
 		return p, err
 	}
-	p = broker.Publication{Room: in.Room, User: s.user.ID}
+	p = broker.Publication{Room: in.Room, User: m.user.ID}
 	switch {
-	case !s.in(in.Room):
+	case !m.in(in.Room):
 		return p, notJoined()
 	case in.Data == nil:
 		return p, badRequest("publish needs data")
@@ -309,7 +287,7 @@ func (s *session) publication(r request) (p broker.Publication, err error) {
 	default:
 		p.ID = *in.ID
 	}
-	p.Body, err = room.Body(p.ID, s.user, in.Data)
+	p.Body, err = room.Body(p.ID, m.user, in.Data)
 	return p, err
 }
 
@@ -317,35 +295,35 @@ func notJoined() *fault {
 	return &fault{Code: codeNotJoined, Message: "join the room first"}
 }
 
-func signal(_ context.Context, s *session, r request) error {
+func signal(_ context.Context, m *member, e Event) error {
 	var in struct {
 		Room string          `json:"room"`
 		Data json.RawMessage `json:"data"`
 	}
-	if err := read(r, &in, &in.Room); err != nil {
+	if err := read(e, &in, &in.Room); err != nil {
 		return err
 	}
-	if !s.in(in.Room) {
+	if !m.in(in.Room) {
 		return notJoined()
 	}
 	if in.Data == nil {
 		in.Data = json.RawMessage("null")
 	}
-	body, err := room.SignalBody(s.user, in.Data)
+	body, err := room.SignalBody(m.user, in.Data)
 	if err != nil {
 		return err
 	}
-	s.srv.hub.Signal(in.Room, s.name, body)
+	m.srv.hub.Signal(in.Room, m.ID(), body)
 	return nil
 }
 
-func history(ctx context.Context, s *session, r request) error {
+func history(ctx context.Context, m *member, e Event) error {
 	var in struct {
 		Room   string  `json:"room"`
 		Before *string `json:"before"`
 		Limit  int     `json:"limit"`
 	}
-	if err := read(r, &in, &in.Room); err != nil {
+	if err := read(e, &in, &in.Room); err != nil {
 		return err
 	}
 	var before broker.Offset
@@ -361,25 +339,25 @@ func history(ctx context.Context, s *session, r request) error {
 	if in.Limit == 0 || in.Limit > maxPage {
 		in.Limit = maxPage
 	}
-	messages, more, err := s.srv.hub.History(ctx, in.Room, before, in.Limit)
+	messages, more, err := m.srv.hub.History(ctx, in.Room, before, in.Limit)
 	if err != nil {
 		return err
 	}
-	s.ackRaw(r, messages.Size()+48, func(dst []byte) []byte { // not through json, which would rewrite the messages
+	m.ackRaw(e, messages.Size()+48, func(dst []byte) []byte { // not through json, which would rewrite the messages
 		dst = messages.Append(append(dst, `{"ok":true,"messages":`...))
 		return append(strconv.AppendBool(append(dst, `,"more":`...), more), '}')
 	})
 	return nil
 }
 
-func members(ctx context.Context, s *session, r request) error {
+func members(ctx context.Context, m *member, e Event) error {
 	var in struct {
 		Room string `json:"room"`
 	}
-	if err := read(r, &in, &in.Room); err != nil {
+	if err := read(e, &in, &in.Room); err != nil {
 		return err
 	}
-	users, count, err := s.srv.hub.Members(ctx, in.Room)
+	users, count, err := m.srv.hub.Members(ctx, in.Room)
 	if err != nil {
 		return err
 	}
@@ -387,7 +365,7 @@ func members(ctx context.Context, s *session, r request) error {
 	if users == nil && count > 0 { // too many: the count alone
 		list = nil
 	}
-	s.ack(r, struct {
+	m.ack(e, struct {
 		OK      bool              `json:"ok"`
 		Count   int               `json:"count"`
 		Members []json.RawMessage `json:"members,omitzero"`
@@ -396,8 +374,8 @@ func members(ctx context.Context, s *session, r request) error {
 }
 
 // ping answers at once: it is how a client takes its round-trip time, since heartbeats are the server's.
-func ping(_ context.Context, s *session, r request) error {
-	s.ack(r, struct {
+func ping(_ context.Context, m *member, e Event) error {
+	m.ack(e, struct {
 		OK bool  `json:"ok"`
 		At int64 `json:"at"`
 	}{true, time.Now().UnixMilli()})

@@ -23,22 +23,13 @@ const (
 // newID makes an id that nobody can guess: 26 characters, 130 bits of crypto/rand.
 func newID() string { return strings.ToLower(rand.Text()) }
 
+// newNode names the life of one relay among the relays of a fleet: 10 characters, 50 bits of crypto/rand.
+func newNode() string { return newID()[:10] }
+
 // publicID makes of a secret an id that others may see: the same secret always gives the same, and nothing leads back.
 func publicID(kind, secret string) string {
 	sum := sha256.Sum256([]byte("setu " + kind + "\x00" + secret))
 	return base64.RawURLEncoding.EncodeToString(sum[:12])
-}
-
-// identifyAside is identify on a goroutine of its own: json takes a stack of 8 KB, which would stay with a connection's reader
-// for as long as it is idle.
-func identifyAside(auth []byte) (user broker.User, err error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		user, err = identify(auth)
-	}()
-	<-done
-	return user, err
 }
 
 // identify reads who a client is from the payload of its CONNECT. Without a key it is somebody new each time.

@@ -10,10 +10,10 @@ import (
 // outbox is what waits to be written to one client: shared frames, bounded in bytes. It knows nothing of how they go out:
 // put wakes the door when there is something and nobody is draining, and the door takes until nothing is left.
 type outbox struct {
-	limit int    // immutable
-	wake  func() // immutable; must not block
+	limit int // immutable
 
 	mu      sync.Mutex
+	wake    func() // must not block; called without mu
 	frames  []*engineio.Frame
 	bytes   int // of frames, and of what was taken and is not written yet
 	busy    bool
@@ -36,11 +36,23 @@ func (o *outbox) put(f *engineio.Frame) bool {
 	o.bytes += f.Size()
 	idle := !o.busy
 	o.busy = true
+	wake := o.wake
 	o.mu.Unlock()
 	if idle {
-		o.wake()
+		wake()
 	}
 	return true
+}
+
+// redirect has another door woken from now on, at once where there is something to write. The one before takes nothing more;
+// what it took last was so many bytes, and is written.
+func (o *outbox) redirect(wake func(), written int) {
+	o.mu.Lock()
+	o.wake = wake
+	o.bytes -= written
+	o.busy = true
+	o.mu.Unlock()
+	wake()
 }
 
 // keepFrames is how many frames an idle outbox keeps room for.

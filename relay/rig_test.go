@@ -204,7 +204,7 @@ func (r *rig) get(method, target string, header http.Header) (status int, body s
 }
 
 // socketOf waits for a session's door: its client may have the handshake's answer a moment before.
-func socketOf(s *session) *socket {
+func socketOf(s *Session) *socket {
 	for {
 		s.mu.Lock()
 		d := s.door

@@ -96,10 +96,11 @@ func TestFloodOfRequests(t *testing.T) {
 			if err != nil {
 				break
 			}
-			s.mu.Lock()
-			n, bytes := len(s.queue), s.bytes
-			s.mu.Unlock()
-			if n > maxRequests || bytes > 2*s.srv.cfg.MaxPayload {
+			c := s.handler.(*caller)
+			c.mu.Lock()
+			n, bytes := len(c.queue), c.bytes
+			c.mu.Unlock()
+			if n > maxRequests || bytes > 2*s.eng.cfg.MaxPayload {
 				t.Fatalf("%d requests wait, %d bytes", n, bytes)
 			}
 		}

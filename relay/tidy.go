@@ -14,8 +14,8 @@ const (
 )
 
 // tidy runs until done is closed.
-func (srv *Server) tidy(done <-chan struct{}) {
-	defer srv.wg.Done()
+func (e *Engine) tidy(done <-chan struct{}) {
+	defer e.wg.Done()
 	tick := time.NewTicker(tidyEvery)
 	defer tick.Stop()
 	tidied, before := 0, 0
@@ -25,7 +25,7 @@ func (srv *Server) tidy(done <-chan struct{}) {
 			return
 		case <-tick.C:
 		}
-		now := srv.count()
+		now := e.count()
 		settled := abs(now-before) <= tidyStorm/50
 		before = now
 		if settled && abs(now-tidied) >= max(tidyStorm, tidied/10) {
@@ -33,12 +33,6 @@ func (srv *Server) tidy(done <-chan struct{}) {
 			tidied = now
 		}
 	}
-}
-
-func (srv *Server) count() int {
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	return len(srv.sessions)
 }
 
 func abs(n int) int { return max(n, -n) }

@@ -21,8 +21,8 @@ const (
 
 // socket is the WebSocket door. The library accepts, reads, answers pings and closes; shared frames go out beside it (wire).
 type socket struct {
-	srv     *Server
-	s       *session
+	eng     *Engine
+	s       *Session
 	ws      *websocket.Conn
 	wire    *wire
 	out     *outbox
@@ -32,61 +32,68 @@ type socket struct {
 
 // serveWebSocket takes a WebSocket handshake for a new session. The request's goroutine ends here: the session reads on one
 // of its own, so that what net/http holds for a request can go.
-func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request) {
-	s, err := srv.admit()
+func (e *Engine) serveWebSocket(w http.ResponseWriter, r *http.Request) {
+	s, err := e.admit()
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
+	k, err := e.accept(w, r, s, s.hello())
+	if err != nil {
+		e.discard(s)
+		return
+	}
+	s.begin(k)
+	e.wg.Go(k.run)
+}
+
+// accept completes the handshake: for a new session with its first frame, after which anything may be sent. Where it can't, the
+// client has been answered.
+func (e *Engine) accept(w http.ResponseWriter, r *http.Request, s *Session, first *engineio.Frame) (*socket, error) {
 	h := &hijacker{ResponseWriter: w}
 	ws, err := websocket.Accept(h, r, &websocket.AcceptOptions{
 		InsecureSkipVerify: true, // the origin was checked for every transport alike
 		CompressionMode:    websocket.CompressionDisabled,
 	})
 	if err != nil {
-		srv.remove(s) // the library has answered
-		return
+		return nil, err
 	}
-	ws.SetReadLimit(int64(srv.cfg.MaxPayload))
-	k := &socket{srv: srv, s: s, ws: ws, wire: h.wire, out: &s.out, flusher: srv.flushers.next()}
-	s.out.wake = k.wake
-	if err := h.answer(s.hello()); err != nil {
+	ws.SetReadLimit(int64(e.cfg.MaxPayload))
+	k := &socket{eng: e, s: s, ws: ws, wire: h.wire, out: &s.out, flusher: e.flushers.next()}
+	if first != nil {
+		s.out.wake = k.wake // nobody else knows of s yet
+	}
+	if err := h.answer(first); err != nil {
 		_ = ws.CloseNow()
-		srv.remove(s)
-		return
+		return nil, err
 	}
-	s.attach(k)
-	srv.wg.Go(k.run)
+	return k, nil
 }
 
 // run reads until the connection ends.
 func (k *socket) run() {
-	k.s.begin()
 	ctx := context.Background() // reads end with the connection: by the heartbeat at the latest
 	for {
 		typ, data, err := k.ws.Read(ctx)
 		if errors.Is(err, websocket.ErrMessageTooBig) { // the library has said 1009
-			k.srv.log.Warn("a client sent more than MAX_PAYLOAD", "user", k.s.user.ID, "limit", k.srv.cfg.MaxPayload)
-			k.s.close(closeTooBig, "", false)
+			k.s.fail(&tooBig{"a message"})
 		}
 		if err != nil {
 			break
 		}
-		if err := k.s.receive(data, typ == websocket.MessageBinary); err != nil {
-			k.s.close(codeOf(err), err.Error(), false)
+		packet, err := engineio.Parse(data, typ == websocket.MessageBinary)
+		if err == nil {
+			err = k.s.take(packet)
+		}
+		if err != nil {
+			k.s.fail(err)
 			break
 		}
 	}
 	k.s.finish()
 	k.ends.Wait()
 	_ = k.ws.CloseNow() // else a finalizer does, one cycle of the collector later
-}
-
-func codeOf(err error) int {
-	if err == errBye {
-		return closeNormal
-	}
-	return closeProtocol
+	k.eng.forget(k.s)
 }
 
 // wake is the outbox's: there is something to write and nobody writes.
@@ -96,9 +103,9 @@ func (k *socket) wake() { k.flusher.add(k) }
 // says that wire.mu is held because a frame is half written.
 func (k *socket) pushLater(frames []*engineio.Frame, skip int, held bool) {
 	mine := append([]*engineio.Frame(nil), frames...)
-	k.srv.wg.Add(1)
+	k.eng.wg.Add(1)
 	go func() {
-		defer k.srv.wg.Done()
+		defer k.eng.wg.Done()
 		for len(mine) > 0 {
 			if !held {
 				k.wire.mu.Lock()

@@ -89,13 +89,15 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return h.wire, bufio.NewReadWriter(bufio.NewReaderSize(h.wire, readBuffer), bufio.NewWriterSize(h.wire, writeBuffer)), nil
 }
 
-// answer completes the handshake (RFC 6455, 4.2.2) and sends the first frame.
+// answer completes the handshake (RFC 6455, 4.2.2) and sends the first frame, where there is one.
 func (h *hijacker) answer(first *engineio.Frame) error {
 	var b bytes.Buffer
 	b.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
 	_ = h.Header().Write(&b) // a buffer takes all
 	b.WriteString("\r\n")
-	b.Write(first.Wire())
+	if first != nil {
+		b.Write(first.Wire())
+	}
 	_, err := h.wire.Write(b.Bytes())
 	return err
 }

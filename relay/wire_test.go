@@ -65,14 +65,14 @@ func overRealPipes(t testing.TB, pairs ...string) *rig {
 }
 
 // only returns the one session of a relay.
-func (r *rig) only() *session {
+func (r *rig) only() *Session {
 	r.t.Helper()
 	r.srv.mu.Lock()
 	defer r.srv.mu.Unlock()
 	if len(r.srv.sessions) != 1 {
 		r.t.Fatalf("%d sessions", len(r.srv.sessions))
 	}
-	for s := range r.srv.sessions {
+	for _, s := range r.srv.sessions {
 		return s
 	}
 	return nil

@@ -96,12 +96,27 @@ func (f *Frame) Size() int { return len(f.wire) }
 
 // AppendPayload writes f's packets to dst as the body of a poll has them, after what is there already.
 func (f *Frame) AppendPayload(dst []byte) []byte {
+	if f.end > 0 {
+		dst = append(separate(dst), f.Packet()...)
+	}
+	for a := range f.Attachments() {
+		dst = base64.StdEncoding.AppendEncode(append(separate(dst), binaryMark), a)
+	}
+	return dst
+}
+
+func separate(dst []byte) []byte {
 	if len(dst) > 0 {
 		dst = append(dst, separator)
 	}
-	dst = append(dst, f.Packet()...)
-	for a := range f.Attachments() {
-		dst = base64.StdEncoding.AppendEncode(append(dst, separator, binaryMark), a)
-	}
 	return dst
+}
+
+// NewMessage makes a frame of one message.
+func NewMessage(data []byte, isBinary bool) *Frame {
+	if !isBinary {
+		return NewFrame(len(data)+1, func(dst []byte) []byte { return append(append(dst, byte(Message)), data...) })
+	}
+	b := append(header(make([]byte, 0, maxHeader+len(data)), finBinary, len(data)), data...)
+	return &Frame{wire: b}
 }

@@ -70,3 +70,21 @@ func TestFrameWithAttachments(t *testing.T) {
 		t.Error("position ", f.Pos())
 	}
 }
+
+// A message by itself, of an engine that carries no Socket.IO.
+func TestMessageFrames(t *testing.T) {
+	for _, tt := range []struct {
+		data          string
+		binary        bool
+		wire, payload string
+	}{
+		{"hello", false, "\x81\x064hello", "4hello"},
+		{"", false, "\x81\x014", "4"},
+		{"\x01\x02\x03\x04", true, "\x82\x04\x01\x02\x03\x04", "bAQIDBA=="},
+	} {
+		f := NewMessage([]byte(tt.data), tt.binary)
+		if string(f.Wire()) != tt.wire || string(f.AppendPayload(nil)) != tt.payload || string(f.AppendPayload([]byte("2"))) != "2\x1e"+tt.payload {
+			t.Errorf("%q: %q, %q", tt.data, f.Wire(), f.AppendPayload(nil))
+		}
+	}
+}
