@@ -21,7 +21,11 @@ func users(list []client.User) []chat.User {
 }
 
 func message(m client.Message) chat.Message {
-	return chat.Message{Seq: m.Seq, ID: m.ID, From: user(m.From), At: m.At, Data: m.Data, Offset: m.Offset}
+	out := chat.Message{Seq: m.Seq, ID: m.ID, From: user(m.From), At: m.At, Data: m.Data, Offset: m.Offset}
+	for _, a := range m.Attachments {
+		out.Binary += len(a)
+	}
+	return out
 }
 
 func messages(list []client.Message) []chat.Message {

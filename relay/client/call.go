@@ -7,18 +7,21 @@ import (
 	"time"
 )
 
-// maxInFlight bounds the calls that wait for an answer on the wire. The rest wait here.
-const maxInFlight = 256
+const (
+	maxInFlight = 256        // calls that wait for an answer on the wire; the rest wait here
+	maxHead     = 1 + 3 + 20 // bytes of an event's type, its count of attachments and its ack id
+)
 
 // call is a request that waits to be sent, or for its answer. It is sent again after a reconnect.
 type call struct {
 	// immutable
-	event   string
-	room    string
-	body    []byte      // the event's array
-	done    chan result // holds one
-	keep    bool        // a publish: sent again where the relay was not able to, or did not answer
-	passing bool        // a leave: done when the connection is gone
+	event       string
+	room        string
+	body        []byte // the event's array
+	attachments [][]byte
+	done        chan result // holds one
+	keep        bool        // a publish: sent again where the relay was not able to, or did not answer
+	passing     bool        // a leave: done when the connection is gone
 
 	// owned by run
 	until time.Time // when a publish is given up; zero: when its context ends
@@ -27,8 +30,8 @@ type call struct {
 }
 
 type result struct {
-	data []byte
-	err  error
+	payload
+	err error
 }
 
 func newCall(event, room string, body []byte) *call {
@@ -58,7 +61,7 @@ func (c *Client) await(ctx context.Context, q *call, into any) error {
 		if r.err != nil || r.data == nil {
 			return r.err
 		}
-		return answer(r.data, into)
+		return answer(r.payload, into)
 	case <-ctx.Done():
 		_ = c.do(func() { c.done(q, result{}); c.pump() })
 		return ctx.Err()
@@ -115,25 +118,28 @@ func (c *Client) pumpCalls() {
 
 // fits tells whether the relay takes q. One that it does not take would cost the connection, and the next one again.
 func (c *Client) fits(q *call) bool {
-	const head = 2 + 20 // types and an ack id
-	return c.handshake.MaxPayload == 0 || int64(len(q.body)+head) <= c.handshake.MaxPayload
+	n := int64(1 + maxHead + len(q.body))
+	for _, a := range q.attachments {
+		n += int64(len(a))
+	}
+	return c.handshake.MaxPayload == 0 || n <= c.handshake.MaxPayload
 }
 
 func (c *Client) sendCall(q *call) {
 	c.lastID++
 	q.id = c.lastID
 	q.due = time.Now().Add(ackTimeout)
-	c.acks[q.id] = func(data []byte) { c.callAnswered(q, data) }
-	c.sendEvent(q.id, q.body)
+	c.acks[q.id] = func(p payload) { c.callAnswered(q, p) }
+	c.sendEvent(q.id, q.body, q.attachments...)
 }
 
-func (c *Client) callAnswered(q *call, data []byte) {
+func (c *Client) callAnswered(q *call, p payload) {
 	var e *Error
-	if q.keep && errors.As(answer(data, nil), &e) && e.retryable() {
+	if q.keep && errors.As(answer(p, nil), &e) && e.retryable() {
 		q.id = 0
 		q.due = time.Now().Add(c.pause(e))
 	} else {
-		c.done(q, result{data: data})
+		c.done(q, result{payload: p})
 	}
 	c.pump()
 }

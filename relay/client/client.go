@@ -45,7 +45,7 @@ type Client struct {
 	rooms   map[string]*room
 	order   []*room // the rooms in the order of their joins
 	calls   []*call // what waits to be sent or answered, in order
-	acks    map[uint64]func(data []byte)
+	acks    map[uint64]func(payload)
 	lastID  uint64 // of an ack asked for
 	backlog []event
 	timer   *time.Timer
@@ -108,7 +108,7 @@ func newClient(url string, options Options, dialer dialFunc) (*Client, error) {
 		jitter:   func(d time.Duration) time.Duration { return time.Duration(rand.Int64N(int64(max(d, 0)) + 1)) },
 		commands: make(chan func()), wake: make(chan struct{}, 1), events: make(chan func()),
 		first: make(chan struct{}), closing: make(chan struct{}),
-		rooms: map[string]*room{}, acks: map[uint64]func([]byte){},
+		rooms: map[string]*room{}, acks: map[uint64]func(payload){},
 	}
 	c.life, c.end = context.WithCancelCause(context.Background())
 	return c, nil

@@ -55,6 +55,7 @@ type connection struct {
 	handshake engineio.Handshake
 	pingBy    time.Time // the relay's next ping is late
 	heard     uint64    // frames
+	partial   *partial  // whose attachments are to come next; nil: none
 	probe     probe
 }
 
@@ -163,7 +164,7 @@ func (c *Client) lost(err error) {
 	}
 	c.failures++
 	c.phase = waiting
-	c.probe = probe{}
+	c.probe, c.partial = probe{}, nil
 	clear(c.acks)
 	for _, r := range c.order {
 		r.lost()
@@ -203,13 +204,15 @@ func (c *Client) leaveLink() {
 }
 
 // sendPacket sends p. A link whose queue is full is given up.
-func (c *Client) sendPacket(p socketio.Packet) {
-	data, err := p.Append([]byte{byte(engineio.Message)})
+func (c *Client) sendPacket(p socketio.Packet, attachments ...[]byte) {
+	head := make([]byte, 1, 1+maxHead+len(p.Data))
+	head[0] = byte(engineio.Message)
+	data, err := p.Append(head)
 	if err != nil { // never: we made the packet
 		c.fault(err)
 		return
 	}
-	if c.link != nil && !c.link.send(data) {
+	if c.link != nil && !c.link.send(data, attachments...) {
 		c.lost(errSlowLink)
 	}
 }

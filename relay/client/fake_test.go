@@ -38,7 +38,7 @@ func (r *fakeRelay) dial(ctx context.Context, _ string) (transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &fakeConn{t: r.t, down: make(chan frame, 4096), up: make(chan string, 4096), gone: make(chan struct{})}
+	s := &fakeConn{t: r.t, down: make(chan frame, 4096), up: make(chan frame, 4096), gone: make(chan struct{})}
 	select {
 	case r.conns <- s:
 		return s, nil
@@ -77,7 +77,7 @@ const handshake = `0{"sid":"secret","upgrades":[],"pingInterval":25000,"pingTime
 type fakeConn struct {
 	t    *testing.T
 	down chan frame
-	up   chan string
+	up   chan frame
 	gone chan struct{}
 	once sync.Once
 }
@@ -95,9 +95,9 @@ func (s *fakeConn) Read(ctx context.Context) ([]byte, bool, error) {
 	}
 }
 
-func (s *fakeConn) Write(_ context.Context, data []byte) error {
+func (s *fakeConn) Write(_ context.Context, data []byte, binary bool) error {
 	select {
-	case s.up <- string(data):
+	case s.up <- frame{data: data, binary: binary}:
 		return nil
 	case <-s.gone:
 		return errGone
@@ -109,7 +109,12 @@ func (s *fakeConn) Close(bool) { s.once.Do(func() { close(s.gone) }) }
 // cut is the network's end of the connection, after what was sent.
 func (s *fakeConn) cut() { s.down <- frame{err: errGone} }
 
-func (s *fakeConn) send(text string) { s.down <- frame{data: []byte(text)} }
+func (s *fakeConn) send(text string, attachments ...string) {
+	s.down <- frame{data: []byte(text)}
+	for _, a := range attachments {
+		s.down <- frame{data: []byte(a), binary: true}
+	}
+}
 
 // event sends an event.
 func (s *fakeConn) event(name string, arg any) {
@@ -120,12 +125,20 @@ func (s *fakeConn) event(name string, arg any) {
 	s.send(`42["` + name + `",` + string(data) + `,"o"]`)
 }
 
-// read is the client's next frame, which has to come without time passing for long.
+// read is the client's next frame, a text, which has to come without time passing for long.
 func (s *fakeConn) read() string {
 	s.t.Helper()
+	return s.readKind(false)
+}
+
+func (s *fakeConn) readKind(binary bool) string {
+	s.t.Helper()
 	select {
-	case text := <-s.up:
-		return text
+	case f := <-s.up:
+		if f.binary != binary {
+			s.t.Fatalf("the client sent %q, binary: %v", f.data, f.binary)
+		}
+		return string(f.data)
 	case <-time.After(time.Hour):
 		s.t.Fatal("the client says nothing")
 		return ""
@@ -139,6 +152,8 @@ type request struct {
 	name string
 	arg  map[string]any
 	text string // of the packet
+
+	attachments []string
 }
 
 // request is the client's next event; pings are answered on the way.
@@ -165,6 +180,9 @@ func (s *fakeConn) request(want string) request {
 		if err := json.Unmarshal(args[0], &r.arg); err != nil {
 			s.t.Fatal(err)
 		}
+		for range p.Attachments {
+			r.attachments = append(r.attachments, s.readKind(true))
+		}
 		if name == "ping" && want != "ping" {
 			r.ack(`{"ok":true,"at":1}`)
 			continue
@@ -178,11 +196,16 @@ func (s *fakeConn) request(want string) request {
 
 func (r request) ack(body string) { r.conn.send(fmt.Sprintf("43%d[%s]", r.id, body)) }
 
+func (r request) ackBinary(body string, attachments ...string) {
+	r.conn.send(fmt.Sprintf("46%d-%d[%s]", len(attachments), r.id, body), attachments...)
+}
+
 // answerPings answers ping events until the client says something else, which it returns.
 func (s *fakeConn) answerPings() string {
 	for {
 		select {
-		case text := <-s.up:
+		case f := <-s.up:
+			text := string(f.data)
 			head, is := strings.CutSuffix(text, `["ping",{}]`)
 			if !is {
 				return text
@@ -222,18 +245,28 @@ func (l *log) handler() Handler {
 		State:   func(s State) { l.add("state %v", s.Status) },
 		Welcome: func(w Welcome) { l.add("welcome %s", w.Relay) },
 		Message: func(m Message) {
+			what := "message"
 			if m.Recovered {
-				l.add("recovered %s %d", m.Room, m.Seq)
-			} else {
-				l.add("message %s %d", m.Room, m.Seq)
+				what = "recovered"
 			}
+			l.add("%s %s %d%s", what, m.Room, m.Seq, with(m.Attachments))
 		},
-		Signal:   func(s Signal) { l.add("signal %s %s %s", s.Room, s.From.Name, s.Data) },
+		Signal: func(s Signal) {
+			l.add("signal %s %s %s%s", s.Room, s.From.Name, s.Data, with(s.Attachments))
+		},
 		Presence: func(p Presence) { l.add("presence %s %d +%d -%d", p.Room, p.Count, len(p.Joined), len(p.Left)) },
 		Reset:    func(r Reset) { l.add("reset %s %s %d", r.Room, r.Reason, len(r.Messages)) },
 		Rejoined: func(j Joined) { l.add("rejoined %s %v %d", j.Room, j.Recovered, j.Missed) },
 		Error:    func(err error) { l.add("error %v", err) },
 	}
+}
+
+// with tells of attachments, if there are any.
+func with(attachments [][]byte) string {
+	if len(attachments) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" %q", attachments)
 }
 
 // take gives the lines since the last take, without states, once all is quiet.

@@ -125,7 +125,7 @@ func (c *Client) sendJoin(r *room) {
 	c.lastID++
 	r.joinID = c.lastID
 	r.due = time.Now().Add(ackTimeout)
-	c.acks[r.joinID] = func(data []byte) { c.joinAnswered(r, data) }
+	c.acks[r.joinID] = func(p payload) { c.joinAnswered(r, p) }
 	c.sendEvent(r.joinID, eventBody("join", joinRequest{r.name, o}))
 }
 
@@ -150,11 +150,11 @@ func (c *Client) joinDue(r *room) {
 	}
 }
 
-func (c *Client) joinAnswered(r *room, data []byte) {
+func (c *Client) joinAnswered(r *room, p payload) {
 	a := r.asking
 	r.asking, r.joinID, r.due = nil, 0, time.Time{}
 	var j Joined
-	err := answer(data, &j)
+	err := answer(p, &j)
 	j.Room = r.name
 	switch {
 	case a == nil:

@@ -9,10 +9,10 @@ import (
 type transport interface {
 	// Read returns the next frame. The error ends the transport, ctx's end too.
 	Read(ctx context.Context) (frame []byte, binary bool, err error)
-	// Write sends a text frame.
-	Write(ctx context.Context, frame []byte) error
+	// Write sends a frame.
+	Write(ctx context.Context, frame []byte, binary bool) error
 	// Close ends the transport, and Read with it: politely with a closing handshake that lasts until the other side answers
-	// or the ctx of a Read ends, else at once.
+	// or the ctx of the dial ends, else at once.
 	Close(politely bool)
 }
 
@@ -24,9 +24,15 @@ type frame struct {
 	err    error // the link is no more
 }
 
+// outgoing is a text frame and the binary ones that belong to it, with nothing between them.
+type outgoing struct {
+	text        []byte
+	attachments [][]byte
+}
+
 // Bounds of a link.
 const (
-	outbox  = 1024        // frames that wait to be written
+	outbox  = 1024        // packets that wait to be written
 	goodbye = time.Second // how long a polite end may take
 )
 
@@ -36,13 +42,13 @@ type link struct {
 	ctx       context.Context // the link's life
 	cancel    context.CancelFunc
 	in        chan frame    // from the reader; never closed
-	out       chan []byte   // to the writer; closed by leave
+	out       chan outgoing // to the writer; closed by leave
 	leaving   chan struct{} // closed by leave: nobody takes from in any more
 }
 
 func (c *Client) newLink(t transport, ctx context.Context, cancel context.CancelFunc) *link {
 	l := &link{transport: t, ctx: ctx, cancel: cancel,
-		in: make(chan frame), out: make(chan []byte, outbox), leaving: make(chan struct{})}
+		in: make(chan frame), out: make(chan outgoing, outbox), leaving: make(chan struct{})}
 	c.wg.Go(l.read)
 	c.wg.Go(l.write)
 	return l
@@ -70,13 +76,13 @@ func (l *link) write() {
 		case <-l.ctx.Done():
 			l.transport.Close(false)
 			return
-		case data, ok := <-l.out:
+		case p, ok := <-l.out:
 			if !ok {
 				l.transport.Close(true)
 				l.cancel()
 				return
 			}
-			if l.transport.Write(l.ctx, data) != nil {
+			if l.writePacket(p) != nil {
 				l.transport.Close(false)
 				return
 			}
@@ -84,10 +90,18 @@ func (l *link) write() {
 	}
 }
 
-// send queues a frame. It never blocks: false means that the link does not keep up and should be given up.
-func (l *link) send(data []byte) bool {
+func (l *link) writePacket(p outgoing) error {
+	err := l.transport.Write(l.ctx, p.text, false)
+	for i := 0; i < len(p.attachments) && err == nil; i++ {
+		err = l.transport.Write(l.ctx, p.attachments[i], true)
+	}
+	return err
+}
+
+// send queues a packet. It never blocks: false means that the link does not keep up and should be given up.
+func (l *link) send(text []byte, attachments ...[]byte) bool {
 	select {
-	case l.out <- data:
+	case l.out <- outgoing{text, attachments}:
 		return true
 	default:
 		return false

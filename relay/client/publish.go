@@ -10,7 +10,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"setu/relay/engineio"
 	"setu/relay/socketio"
 )
 
@@ -40,11 +39,36 @@ type historyRequest struct {
 // once may be overtaken by those that were already on their way. Where the error is ErrTimeout, ErrClosed or ctx's, the
 // message may have been stored or not; the same id asks again.
 func (c *Client) Publish(ctx context.Context, room string, data any, id string) (Published, error) {
-	if err := checkText(room); err != nil {
-		return Published{}, err
-	}
 	text, err := encode(data)
 	if err != nil {
+		return Published{}, err
+	}
+	return c.publish(ctx, room, text, nil, id)
+}
+
+// PublishBinary is Publish of data and at most 10 attachments, which data has to name: Attachment(n) in it stands for
+// attachments[n].
+func (c *Client) PublishBinary(
+	ctx context.Context, room string, data any, attachments [][]byte, id string,
+) (Published, error) {
+	text, err := encode(data)
+	if err != nil {
+		return Published{}, err
+	}
+	if err := checkAttachments(text, attachments); err != nil {
+		return Published{}, err
+	}
+	copies := make([][]byte, len(attachments)) // they may be on their way when ctx has ended, and the caller has them back
+	for i, a := range attachments {
+		copies[i] = bytes.Clone(a)
+	}
+	return c.publish(ctx, room, text, copies, id)
+}
+
+func (c *Client) publish(
+	ctx context.Context, room string, data json.RawMessage, attachments [][]byte, id string,
+) (Published, error) {
+	if err := checkText(room); err != nil {
 		return Published{}, err
 	}
 	if id == "" {
@@ -52,7 +76,8 @@ func (c *Client) Publish(ctx context.Context, room string, data any, id string) 
 		random(b[:])
 		id = hex.EncodeToString(b[:])
 	}
-	q := newCall("publish", room, withData(eventBody("publish", publishRequest{room, id}), text))
+	q := newCall("publish", room, withData(eventBody("publish", publishRequest{room, id}), data))
+	q.attachments = attachments
 	// What the relay can't read would cost the connection, again and again.
 	if _, err := socketio.Parse(append([]byte{byte(socketio.Event)}, q.body...)); err != nil {
 		return Published{}, fmt.Errorf("client: data: %w", err)
@@ -60,7 +85,7 @@ func (c *Client) Publish(ctx context.Context, room string, data any, id string) 
 	q.keep = true
 	q.until = time.Now().Add(c.options.PublishTimeout)
 	var p Published
-	err = c.request(ctx, q, &p)
+	err := c.request(ctx, q, &p)
 	return p, err
 }
 
@@ -151,15 +176,10 @@ func withData(body []byte, data json.RawMessage) []byte {
 }
 
 // sendEvent asks for an ack with id.
-func (c *Client) sendEvent(id uint64, body []byte) {
-	head := make([]byte, 1, len(body)+22)
-	head[0] = byte(engineio.Message)
-	data, err := socketio.Packet{Type: socketio.Event, ID: id, HasID: true, Data: body}.Append(head)
-	if err != nil { // never: we made the packet
-		c.fault(err)
-		return
+func (c *Client) sendEvent(id uint64, body []byte, attachments ...[]byte) {
+	p := socketio.Packet{Type: socketio.Event, ID: id, HasID: true, Data: body}
+	if len(attachments) > 0 {
+		p.Type, p.Attachments = socketio.BinaryEvent, len(attachments)
 	}
-	if c.link != nil && !c.link.send(data) {
-		c.lost(errSlowLink)
-	}
+	c.sendPacket(p, attachments...)
 }

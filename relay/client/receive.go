@@ -12,8 +12,6 @@ import (
 // maxDepth allows for what a relay wraps around the data that it took.
 const maxDepth = socketio.MaxDepth + 16
 
-var errBinary = errors.New("client: a binary packet, which this protocol has no use for")
-
 // receive takes one frame.
 func (c *Client) receive(f frame) {
 	if f.err != nil {
@@ -40,19 +38,32 @@ func (c *Client) receive(f frame) {
 		c.lost(errRelayClosed)
 	case engineio.Message:
 		if p.Binary {
-			c.fault(errBinary)
-			return
+			c.receiveAttachment(p.Data)
+		} else {
+			c.receivePacket(p.Data)
 		}
-		c.receivePacket(p.Data)
 	}
 }
 
 func (c *Client) receivePacket(data []byte) {
+	if c.partial != nil {
+		c.broken(errInterrupted)
+		return
+	}
 	p, err := socketio.ParseDepth(data, maxDepth)
 	if err != nil {
 		c.broken(err)
 		return
 	}
+	if p.Attachments > 0 {
+		c.partial = &partial{packet: p}
+		return
+	}
+	c.dispatch(p, nil)
+}
+
+// dispatch takes a packet that is whole.
+func (c *Client) dispatch(p socketio.Packet, attachments [][]byte) {
 	if p.Namespace != "/" {
 		return // we joined no other
 	}
@@ -65,13 +76,13 @@ func (c *Client) receivePacket(data []byte) {
 		c.closeFor(connectError(p.Data))
 	case socketio.Disconnect:
 		c.closeFor(ErrEnded)
-	case socketio.Ack:
+	case socketio.Ack, socketio.BinaryAck:
 		if answered := c.acks[p.ID]; answered != nil {
 			delete(c.acks, p.ID)
-			answered(p.Data)
+			answered(payload{p.Data, attachments})
 		}
-	case socketio.Event:
-		if err := c.receiveEvent(p.Data); err != nil {
+	case socketio.Event, socketio.BinaryEvent:
+		if err := c.receiveEvent(payload{p.Data, attachments}); err != nil {
 			c.broken(err)
 		}
 	}
@@ -89,8 +100,8 @@ func connectError(data []byte) error {
 }
 
 // answer reads the one object of an ack: an *Error where it says that it failed.
-func answer(data []byte, into any) error {
-	items, err := socketio.Items(data)
+func answer(p payload, into any) error {
+	items, err := socketio.Items(p.data)
 	if err != nil {
 		return err
 	}
@@ -113,12 +124,12 @@ func answer(data []byte, into any) error {
 	if into == nil {
 		return nil
 	}
-	return json.Unmarshal(items[0], into)
+	return p.read(items[0], into)
 }
 
 // receiveEvent tells the Handler. Events that we don't know are from a later relay.
-func (c *Client) receiveEvent(data []byte) error {
-	name, args, err := socketio.Arguments(data)
+func (c *Client) receiveEvent(p payload) error {
+	name, args, err := socketio.Arguments(p.data)
 	if err != nil {
 		return err
 	}
@@ -127,17 +138,17 @@ func (c *Client) receiveEvent(data []byte) error {
 	}
 	switch name {
 	case "message":
-		err = decode(args[0], c.receiveMessage)
+		err = decode(p, args[0], c.receiveMessage)
 	case "signal":
-		err = decode(args[0], c.receiveSignal)
+		err = decode(p, args[0], c.receiveSignal)
 	case "presence":
-		err = decode(args[0], c.receivePresence)
+		err = decode(p, args[0], c.receivePresence)
 	case "reset":
-		err = decode(args[0], c.receiveReset)
+		err = decode(p, args[0], c.receiveReset)
 	case "welcome":
-		err = decode(args[0], func(w Welcome) { c.receiveWelcome(w, args[0]) })
+		err = decode(p, args[0], func(w Welcome) { c.receiveWelcome(w, args[0]) })
 	case "error_event":
-		err = decode(args[0], func(e struct{ Error *Error }) {
+		err = decode(p, args[0], func(e struct{ Error *Error }) {
 			if e.Error != nil {
 				c.fault(e.Error)
 			}
@@ -149,9 +160,9 @@ func (c *Client) receiveEvent(data []byte) error {
 	return nil
 }
 
-func decode[T any](arg json.RawMessage, take func(T)) error {
+func decode[T any](p payload, arg json.RawMessage, take func(T)) error {
 	var v T
-	if err := json.Unmarshal(arg, &v); err != nil {
+	if err := p.read(arg, &v); err != nil {
 		return err
 	}
 	take(v)

@@ -9,7 +9,7 @@ import (
 // Bounds of what a room holds back while a join is under way.
 const (
 	maxHeld      = 1024     // messages
-	maxHeldBytes = 16 << 20 // of their data
+	maxHeldBytes = 16 << 20 // of their data and attachments
 )
 
 var (
@@ -107,7 +107,7 @@ func (c *Client) hold(r *room, m Message) {
 		at--
 	}
 	r.held = slices.Insert(r.held, at, m)
-	r.heldBytes += len(m.Data)
+	r.heldBytes += m.size()
 	if len(r.held) > maxHeld || r.heldBytes > maxHeldBytes {
 		c.broken(errHeld)
 	}

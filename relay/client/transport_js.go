@@ -178,12 +178,18 @@ func (s *socket) Read(ctx context.Context) ([]byte, bool, error) {
 }
 
 // Write implements transport. It never waits: the browser has a queue of its own.
-func (s *socket) Write(_ context.Context, data []byte) (err error) {
+func (s *socket) Write(_ context.Context, data []byte, binary bool) (err error) {
 	defer caught(&err)
 	if s.ws.Get("bufferedAmount").Int() > maxQueue {
 		return errUnsent
 	}
-	s.ws.Call("send", string(data))
+	if !binary {
+		s.ws.Call("send", string(data))
+		return nil
+	}
+	bytes := js.Global().Get("Uint8Array").New(len(data))
+	js.CopyBytesToJS(bytes, data)
+	s.ws.Call("send", bytes)
 	return nil
 }
 

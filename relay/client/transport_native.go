@@ -5,6 +5,7 @@ package client
 import (
 	"context"
 	"crypto/rand"
+	"io"
 	"net/http"
 
 	"github.com/coder/websocket"
@@ -19,22 +20,48 @@ type Native struct {
 	Header     http.Header  // sent with the handshake
 }
 
-type nativeTransport struct{ conn *websocket.Conn }
+type nativeTransport struct {
+	conn *websocket.Conn
+	stop func() bool // the end of the dial's ctx closes the stream no more
+}
+
+// upgrader keeps the stream that a handshake turned its connection into.
+type upgrader struct {
+	http.RoundTripper
+	stream io.Closer
+}
+
+func (u *upgrader) RoundTrip(q *http.Request) (*http.Response, error) {
+	r, err := u.RoundTripper.RoundTrip(q)
+	if err == nil {
+		u.stream = r.Body
+	}
+	return r, err
+}
 
 func dial(ctx context.Context, url string, n Native) (transport, error) {
-	client := n.HTTPClient
-	if client == nil {
+	var client http.Client
+	if n.HTTPClient != nil {
+		client = *n.HTTPClient
+	} else {
 		// A transport of its own keeps no idle connection, and so no goroutine, after a refused handshake.
 		t := http.DefaultTransport.(*http.Transport).Clone()
 		t.DisableKeepAlives = true
-		client = &http.Client{Transport: t}
+		client.Transport = t
 	}
-	conn, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: client, HTTPHeader: n.Header})
+	if client.Transport == nil {
+		client.Transport = http.DefaultTransport
+	}
+	u := &upgrader{RoundTripper: client.Transport}
+	client.Transport = u
+	conn, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: &client, HTTPHeader: n.Header})
 	if err != nil {
 		return nil, err
 	}
 	conn.SetReadLimit(maxFrame)
-	return nativeTransport{conn}, nil
+	// The library's Close waits for five seconds, whatever ctx says, where it takes the place of our Read between two
+	// frames, and no other call of the library ends it. The end of the stream does.
+	return nativeTransport{conn, context.AfterFunc(ctx, func() { _ = u.stream.Close() })}, nil
 }
 
 func (t nativeTransport) Read(ctx context.Context) ([]byte, bool, error) {
@@ -42,11 +69,16 @@ func (t nativeTransport) Read(ctx context.Context) ([]byte, bool, error) {
 	return data, kind == websocket.MessageBinary, err
 }
 
-func (t nativeTransport) Write(ctx context.Context, frame []byte) error {
-	return t.conn.Write(ctx, websocket.MessageText, frame)
+func (t nativeTransport) Write(ctx context.Context, frame []byte, binary bool) error {
+	kind := websocket.MessageText
+	if binary {
+		kind = websocket.MessageBinary
+	}
+	return t.conn.Write(ctx, kind, frame)
 }
 
 func (t nativeTransport) Close(politely bool) {
+	defer t.stop()
 	if politely {
 		_ = t.conn.Close(websocket.StatusNormalClosure, "")
 		return

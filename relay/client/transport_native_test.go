@@ -82,6 +82,39 @@ func TestNative(t *testing.T) {
 	}
 }
 
+func TestNativeBinary(t *testing.T) {
+	url := serve(t, func(ctx context.Context, conn *websocket.Conn) {
+		for attached := false; ; {
+			kind, data, err := conn.Read(ctx)
+			if err != nil {
+				return
+			}
+			switch text := string(data); {
+			case attached && (kind != websocket.MessageBinary || text != "\x00\xff"):
+				t.Errorf("after the packet came %v %q", kind, text)
+			case attached: // it is the second request, after the ping
+				_ = conn.Write(ctx, websocket.MessageText, []byte(`461-2[{"ok":true,"messages":[{"seq":1,"data":`+one+`}]}]`))
+				_ = conn.Write(ctx, websocket.MessageBinary, []byte("\xff\x00"))
+			}
+			attached = strings.HasPrefix(string(data), "451-2[")
+		}
+	})
+	c, err := Dial(t.Context(), url, native(&log{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	var h History
+	q := newCall("publish", "a", withData(eventBody("publish", publishRequest{"a", "x"}), placeholder(0)))
+	q.attachments = [][]byte{[]byte("\x00\xff")}
+	if err := c.request(t.Context(), q, &h); err != nil {
+		t.Fatal(err)
+	}
+	if len(h.Messages) != 1 || inside(h.Messages[0]) != one+` ["\xff\x00"]` {
+		t.Errorf("%+v", h)
+	}
+}
+
 // A relay that does not answer the goodbye holds Close up for a second, not for the library's ten.
 func TestNativeCloseIsBounded(t *testing.T) {
 	release := make(chan struct{})
@@ -93,6 +126,31 @@ func TestNativeCloseIsBounded(t *testing.T) {
 	}
 	start := time.Now()
 	_ = c.Close()
+	if took := time.Since(start); took > 3*goodbye {
+		t.Errorf("Close took %v", took)
+	}
+}
+
+// A closing handshake ends with the life of the transport also where no Read is under way that could end with it.
+func TestNativeCloseEndsWithItsLife(t *testing.T) {
+	release := make(chan struct{})
+	url := serve(t, func(context.Context, *websocket.Conn) { <-release })
+	defer close(release)
+	address, err := address(url, "/socket.io/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	conn, err := dial(ctx, address, native(&log{}).Native)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Write(ctx, []byte("40"), false); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	conn.Close(true)
 	if took := time.Since(start); took > 3*goodbye {
 		t.Errorf("Close took %v", took)
 	}

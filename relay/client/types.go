@@ -19,8 +19,12 @@ type Message struct {
 	ID     string          `json:"id"`  // the publisher's, unique among his own
 	From   User            `json:"from"`
 	At     int64           `json:"at"`   // ms since 1970 by the store's clock
-	Data   json.RawMessage `json:"data"` // as it was published, byte for byte
+	Data   json.RawMessage `json:"data"` // as it was published, byte for byte, but for the numbers of attachments
 	Offset string          `json:"offset"`
+
+	// Attachments are what {"_placeholder":true,"num":n} in Data stands for, n counting from 0: see Attachment. Where n is
+	// past them, and so in every message without any, such an object is data like any other.
+	Attachments [][]byte `json:"-"`
 
 	// Recovered: it was missed while there was no connection and came with the rejoin.
 	Recovered bool `json:"-"`
@@ -31,6 +35,8 @@ type Signal struct {
 	Room string          `json:"room"`
 	From User            `json:"from"`
 	Data json.RawMessage `json:"data"`
+
+	Attachments [][]byte `json:"-"` // as a Message's
 }
 
 // Presence is a change of who is in a room. Large rooms give Count alone.

@@ -29,7 +29,7 @@ func (c *Client) ping(within time.Duration) {
 	delete(c.acks, c.probe.id)
 	c.lastID++
 	c.probe = probe{id: c.lastID, sent: now, by: now.Add(within), heard: c.heard, next: now.Add(probeEvery)}
-	c.acks[c.lastID] = func([]byte) {
+	c.acks[c.lastID] = func(payload) {
 		rtt := time.Since(c.probe.sent)
 		c.probe.id = 0
 		c.changed(func(s *State) { s.RTT = rtt })

@@ -2,12 +2,15 @@ package client
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"setu/relay/socketio"
 )
 
 type vector struct{ name, packet, meaning string }
@@ -42,6 +45,8 @@ func TestVectorsFromTheRelay(t *testing.T) {
 		"event signal":                 `signal lobby Ben {"typing":true}`,
 		"event presence":               "presence lobby 2 +1 -0",
 		"event presence, a large room": "presence lobby 1200 +0 -0",
+		"event message, binary":        `message lobby 4 ["attachment 0" "attachment 1"]`,
+		"event signal, binary":         `signal lobby Ben {"stroke":{"_placeholder":true,"num":0}} ["attachment 0"]`,
 		"event reset":                  "reset lobby epoch 0",
 		"event error_event":            "error relay: join the room first (not_joined)",
 	}
@@ -53,13 +58,51 @@ func TestVectorsFromTheRelay(t *testing.T) {
 			play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
 				s := r.next()
 				join(t, c, s, "lobby", JoinOptions{})
-				s.send("4" + v.packet)
+				s.send("4"+v.packet, attachmentsOf(t, v)...)
 				if got := l.take(); got != want[v.name] {
 					t.Errorf("told: %q, want %q", got, want[v.name])
 				}
 			})
 		})
 	}
+}
+
+// attachmentsOf makes the frames that follow a vector's packet.
+func attachmentsOf(t *testing.T, v vector) (frames []string) {
+	p, err := socketio.Parse([]byte(v.packet))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range p.Attachments {
+		frames = append(frames, fmt.Sprint("attachment ", n))
+	}
+	return frames
+}
+
+func TestVectorOfAHistory(t *testing.T) {
+	all := vectors(t)
+	v := all[slices.IndexFunc(all, func(v vector) bool { return v.name == "history, answer with attachments" })]
+	p, err := socketio.Parse([]byte(v.packet))
+	if err != nil {
+		t.Fatal(err)
+	}
+	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, _ *log) {
+		s := r.next()
+		go func() {
+			q := s.request("history")
+			q.ackBinary(string(p.Data[1:len(p.Data)-1]), attachmentsOf(t, v)...)
+		}()
+		h, err := c.History(t.Context(), "lobby", "", 20)
+		if err != nil || len(h.Messages) != 3 {
+			t.Fatalf("%+v %v", h, err)
+		}
+		for i, want := range []string{`{"picture":` + one + `} ["attachment 0"]`, `{"text":"hi"} []`,
+			`[` + one + `,` + two + `] ["attachment 1" "attachment 2"]`} {
+			if got := inside(h.Messages[i]); got != want {
+				t.Errorf("message %d: %s, want %s", i, got, want)
+			}
+		}
+	})
 }
 
 // What the client asks is what the vectors say, but for the ack's id.
@@ -72,10 +115,13 @@ func TestVectorsFromTheClient(t *testing.T) {
 			"join with all": func() { c.Join(ctx, "lobby", JoinOptions{Since: "e1.a.1.x1", History: 50, Presence: true}) },
 			"leave":         func() { c.Leave(ctx, "lobby") },
 			"publish":       func() { c.Publish(ctx, "lobby", json.RawMessage(`{"text":"hi","n":1.10}`), "m3") },
-			"signal":        func() { c.Signal("lobby", map[string]any{"typing": true}) },
-			"history":       func() { c.History(ctx, "lobby", "e1.a.1.x1", 20) },
-			"members":       func() { c.Members(ctx, "lobby") },
-			"ping":          func() { c.Retry() },
+			"publish, binary": func() {
+				c.PublishBinary(ctx, "lobby", map[string]any{"picture": Attachment(0)}, [][]byte{[]byte("cat")}, "m4")
+			},
+			"signal":  func() { c.Signal("lobby", map[string]any{"typing": true}) },
+			"history": func() { c.History(ctx, "lobby", "e1.a.1.x1", 20) },
+			"members": func() { c.Members(ctx, "lobby") },
+			"ping":    func() { c.Retry() },
 		}
 		for _, v := range vectors(t) {
 			ask := asks[v.name]
@@ -89,7 +135,7 @@ func TestVectorsFromTheClient(t *testing.T) {
 			go ask()
 			_, name, _ := strings.Cut(v.meaning, " ")
 			q := s.request(name)
-			if got, want := digitsOff(q.text), digitsOff(v.packet); got != want {
+			if got, want := idOff(t, q.text), idOff(t, v.packet); got != want {
 				t.Errorf("%s: sent %s, want %s", v.name, got, want)
 			}
 			switch name {
@@ -106,8 +152,17 @@ func TestVectorsFromTheClient(t *testing.T) {
 	})
 }
 
-func digitsOff(packet string) string {
-	return packet[:1] + strings.TrimLeft(packet[1:], "0123456789")
+func idOff(t *testing.T, packet string) string {
+	p, err := socketio.Parse([]byte(packet))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.ID = 0
+	b, err := p.Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 // What a page downloads is what the client imports.

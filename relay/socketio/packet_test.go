@@ -51,7 +51,7 @@ func TestEvents(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := p.Type.String()
-			if p.Type == Event {
+			if p.Type.event() {
 				if got, _, err = Arguments(p.Data); err != nil {
 					t.Fatal(err)
 				}

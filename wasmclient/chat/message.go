@@ -25,6 +25,7 @@ type Message struct {
 	From   User
 	At     int64
 	Data   []byte
+	Binary int // bytes of what is attached to it, which the page does not show
 	Offset string
 }
 
@@ -39,8 +40,27 @@ const maxRaw = 4000
 type Body struct {
 	Text string
 	// Raw marks data that is not the page's own {"text": …}: it is shown as the
-	// JSON that it is.
+	// JSON that it is, or, where the matter is in its attachments, by their size.
 	Raw bool
+}
+
+func bodyOf(m Message) Body {
+	b := ParseBody(m.Data)
+	if b.Raw && m.Binary > 0 {
+		b.Text = "Binary message, " + Size(m.Binary)
+	}
+	return b
+}
+
+// Size writes how many bytes something takes.
+func Size(n int) string {
+	switch {
+	case n < 1000:
+		return strconv.Itoa(n) + " B"
+	case n < 999_500:
+		return strconv.Itoa((n+500)/1000) + " kB"
+	}
+	return Thousands((n+500_000)/1_000_000) + " MB"
 }
 
 // ParseBody reads a message's data. Whatever stands there, the outcome is text.

@@ -30,6 +30,27 @@ func TestParseBody(t *testing.T) {
 	}
 }
 
+func TestBodyOfBinary(t *testing.T) {
+	const picture = `{"_placeholder":true,"num":0}`
+	for _, c := range []struct {
+		data   string
+		binary int
+		want   Body
+	}{
+		{picture, 1, Body{Text: "Binary message, 1 B", Raw: true}},
+		{`{"picture":` + picture + `}`, 12_345, Body{Text: "Binary message, 12 kB", Raw: true}},
+		{picture, 999_499, Body{Text: "Binary message, 999 kB", Raw: true}},
+		{picture, 999_500, Body{Text: "Binary message, 1 MB", Raw: true}},
+		{picture, 1_499_999_999, Body{Text: "Binary message, 1,500 MB", Raw: true}},
+		{`{"text":"see","picture":` + picture + `}`, 12_345, Body{Text: "see"}},
+		{`"just data"`, 0, Body{Text: `"just data"`, Raw: true}},
+	} {
+		if got := bodyOf(Message{Data: []byte(c.data), Binary: c.binary}); got != c.want {
+			t.Errorf("%s and %d bytes: got %+v, want %+v", c.data, c.binary, got, c.want)
+		}
+	}
+}
+
 func TestSegments(t *testing.T) {
 	for _, c := range []struct {
 		text string

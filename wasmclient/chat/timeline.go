@@ -77,7 +77,7 @@ func (t *Timeline) keyOf(from, id string) string {
 
 func (t *Timeline) entryOf(m Message) *Entry {
 	return &Entry{
-		Key: t.keyOf(m.From.ID, m.ID), Message: m, Body: ParseBody(m.Data),
+		Key: t.keyOf(m.From.ID, m.ID), Message: m, Body: bodyOf(m),
 		Own: m.From.ID == t.Self, Day: t.DayOf(m.At),
 	}
 }
