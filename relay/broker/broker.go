@@ -119,6 +119,19 @@ type Broker interface {
 	Leave(room, userID string)
 	// Members returns the JSON of the room's users over all relays, or none with their count where that is over limit.
 	Members(ctx context.Context, room string, limit int) (users []string, count int, err error)
+	// Keep has a session kept under key, a secret that nobody else uses, for others to resume: also where this relay ends
+	// without a word. It returns at once; what the store can't take now is made good later. fenced is called once where
+	// somebody else has resumed the session, from a goroutine of the broker's: it may call the broker, and must not block.
+	Keep(key string, s Session, fenced func()) Kept
+	// Resume goes on with the session under key, whoever owned it, from the message or moment that at names: the last that
+	// its client had. Whoever owned it is fenced. ErrGone: there is no such session, or it can't be told what the client
+	// has missed since at, and then there is no such session any more. fenced, as with Keep, may be called before Resume
+	// has returned.
+	Resume(ctx context.Context, key string, at Offset, fenced func()) (Resumed, error)
+	// Peer finds a live relay of the fleet. ErrGone: there is none of that name.
+	Peer(ctx context.Context, node string) (Peer, error)
+	// Secret is 32 random bytes that the fleet shares. They change where the store has lost them.
+	Secret(ctx context.Context) ([]byte, error)
 	// Head is an offset at or before which all messages of all rooms have been delivered here.
 	Head() Offset
 	// Ready is nil when the store can be reached and what it fans out arrives.

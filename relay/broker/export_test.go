@@ -34,6 +34,7 @@ func newTail(now int64) (t tail) {
 var (
 	ParsePush  = parsePush
 	ParseEntry = parseEntry
+	ParsePeer  = parsePeer
 )
 
 // Rooms counts the rooms of which anything is kept.
@@ -41,4 +42,32 @@ func (b *Memory) Rooms() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.rooms)
+}
+
+// ParseSession reads the fields of a stored session, and returns what they would be written as, by name.
+func ParseSession(fields []string) (Session, map[string]string, error) {
+	have, err := parseSession(fields)
+	if err != nil {
+		return Session{}, nil, err
+	}
+	s := kept{who: formatWho(have.Session), roll: have.roll}
+	args, again := s.appendAll(nil), map[string]string{}
+	for ; len(args) > 0; args = args[2:] {
+		again[args[0]] = args[1]
+	}
+	return have.Session, again, nil
+}
+
+// Sessions counts the sessions of which anything is kept.
+func (b *Memory) Sessions() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.sessions)
+}
+
+// Sessions counts the connections that own a session, or of which something is still to be written.
+func (b *Redis) Sessions() int {
+	b.sessions.mu.Lock()
+	defer b.sessions.mu.Unlock()
+	return len(b.sessions.owned)
 }

@@ -12,23 +12,27 @@ import (
 	"time"
 )
 
-// Limits bounds what a broker keeps of a room.
+// Limits bounds what a broker keeps of a room, and of a session.
 type Limits struct {
-	History int           // messages a room, at least 1
-	TTL     time.Duration // after a room's last message, its history goes
+	History  int           // messages a room, at least 1
+	TTL      time.Duration // after a room's last message, its history goes
+	Recovery time.Duration // a session that was released goes after it; zero: an hour
 }
 
 // Memory is a broker within one process: nothing outlives it, and no other relay takes part.
 type Memory struct {
 	limits Limits
 	epoch  string
+	secret []byte
 	stop   chan struct{}
 	done   chan struct{}
+	fences sync.WaitGroup // added to while mu is held and closed is not set
 
-	mu     sync.Mutex // held while delivering, so that positions rise; never across I/O
-	pos    uint64
-	rooms  map[string]*memoryRoom
-	closed bool
+	mu       sync.Mutex // held while delivering, so that positions rise; never across I/O
+	pos      uint64
+	rooms    map[string]*memoryRoom
+	sessions map[string]*memorySession
+	closed   bool
 }
 
 type memoryRoom struct {
@@ -42,14 +46,21 @@ type memoryRoom struct {
 	sub      Subscriber
 }
 
-// NewMemory makes an empty broker. Close ends its one goroutine.
+// NewMemory makes an empty broker. Close ends what it started.
 func NewMemory(l Limits) *Memory {
-	b := &Memory{limits: l, epoch: newEpoch(), rooms: map[string]*memoryRoom{}, stop: make(chan struct{}), done: make(chan struct{})}
+	b := &Memory{limits: l, epoch: newEpoch(), secret: newSecret(), rooms: map[string]*memoryRoom{},
+		sessions: map[string]*memorySession{}, stop: make(chan struct{}), done: make(chan struct{})}
 	go b.sweep()
 	return b
 }
 
 func newEpoch() string { return strings.ToLower(rand.Text()[:10]) }
+
+func newSecret() []byte {
+	secret := make([]byte, secretBytes)
+	rand.Read(secret) // never fails
+	return secret
+}
 
 // digest chains a message to its predecessor, so that it vouches for all before it.
 func digest(prev, key string, at int64) string {
@@ -279,10 +290,11 @@ func (b *Memory) Close(context.Context) error {
 		close(b.stop)
 	}
 	<-b.done
+	b.fences.Wait()
 	return nil
 }
 
-// sweep lets go of histories that have expired and that nobody asks for any more.
+// sweep lets go of histories and sessions that have expired and that nobody asks for any more.
 func (b *Memory) sweep() {
 	defer close(b.done)
 	tick := time.NewTicker(time.Minute)
@@ -295,6 +307,9 @@ func (b *Memory) sweep() {
 			b.mu.Lock()
 			for name := range b.rooms {
 				b.forget(name, b.room(name))
+			}
+			for key := range b.sessions {
+				b.session(key)
 			}
 			b.mu.Unlock()
 		}

@@ -47,6 +47,29 @@ func TestMemorySweep(t *testing.T) {
 	})
 }
 
+// So is a session that was released.
+func TestMemorySweepSessions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := broker.NewMemory(broker.Limits{History: 10, TTL: time.Hour})
+		defer b.Close(t.Context())
+		for i := range 100 {
+			k := b.Keep(fmt.Sprint(i), broker.Session{}, nothing)
+			if i > 0 {
+				k.Release()
+			}
+		}
+		time.Sleep(time.Hour - time.Second) // of the bubble's clock
+		if n := b.Sessions(); n != 100 {
+			t.Errorf("%d sessions within an hour", n)
+		}
+		time.Sleep(time.Minute + time.Second)
+		synctest.Wait()
+		if n := b.Sessions(); n != 1 {
+			t.Errorf("%d sessions after they have expired", n)
+		}
+	})
+}
+
 // counter is the cheapest subscriber.
 type counter struct{ n atomic.Int64 }
 

@@ -40,6 +40,7 @@ type RedisConfig struct {
 	CA     string // PEM of the certificate authorities to trust; empty: the system's
 	Prefix string // of all keys and channels; empty: "setu"
 	Lease  time.Duration
+	Self   Peer // where this relay is; without a Node the others are not told
 	Limits
 }
 
@@ -56,6 +57,8 @@ type Redis struct {
 	client   atomic.Pointer[rueidis.Client] // nil until Redis was reached once
 	feed     *feed
 	presence *presence
+	sessions *sessions
+	secret   secret
 	slots    chan struct{}
 	signals  chan signal
 
@@ -79,10 +82,13 @@ func OpenRedis(cfg RedisConfig, log *slog.Logger) (*Redis, error) {
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.feed = newFeed(b)
 	b.presence = newPresence(b)
-	b.wg.Add(4)
+	b.sessions = newSessions(b)
+	b.wg.Add(6)
 	go b.feed.run()
 	go b.feed.probe()
 	go b.presence.run()
+	go b.sessions.run()
+	go b.sessions.tellFenced()
 	go b.sendSignals()
 	return b, nil
 }
@@ -164,6 +170,7 @@ func (b *Redis) Head() Offset { return b.feed.head() }
 // Close implements Broker. ctx bounds the announcing of leaves; what else it waits for is bounded by the time-outs above.
 func (b *Redis) Close(ctx context.Context) error {
 	b.closed.Do(func() {
+		b.sessions.retire(ctx)
 		b.presence.retire(ctx)
 		b.wg.Wait()
 		if c := b.client.Load(); c != nil {
@@ -175,18 +182,29 @@ func (b *Redis) Close(ctx context.Context) error {
 
 // keys are the names of what Redis holds for one partition. They share a hash tag, so that a script may use them together.
 type keys struct {
-	head, lives                                    string
-	stream, index, members, channel, life, private string // prefixes
+	head, lives, secret                                           string
+	stream, index, members, channel, life, private, session, peer string // prefixes
 }
 
 func newKeys(prefix string) keys {
 	p := prefix + "{0}:"
-	return keys{head: p + "head", lives: p + "lives", stream: p + "stream:", index: p + "index:", members: p + "members:",
-		channel: p + "room:", life: p + "life:", private: p + "relay:"}
+	return keys{head: p + "head", lives: p + "lives", secret: p + "secret", stream: p + "stream:", index: p + "index:", members: p + "members:",
+		channel: p + "room:", life: p + "life:", private: p + "relay:",
+		session: p + "session:", peer: p + "peer:"}
 }
 
 // room takes the room's name from its channel's.
 func (k keys) room(channel string) (string, bool) { return strings.CutPrefix(channel, k.channel) }
+
+// relay takes the relay's id from its channel's name.
+func (k keys) relay(channel string) string { return strings.TrimPrefix(channel, k.private) }
+
+// check has all looked at that Redis, which was away, may have lost.
+func (b *Redis) check() {
+	b.presence.check()
+	b.sessions.check()
+	b.secret.check()
+}
 
 type signal struct{ room, payload string }
 

@@ -173,7 +173,7 @@ func (f *feed) goOn(now tail, missed []Message, gaps []gap) {
 			f.arrive(s, m)
 		}
 	}
-	f.b.presence.check()
+	f.b.check()
 }
 
 // agree tells whether all rooms are of one epoch: one may have been loaded from another while the streams were read.

@@ -33,7 +33,7 @@ func (h *hold) add(m Message) {
 // receive takes one push of Redis, on the connection's reader: it must not wait for anything.
 func (f *feed) receive(session int, push rueidis.PubSubMessage) {
 	if push.Channel == f.channel {
-		f.round(session, push.Message)
+		f.told(session, push.Message)
 		return
 	}
 	room, ok := f.b.keys.room(push.Channel)

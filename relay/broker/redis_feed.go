@@ -20,7 +20,7 @@ const subscribeChunk = 512
 // under mu, which is never held across I/O: there is one order of positions for everything that this relay delivers.
 type feed struct {
 	b       *Redis
-	channel string // of this relay alone, for the health check
+	channel string // of this relay alone: for the health check, and for who resumes its sessions
 
 	wake chan struct{} // something stands in joining or leaving, or catching is set
 	kick chan struct{} // the connection is suspect: make another

@@ -73,6 +73,9 @@ func (p *presence) renew(c rueidis.Client) error {
 		p.life = life
 		p.markAll()
 	}
+	if err := p.b.announce(p.b.ctx, c); err != nil {
+		return err
+	}
 	if err := p.write(c); err != nil {
 		return err
 	}
@@ -167,6 +170,7 @@ func (p *presence) retire(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, connTimeout)
 	defer cancel()
+	p.b.withdraw(ctx, *c)
 	for _, life := range lives {
 		if err := p.takeOutUntil(ctx, *c, life); err != nil {
 			p.b.log.Warn("cannot announce that this relay's users leave; its lease will", "error", err)

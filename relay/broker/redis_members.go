@@ -39,7 +39,7 @@ func (b *Redis) Members(ctx context.Context, room string, limit int) ([]string, 
 	return users, int(count), nil
 }
 
-// touch renews the keys of the rooms that have users here: each expires, lest a fleet that is gone leave them for ever.
+// touch renews the keys of the rooms that have users here, and the secret: each expires, lest a fleet that is gone leave them for ever.
 func (p *presence) touch(c rueidis.Client) {
 	rooms := map[string]bool{}
 	p.mu.Lock()
@@ -51,6 +51,7 @@ func (p *presence) touch(c rueidis.Client) {
 	for room := range rooms {
 		cmds = append(cmds, c.B().Pexpire().Key(p.b.keys.members+room).Milliseconds(membersTTL.Milliseconds()).Build())
 	}
+	cmds = append(cmds, c.B().Pexpire().Key(p.b.keys.secret).Milliseconds(membersTTL.Milliseconds()).Build())
 	ctx, cancel := context.WithTimeout(p.b.ctx, callTimeout)
 	defer cancel()
 	c.DoMulti(ctx, cmds...)

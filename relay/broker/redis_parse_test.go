@@ -1,7 +1,9 @@
 package broker_test
 
 import (
+	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -32,6 +34,38 @@ func FuzzEntry(f *testing.F) {
 	f.Fuzz(func(t *testing.T, id, text string) {
 		if m, err := broker.ParseEntry("room", "e", id, text); err == nil && (m.Seq == 0 || m.Room != "room" || m.Epoch != "e") {
 			t.Errorf("%q, %q reads as %+v", id, text, m)
+		}
+	})
+}
+
+func FuzzSession(f *testing.F) {
+	f.Add(`{"id":"sid","user":{"id":"ann","name":"Ann","guest":true},"keyed":true}`, "7", "x\x00y", "a", "1 0 e.0.0.0", "b", "2 1 e.7.3.0123456789ab")
+	f.Add(`{}`, "1", "", "a", "2 0 e.0.0.0", "b", "1 1 e.0.0.zz")
+	f.Add("", "", "", "", "", "", "")
+	f.Add("null", "1", "\x00", "a", "1 0 ", "a", "9223372036854775808 1 e.1.1.1")
+	f.Fuzz(func(t *testing.T, who, version, left, room1, text1, room2, text2 string) {
+		fields := []string{"owner", "x.1", "who", who, "v", version, "left", left, "r" + room1, text1, "r" + room2, text2, "odd"}
+		s, again, err := broker.ParseSession(fields)
+		if err != nil {
+			return
+		}
+		fields = []string{"v", "1"}
+		for field, value := range again {
+			fields = append(fields, field, value)
+		}
+		if same, _, err := broker.ParseSession(fields); err != nil || room1 != room2 && !reflect.DeepEqual(same, s) {
+			t.Errorf("%q reads as %+v, which reads as %+v, %v", fields, s, same, err)
+		}
+	})
+}
+
+func FuzzPeer(f *testing.F) {
+	f.Add("n", `{"url":"http://10.0.0.1:8080","machine":"m"}`)
+	f.Add("", "null")
+	f.Fuzz(func(t *testing.T, node, text string) {
+		p, err := broker.ParsePeer(node, text)
+		if err == nil && p.Node != node || err != nil && !errors.Is(err, broker.ErrGone) {
+			t.Errorf("%q reads as %+v, %v", text, p, err)
 		}
 	})
 }

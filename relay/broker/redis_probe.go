@@ -38,9 +38,23 @@ func (f *feed) sendProbe() {
 	probeScript.run(ctx, c, call{keys: []string{f.b.keys.head}, args: []string{f.channel}})
 }
 
+// told takes what was said to this relay alone.
+func (f *feed) told(session int, text string) {
+	if text == "" {
+		return
+	}
+	switch kind, rest := text[0], text[1:]; kind {
+	case 'p':
+		f.round(session, rest)
+	case 'f':
+		f.b.sessions.fence(rest)
+	}
+}
+
 // round takes the health check that has come back: "<epoch> <pos> <now>". All up to pos has been pushed before it.
 func (f *feed) round(session int, text string) {
 	defer f.b.presence.nudge()
+	defer nudge(f.b.sessions.wake)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if session != f.session {

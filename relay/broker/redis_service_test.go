@@ -168,9 +168,9 @@ func TestRedisAsAivenRunsIt(t *testing.T) {
 func storeOn(s *server, scheme string) func(*testing.T, brokertest.Options) *brokertest.Store {
 	return func(t *testing.T, o brokertest.Options) *brokertest.Store {
 		return &brokertest.Store{Open: func(t *testing.T) *brokertest.Relay {
-			cfg := broker.RedisConfig{URL: scheme + s.addr, Prefix: t.Name(), Lease: o.Lease, Limits: o.Limits}
+			cfg := broker.RedisConfig{URL: scheme + s.addr, Prefix: t.Name(), Lease: o.Lease, Self: newSelf(), Limits: o.Limits}
 			b := open(t, cfg)
-			return &brokertest.Relay{Broker: b, Kill: b.Kill}
+			return &brokertest.Relay{Broker: b, Self: cfg.Self, Kill: b.Kill}
 		}}
 	}
 }
@@ -194,6 +194,10 @@ func TestRedisFull(t *testing.T) {
 	if _, err := b.Enter(t.Context(), "a", broker.User{ID: "ann"}); !errors.Is(err, broker.ErrUnavailable) {
 		t.Errorf("enter into a full Redis: %v", err)
 	}
+	kept := b.Keep("ann", broker.Session{}, nothing)
+	if err := kept.Join(t.Context(), broker.Membership{Room: "a", Since: b.Head()}); !errors.Is(err, broker.ErrUnavailable) {
+		t.Errorf("join into a full Redis: %v", err)
+	}
 	if err := b.Ready(); err != nil {
 		t.Errorf("ready: %v", err)
 	}
@@ -203,13 +207,19 @@ func TestRedisFull(t *testing.T) {
 	}
 	eventually(t, "delivered", func() bool { return c.n.Load() == 2 })
 	eventually(t, "entered", func() bool { _, n, err := b.Members(t.Context(), "a", 10); return err == nil && n == 1 })
+	eventually(t, "kept", func() bool {
+		r, err := b.Resume(t.Context(), "ann", b.Head(), nothing)
+		return err == nil && len(r.Rooms) == 1
+	})
 }
 
 // Whatever is left behind goes by itself, and a relay listens to its rooms alone.
 func TestRedisKeysAndChannels(t *testing.T) {
 	t.Parallel()
 	s := ownServer(t)
-	b := open(t, config(s))
+	cfg := config(s)
+	cfg.Self = newSelf()
+	b := open(t, cfg)
 	channels := func() []string {
 		found := strings.Fields(s.do(t, "PUBSUB CHANNELS *"))
 		slices.Sort(found)
@@ -251,7 +261,20 @@ func TestRedisKeysAndChannels(t *testing.T) {
 		cancel()
 	}
 	eventually(t, "unsubscribed", func() bool { return slices.Equal(channels(), private) })
-	for _, key := range strings.Fields(s.do(t, "KEYS *")) {
+	at := b.Head()
+	join(t, b.Keep("kept", broker.Session{}, nothing), "a", at)
+	join(t, b.Keep("gone", broker.Session{}, nothing), "a", at)
+	b.Resume(t.Context(), "gone", broker.Offset{}, nothing)
+	if _, err := b.Secret(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	keys := strings.Fields(s.do(t, "KEYS *"))
+	for _, kind := range []string{"session:kept", "session:gone", "secret", "peer:" + cfg.Self.Node} {
+		if !slices.Contains(keys, "setu{0}:"+kind) {
+			t.Errorf("no %s", kind)
+		}
+	}
+	for _, key := range keys {
 		ttl, _ := strconv.Atoi(s.do(t, "PTTL "+key))
 		if head := strings.HasSuffix(key, ":head"); head != (ttl == -1) || !strings.Contains(key, "{0}") {
 			t.Errorf("%s expires in %d ms", key, ttl)
@@ -288,6 +311,12 @@ func TestRedisForgetsItsScripts(t *testing.T) {
 		s.do(t, "SCRIPT FLUSH")
 		if _, n, err := b.Members(t.Context(), room, 10); err != nil || n != 1 {
 			t.Errorf("members: %d, %v", n, err)
+		}
+		s.do(t, "SCRIPT FLUSH")
+		join(t, b.Keep(room, broker.Session{}, nothing), "a", b.Head())
+		s.do(t, "SCRIPT FLUSH")
+		if _, err := b.Resume(t.Context(), room, b.Head(), nothing); err != nil {
+			t.Errorf("resume: %v", err)
 		}
 		s.do(t, "SCRIPT FLUSH")
 		stop, err := b.Subscribe(t.Context(), room, &counter{})

@@ -3,6 +3,7 @@ package broker_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"os"
@@ -36,12 +37,12 @@ func newRedisStore(t *testing.T, o brokertest.Options) *brokertest.Store {
 	return &brokertest.Store{
 		Open: func(t *testing.T) *brokertest.Relay {
 			l := newLink(t, s.addr)
-			cfg := broker.RedisConfig{URL: "redis://" + l.listener.Addr().String(), Prefix: prefix, Lease: o.Lease, Limits: o.Limits}
+			cfg := broker.RedisConfig{URL: "redis://" + l.listener.Addr().String(), Prefix: prefix, Lease: o.Lease, Self: newSelf(), Limits: o.Limits}
 			b := openRedis(t, cfg, testLog(t))
 			if !stopped {
 				waitReady(t, b)
 			}
-			return &brokertest.Relay{Broker: b, Kill: b.Kill, Drop: l.Drop, Cut: l.Cut, Hang: l.Hang, Deafen: l.Deafen}
+			return &brokertest.Relay{Broker: b, Self: cfg.Self, Kill: b.Kill, Drop: l.Drop, Cut: l.Cut, Hang: l.Hang, Deafen: l.Deafen}
 		},
 		Flush: func() { s.do(t, "FLUSHALL") },
 		Wipe: func() {
@@ -68,6 +69,11 @@ func newRedisStore(t *testing.T, o brokertest.Options) *brokertest.Store {
 			return func() { s.signal(syscall.SIGCONT) }
 		},
 	}
+}
+
+func newSelf() broker.Peer {
+	node := rand.Text()
+	return broker.Peer{Node: node, URL: "http://" + node + ":8080", Machine: "machine of " + node}
 }
 
 func openRedis(t testing.TB, cfg broker.RedisConfig, log *slog.Logger) *broker.Redis {

@@ -48,6 +48,7 @@ type Store struct {
 // Relay is one broker, and what can be done to its way to the store.
 type Relay struct {
 	broker.Broker
+	Self broker.Peer          // as the others find it, where the store is shared
 	Kill func()               // ends it as SIGKILL would
 	Drop func()               // closes its connections, once
 	Cut  func() (mend func()) // closes its connections, and lets no new ones come about
@@ -82,6 +83,14 @@ func Run(t *testing.T, h Harness) {
 	run("presence", testPresence)
 	run("head", testHead)
 	run("close", testClose)
+	run("session", testSession)
+	run("session sizes", testSessionSizes)
+	run("session offsets", testSessionOffsets)
+	run("session race", testSessionRace)
+	run("session ends", testSessionEnds)
+	run("session expiry", testSessionExpiry)
+	run("session closed", testSessionClosed)
+	run("no peers", testNoPeers)
 	if h.Shared {
 		run("shared order", testSharedOrder)
 		run("shared idempotent", testSharedIdempotent)
@@ -89,6 +98,9 @@ func Run(t *testing.T, h Harness) {
 		run("shared presence", testSharedPresence)
 		run("close announces", testCloseAnnounces)
 		run("relay dies", testRelayDies)
+		run("shared session", testSharedSession)
+		run("peers", testPeers)
+		run("shared secret", testSharedSecret)
 	}
 	if h.Shared && h.Outages {
 		run("connections dropped", testDropped)
@@ -105,6 +117,15 @@ func Run(t *testing.T, h Harness) {
 		run("unavailable", testUnavailable)
 		run("frozen", testFrozen)
 		run("away at start", testAwayAtStart)
+		run("fence lost", testFenceLost)
+		run("fence away", testFenceAway)
+		run("session flushed", testSessionFlushed)
+		run("session wiped", testSessionWiped)
+		run("session brought back", testSessionBroughtBack)
+		run("session rolled back", testSessionRolledBack)
+		run("session regrown", testSessionRegrown)
+		run("session away", testSessionAway)
+		run("secret flushed", testSecretFlushed)
 	}
 }
 

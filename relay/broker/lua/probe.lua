@@ -2,5 +2,5 @@
 -- KEYS: head. ARGV: the relay's channel
 local head, now = redis.call('HMGET', KEYS[1], 'epoch', 'pos'), redis.call('TIME')
 local at = string.format('%d%03d', now[1], math.floor(now[2] / 1000))
-redis.call('PUBLISH', ARGV[1], (head[1] or '') .. ' ' .. (head[2] or '0') .. ' ' .. at)
+redis.call('PUBLISH', ARGV[1], 'p' .. (head[1] or '') .. ' ' .. (head[2] or '0') .. ' ' .. at)
 return 1

@@ -1,0 +1,159 @@
+package broker
+
+import (
+	"context"
+	"slices"
+	"time"
+)
+
+// memorySession is a session in a Memory's keeping. All but b and key is guarded by b.mu.
+type memorySession struct {
+	b   *Memory
+	key string
+
+	id    string
+	user  User
+	keyed bool
+	roll
+	void    bool
+	owner   *memoryKept // nil: released
+	expires time.Time   // once released
+}
+
+// memoryKept is one connection's handle: it does nothing once it is not the owner any more.
+type memoryKept struct {
+	*memorySession
+	fenced func()
+}
+
+// Keep implements Broker.
+func (b *Memory) Keep(key string, s Session, fenced func()) Kept {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	kept := &memorySession{b: b, key: key, id: s.ID, user: s.User, keyed: s.Keyed}
+	kept.renew(s.Rooms)
+	h := &memoryKept{kept, fenced}
+	if !b.closed {
+		kept.owner = h
+		b.sessions[key] = kept
+	}
+	return h
+}
+
+// Resume implements Broker.
+func (b *Memory) Resume(_ context.Context, key string, at Offset, fenced func()) (Resumed, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return Resumed{}, ErrClosed
+	}
+	s := b.session(key)
+	if s == nil {
+		return Resumed{}, ErrGone
+	}
+	if was := s.owner; was != nil {
+		b.fences.Go(was.fenced)
+	}
+	s.owner = nil
+	room, when, ok := b.vouch(s, at)
+	if !ok {
+		delete(b.sessions, key)
+		return Resumed{}, ErrGone
+	}
+	s.owner = &memoryKept{s, fenced}
+	state := Session{ID: s.id, User: s.user, Keyed: s.keyed, Rooms: s.memberships()}
+	return Resumed{Session: state, Kept: s.owner, Room: room, At: when}, nil
+}
+
+// session returns what is kept under key, nil where that has expired. b.mu is held.
+func (b *Memory) session(key string) *memorySession {
+	s := b.sessions[key]
+	if s != nil && s.owner == nil && !time.Now().Before(s.expires) {
+		delete(b.sessions, key)
+		return nil
+	}
+	return s
+}
+
+// vouch finds the message that at names in one of the session's rooms, or its successor where it was the last one let go
+// of. b.mu is held.
+func (b *Memory) vouch(s *memorySession, at Offset) (room string, when int64, ok bool) {
+	if s.void || at.Epoch != b.epoch || at.Pos > b.pos {
+		return "", 0, false
+	}
+	names := slices.Clone(s.left)
+	for _, m := range s.in {
+		if m.Since.Epoch != b.epoch {
+			return "", 0, false
+		}
+		names = append(names, m.Room)
+	}
+	if at.Seq == 0 {
+		return "", at.At, true
+	}
+	for _, name := range names {
+		if b.rooms[name] == nil {
+			continue
+		}
+		messages := b.room(name).messages
+		if i := slices.IndexFunc(messages, func(m Message) bool { return m.Pos == at.Pos }); i >= 0 {
+			return name, messages[i].At, messages[i].Offset() == at
+		}
+		if len(messages) > 0 && messages[0].Seq > 1 && messages[0].follows(at) {
+			return name, 0, true
+		}
+	}
+	return "", 0, false
+}
+
+// owned runs do where h is the owner.
+func (h *memoryKept) owned(do func(s *memorySession)) error {
+	h.b.mu.Lock()
+	defer h.b.mu.Unlock()
+	if h.b.closed {
+		return ErrClosed
+	}
+	if h.owner != h {
+		return ErrGone
+	}
+	do(h.memorySession)
+	return nil
+}
+
+// Join implements Kept.
+func (h *memoryKept) Join(_ context.Context, m Membership) error {
+	return h.owned(func(s *memorySession) { s.join(m) })
+}
+
+// Leave implements Kept.
+func (h *memoryKept) Leave(room string) { h.owned(func(s *memorySession) { s.leave(room) }) }
+
+// Void implements Kept.
+func (h *memoryKept) Void() { h.owned(func(s *memorySession) { s.void = true }) }
+
+// Renew implements Kept.
+func (h *memoryKept) Renew(rooms []Membership) {
+	h.owned(func(s *memorySession) {
+		s.renew(rooms)
+		s.void = false
+	})
+}
+
+// End implements Kept.
+func (h *memoryKept) End() {
+	h.owned(func(s *memorySession) {
+		s.owner = nil
+		delete(s.b.sessions, s.key)
+	})
+}
+
+// Release implements Kept.
+func (h *memoryKept) Release() {
+	h.owned(func(s *memorySession) { s.owner, s.expires = nil, time.Now().Add(s.b.limits.recovery()) })
+}
+
+// Peer implements Broker: there are no others.
+func (b *Memory) Peer(context.Context, string) (Peer, error) { return Peer{}, ErrGone }
+
+// Secret implements Broker.
+func (b *Memory) Secret(context.Context) ([]byte, error) { return slices.Clone(b.secret), nil }

@@ -1,0 +1,130 @@
+package broker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/redis/rueidis"
+)
+
+const secretBytes = 32
+
+// announce tells the fleet where this relay is, for the time of one lease.
+func (b *Redis) announce(ctx context.Context, c rueidis.Client) error {
+	if b.cfg.Self.Node == "" {
+		return nil
+	}
+	text, err := json.Marshal(b.cfg.Self)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, connTimeout)
+	defer cancel()
+	return c.Do(ctx, c.B().Set().Key(b.keys.peer+b.cfg.Self.Node).Value(string(text)).Px(b.cfg.Lease).Build()).Error()
+}
+
+// withdraw takes the announcement back.
+func (b *Redis) withdraw(ctx context.Context, c rueidis.Client) {
+	if b.cfg.Self.Node != "" {
+		c.Do(ctx, c.B().Del().Key(b.keys.peer+b.cfg.Self.Node).Build()) // or it ends with the lease
+	}
+}
+
+// Peer implements Broker, from the client-side cache where that is still valid: also that there is none.
+func (b *Redis) Peer(ctx context.Context, node string) (Peer, error) {
+	if node == "" || len(node) > maxNode {
+		return Peer{}, ErrGone
+	}
+	ctx, cancel := context.WithTimeout(ctx, connTimeout)
+	defer cancel()
+	c, err := b.use()
+	if err != nil {
+		return Peer{}, err
+	}
+	text, err := c.DoCache(ctx, c.B().Get().Key(b.keys.peer+node).Cache().Pin(), b.cfg.Lease).ToString()
+	if rueidis.IsRedisNil(err) {
+		return Peer{}, ErrGone
+	}
+	if err != nil {
+		return Peer{}, unavailable(err)
+	}
+	return parsePeer(node, text)
+}
+
+func parsePeer(node, text string) (Peer, error) {
+	p := Peer{Node: node}
+	if err := json.Unmarshal([]byte(text), &p); err != nil {
+		return Peer{}, fmt.Errorf("%w: not a peer: %w", ErrGone, err)
+	}
+	return p, nil
+}
+
+// secret is the fleet's, as it was read last.
+type secret struct {
+	mu    sync.Mutex
+	value []byte
+	read  bool   // and there is no reason to read it again
+	doubt uint64 // counts such reasons
+}
+
+// check has the secret read again: Redis was away, and may have lost it.
+func (s *secret) check() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.read = false
+	s.doubt++
+}
+
+func (s *secret) get() (value []byte, read bool, doubt uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.value), s.read, s.doubt
+}
+
+func (s *secret) set(value []byte, doubt uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.value, s.read = slices.Clone(value), doubt == s.doubt
+}
+
+// Secret implements Broker. Where Redis has lost it, the first relay to come brings back the one that all know.
+func (b *Redis) Secret(ctx context.Context) ([]byte, error) {
+	value, read, doubt := b.secret.get()
+	if read || value != nil && b.feed.ready() != nil {
+		return value, nil
+	}
+	offer := value
+	if offer == nil {
+		offer = newSecret()
+	}
+	now, err := b.readSecret(ctx, offer)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	b.secret.set(now, doubt)
+	return now, nil
+}
+
+// readSecret stores the offer where there is none, and returns what is stored.
+func (b *Redis) readSecret(ctx context.Context, offer []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, connTimeout)
+	defer cancel()
+	c, err := b.use()
+	if err != nil {
+		return nil, err
+	}
+	set := c.B().Set().Key(b.keys.secret).Value(string(offer)).Nx().Get().Px(membersTTL).Build()
+	renew := c.B().Pexpire().Key(b.keys.secret).Milliseconds(membersTTL.Milliseconds()).Build()
+	text, err := c.DoMulti(ctx, set, renew)[0].ToString()
+	if rueidis.IsRedisNil(err) {
+		return offer, nil
+	}
+	if err == nil && len(text) != secretBytes {
+		err = errors.New("not a secret that a relay wrote")
+	}
+	return []byte(text), err
+}

@@ -1,0 +1,173 @@
+package broker_test
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"setu/relay/broker"
+)
+
+func nothing() {}
+
+func join(t testing.TB, k broker.Kept, room string, since broker.Offset) {
+	t.Helper()
+	if err := k.Join(t.Context(), broker.Membership{Room: room, Since: since}); err != nil {
+		t.Fatalf("join %q: %v", room, err)
+	}
+}
+
+// A client that connects and joins costs one call; so does one that joins another room, or comes back.
+func TestRedisSessionCost(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	b := open(t, config(s))
+	at := b.Head()
+	join(t, b.Keep("first", broker.Session{}, nothing), "a", at) // the script is there now
+	if _, err := b.Resume(t.Context(), "first", at, nothing); err != nil {
+		t.Fatal(err)
+	}
+	s.do(t, "CONFIG RESETSTAT")
+	var all []broker.Kept
+	for i := range 50 {
+		k := b.Keep(strconv.Itoa(i), broker.Session{}, nothing)
+		join(t, k, "a", at)
+		join(t, k, "a", at) // nothing new
+		all = append(all, k)
+	}
+	pass := time.NewTimer(200 * time.Millisecond)
+	<-pass.C                                          // that they were fresh is forgotten
+	if n := s.calls(t, "evalsha"); n < 50 || n > 54 { // a few are health checks
+		t.Errorf("%d scripts run for 50 connections that joined a room", n)
+	}
+	s.do(t, "CONFIG RESETSTAT")
+	for _, k := range all {
+		join(t, k, "b", at)
+	}
+	for i := range all {
+		if _, err := b.Resume(t.Context(), strconv.Itoa(i), at, nothing); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := s.calls(t, "evalsha"); n < 100 || n > 104 {
+		t.Errorf("%d scripts run for 50 joins and 50 resumes", n)
+	}
+	for range 10 {
+		if _, err := b.Resume(t.Context(), "bogus", at, nothing); !errors.Is(err, broker.ErrGone) {
+			t.Errorf("bogus: %v", err)
+		}
+	}
+	if n := s.do(t, "EXISTS setu{0}:session:bogus"); n != "0" {
+		t.Error("asking for a session made one")
+	}
+}
+
+// Nothing is left of sessions here that have ended, nor in Redis for longer than is set.
+func TestRedisSessionsEnd(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	cfg := config(s)
+	cfg.Recovery = 300 * time.Millisecond
+	b := open(t, cfg)
+	at := b.Head()
+	for i := range 30 {
+		k := b.Keep(strconv.Itoa(i), broker.Session{}, nothing)
+		if i%2 == 0 {
+			join(t, k, "a", at)
+		}
+		switch i % 3 {
+		case 0:
+			k.End()
+		case 1:
+			k.Release()
+		case 2:
+			k.Void()
+			k.Release()
+		}
+	}
+	b.Resume(t.Context(), "bogus", at, nothing)
+	eventually(t, "written", func() bool { return b.Sessions() == 0 })
+	eventually(t, "expired", func() bool { return s.do(t, "KEYS *session*") == "" })
+
+	mended := s.save(t)
+	s.kill()
+	eventually(t, "noticed", func() bool { return b.Ready() != nil })
+	for i := range 30 {
+		b.Keep(strconv.Itoa(i), broker.Session{}, nothing).Release()
+	}
+	eventually(t, "forgotten", func() bool { return b.Sessions() == 0 })
+	mended()
+	waitReady(t, b)
+	for i := range 30 {
+		if _, err := b.Resume(t.Context(), strconv.Itoa(i), b.Head(), nothing); !errors.Is(err, broker.ErrGone) {
+			t.Errorf("written after its time: %v", err)
+		}
+	}
+}
+
+// An answer that repeats, or how many others ask, costs nothing.
+func TestRedisPeerCached(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	cfg := config(s)
+	cfg.Self = newSelf()
+	b, other := open(t, config(s)), open(t, cfg)
+	find := func(node string) error {
+		_, err := b.Peer(t.Context(), node)
+		return err
+	}
+	eventually(t, "announced", func() bool { return find(cfg.Self.Node) == nil })
+	s.do(t, "CONFIG RESETSTAT")
+	for range 100 {
+		if err := find(cfg.Self.Node); err != nil {
+			t.Error(err)
+		}
+		if err := find("bogus"); !errors.Is(err, broker.ErrGone) {
+			t.Error(err)
+		}
+	}
+	if n := s.calls(t, "get"); n > 2 {
+		t.Errorf("%d reads for 200 questions", n)
+	}
+	s.do(t, "SET setu{0}:peer:bogus", "not JSON")
+	if err := find("bogus"); !errors.Is(err, broker.ErrGone) {
+		t.Error(err)
+	}
+	other.Close(t.Context())
+	eventually(t, "withdrawn", func() bool { return errors.Is(find(cfg.Self.Node), broker.ErrGone) })
+}
+
+// What is in Redis in place of a session is none.
+func TestRedisSessionMangled(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	b := open(t, config(s))
+	at := b.Head()
+	for i, change := range []string{"HSET %s ra x", "HSET %s who x", "HDEL %s v", "HDEL %s who", "HSET %s owner x", "HDEL %s owner"} {
+		key := fmt.Sprint("k", i)
+		join(t, b.Keep(key, broker.Session{ID: "x"}, nothing), "a", at)
+		s.do(t, fmt.Sprintf(change, "setu{0}:session:"+key))
+		if _, err := b.Resume(t.Context(), key, at, nothing); !errors.Is(err, broker.ErrGone) && !strings.Contains(change, "owner x") {
+			t.Errorf("%s: %v", change, err)
+		}
+	}
+}
+
+// What ten thousand connections that each join a room take.
+func BenchmarkRedisKeepJoin(b *testing.B) {
+	s := ownServer(b)
+	m := openRedis(b, config(s), testLog(b))
+	waitReady(b, m)
+	at := m.Head()
+	for n := range b.N {
+		var wg sync.WaitGroup
+		for i := range 10_000 {
+			wg.Go(func() { join(b, m.Keep(fmt.Sprint(n, "-", i), broker.Session{ID: "x"}, nothing), "a", at) })
+		}
+		wg.Wait()
+	}
+}

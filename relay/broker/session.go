@@ -1,0 +1,127 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+)
+
+// ErrGone: nothing is kept under that name (any more), or what is kept cannot be gone on with from there.
+var ErrGone = errors.New("broker: gone")
+
+// Session is what a broker keeps of a client's connection, so that another connection can go on with it.
+type Session struct {
+	ID    string // names the connection to others
+	User  User
+	Keyed bool         // the user showed a key: whoever resumes has to show it, too
+	Rooms []Membership // in the order of joining
+}
+
+// Membership is that of one session in one room.
+type Membership struct {
+	Room     string
+	Since    Offset // where the room stood when it was joined: what the client was sent of it as events comes after this
+	Presence bool
+}
+
+// Kept is a session in the broker's keeping: the handle of the one connection that owns it. Once somebody else has
+// resumed the session, or it was ended or released, its methods do nothing, and Join returns ErrGone. They may be called
+// concurrently; none but Join waits for the store.
+type Kept interface {
+	// Join records a membership, and returns when it is stored. Where the store can't take it now it is remembered and
+	// made good later. Of a room that was joined already only Presence changes.
+	Join(ctx context.Context, m Membership) error
+	Leave(room string)
+	// Void says that the client may have missed something that cannot be shown to it later: until Renew, which states the
+	// memberships anew, nobody can resume the session.
+	Void()
+	Renew(rooms []Membership)
+	// End forgets the session, Release keeps it for whoever resumes it within Limits.Recovery.
+	End()
+	Release()
+}
+
+// Resumed is a session that goes on.
+type Resumed struct {
+	Session
+	Kept Kept
+	Room string // of the message that the client had last; empty where it knows of a moment only
+	At   int64  // when that was stored, or the moment: the client has all that was stored before. 0: not known
+}
+
+// Peer is a relay as the others of its fleet reach it.
+type Peer struct {
+	Node    string `json:"-"`   // names the life of one relay process; random, given by the caller
+	URL     string `json:"url"` // http://host:port on the private network
+	Machine string `json:"machine,omitempty"`
+}
+
+// maxNode bounds a Peer's Node, in bytes: others are asked for, too.
+const maxNode = 128
+
+func (l Limits) recovery() time.Duration {
+	if l.Recovery <= 0 {
+		return time.Hour
+	}
+	return l.Recovery
+}
+
+// leftKept is how many rooms that it left a session remembers: the last message that its client had may be of one of them.
+const leftKept = 8
+
+// roll is where a session is, and where it was lately.
+type roll struct {
+	in   []member // in the order of joining
+	left []string // the latest last
+	next uint64
+}
+
+type member struct {
+	Membership
+	n uint64 // rises in the order of joining
+}
+
+func (r *roll) at(room string) int {
+	return slices.IndexFunc(r.in, func(m member) bool { return m.Room == room })
+}
+
+// join tells whether it changed anything.
+func (r *roll) join(m Membership) bool {
+	if i := r.at(m.Room); i >= 0 {
+		was := r.in[i].Presence
+		r.in[i].Presence = m.Presence
+		return was != m.Presence
+	}
+	r.next++
+	r.in = append(r.in, member{m, r.next})
+	return true
+}
+
+func (r *roll) leave(room string) bool {
+	i := r.at(room)
+	if i < 0 {
+		return false
+	}
+	r.in = slices.Delete(r.in, i, i+1)
+	r.left = slices.DeleteFunc(r.left, func(l string) bool { return l == room })
+	r.left = append(r.left, room)
+	r.left = r.left[max(0, len(r.left)-leftKept):]
+	return true
+}
+
+// renew states the memberships anew. Their order is as given.
+func (r *roll) renew(rooms []Membership) {
+	r.in = nil
+	for _, m := range rooms {
+		r.join(m)
+	}
+}
+
+func (r *roll) memberships() []Membership {
+	out := make([]Membership, len(r.in))
+	for i, m := range r.in {
+		out[i] = m.Membership
+	}
+	return out
+}
