@@ -143,7 +143,7 @@ func openBroker(cfg relay.Config, log *slog.Logger) (broker.Broker, error) {
 		return broker.NewMemory(cfg.Limits()), nil
 	}
 	b, err := broker.OpenRedis(broker.RedisConfig{URL: cfg.RedisURL, CA: cfg.RedisCA, Prefix: cfg.RedisPrefix,
-		Lease: cfg.PresenceLease, Limits: cfg.Limits()}, log)
+		Lease: cfg.PresenceLease, Limits: cfg.Limits(), Self: cfg.Peer()}, log)
 	if err != nil {
 		return nil, fmt.Errorf("REDIS_URL, REDIS_CA: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,8 +28,17 @@ type Config struct {
 	Region  string `env:"REGION" help:"where this relay runs, told to clients; default FLY_REGION"`
 	RelayID string `env:"RELAY_ID" help:"this relay's name, told to clients; default FLY_MACHINE_ID, else made up"`
 
+	PrivateURL string `env:"PRIVATE_URL" help:"how the other relays reach this one, like http://10.0.0.7:8080; empty: at the address from which it reaches Redis"`
+	Forward    string `env:"FORWARD" envDefault:"auto" help:"how requests that reached the wrong relay get to the right one: proxy, fly-replay, auto (fly-replay on Fly.io, else proxy) or off"`
+
+	// Not settings: what the platform and this start say.
+	Node      string // names this life of this relay; made up
+	Machine   string // FLY_MACHINE_ID
+	PrivateIP string // FLY_PRIVATE_IP
+
 	HistoryLimit  int           `env:"HISTORY_LIMIT" envDefault:"256" help:"messages kept of a room, 1 to 10000; the same on all relays"`
 	HistoryTTL    time.Duration `env:"HISTORY_TTL" envDefault:"24h" help:"how long after its last message a room's history goes, 1s to 8760h; the same on all relays"`
+	RecoveryTTL   time.Duration `env:"RECOVERY_TTL" envDefault:"1h" help:"how long after its connection was lost a client's session may be recovered, 1s to 8760h; the same on all relays"`
 	PresenceLease time.Duration `env:"PRESENCE_LEASE" envDefault:"15s" help:"after a relay died without a word its users leave within this, 1s to 1h"`
 
 	PingInterval   time.Duration `env:"PING_INTERVAL" envDefault:"25s" help:"between heartbeats to a client, 10ms to 1h"`
@@ -65,8 +75,9 @@ func LoadConfig(environ []string) (Config, error) {
 	if c.Region == "" {
 		c.Region = vars["FLY_REGION"]
 	}
+	c.Node, c.Machine, c.PrivateIP = newNode(), vars["FLY_MACHINE_ID"], vars["FLY_PRIVATE_IP"]
 	if c.RelayID == "" {
-		c.RelayID = vars["FLY_MACHINE_ID"]
+		c.RelayID = c.Machine
 	}
 	if c.RelayID == "" {
 		c.RelayID = strings.ToLower(rand.Text()[:8])
@@ -119,6 +130,7 @@ func (c Config) check() error {
 	within("PORT", c.Port >= 1 && c.Port <= 65535, c.Port)
 	within("HISTORY_LIMIT", c.HistoryLimit >= 1 && c.HistoryLimit <= 10000, c.HistoryLimit)
 	between("HISTORY_TTL", c.HistoryTTL, time.Second, 8760*time.Hour)
+	between("RECOVERY_TTL", c.RecoveryTTL, time.Second, 8760*time.Hour)
 	between("PRESENCE_LEASE", c.PresenceLease, time.Second, time.Hour)
 	between("PING_INTERVAL", c.PingInterval, 10*time.Millisecond, time.Hour)
 	between("PING_TIMEOUT", c.PingTimeout, 10*time.Millisecond, time.Hour)
@@ -128,13 +140,20 @@ func (c Config) check() error {
 	within("MAX_CONNECTIONS", c.MaxConnections >= 1, c.MaxConnections)
 	between("DRAIN_TIMEOUT", c.DrainTimeout, 0, 5*time.Minute)
 	within("LOG_FORMAT", c.LogFormat == "text" || c.LogFormat == "json", c.LogFormat)
+	within("FORWARD", slices.Contains([]string{forwardAuto, forwardProxy, forwardReplay, forwardOff}, c.Forward), c.Forward)
+	within("PRIVATE_URL", c.PrivateURL == "" || isOrigin(c.PrivateURL), c.PrivateURL)
 	within("REDIS_PREFIX", !strings.ContainsAny(c.RedisPrefix, "{}"), c.RedisPrefix)
 	for _, o := range c.AllowedOrigins {
-		u, err := url.Parse(o)
-		within("ALLOWED_ORIGINS", o == "*" || err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" &&
-			strings.EqualFold(strings.TrimSuffix(o, "/"), u.Scheme+"://"+u.Host), o)
+		within("ALLOWED_ORIGINS", o == "*" || isOrigin(o), o)
 	}
 	return errors.Join(out...)
+}
+
+// isOrigin tells whether s is scheme and host, and nothing else.
+func isOrigin(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" &&
+		strings.EqualFold(strings.TrimSuffix(s, "/"), u.Scheme+"://"+u.Host)
 }
 
 // Setting describes one field of Config.
@@ -144,6 +163,9 @@ type Setting struct{ Name, Type, Default, Help string }
 func Settings() []Setting {
 	var out []Setting
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		if f.Tag.Get("env") == "" {
+			continue
+		}
 		out = append(out, Setting{f.Tag.Get("env"), typeName(f.Type), f.Tag.Get("envDefault"), f.Tag.Get("help")})
 	}
 	return out

@@ -37,7 +37,10 @@ type Engine struct {
 
 // NewEngine makes an engine whose sessions speak to what open makes for each; open must not block. Shutdown ends it.
 func NewEngine(cfg Config, log *slog.Logger, open func(*Session) Handler) *Engine {
-	e := &Engine{cfg: cfg, log: log, open: open, node: newNode(), flushers: newFlushers(), sessions: map[string]*Session{},
+	if cfg.Node == "" {
+		cfg.Node = newNode()
+	}
+	e := &Engine{cfg: cfg, log: log, open: open, node: cfg.Node, flushers: newFlushers(), sessions: map[string]*Session{},
 		gone: make(chan struct{})}
 	e.wg.Add(1)
 	go e.tidy(e.gone)

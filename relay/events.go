@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"setu/relay/broker"
 	"setu/relay/engineio"
 	"setu/relay/room"
+	"setu/relay/socketio"
 )
 
 // Codes of failed requests: a closed list.
@@ -184,23 +184,36 @@ func join(ctx context.Context, m *member, e Event) error {
 			return badRequest("since must be an offset that a relay gave out")
 		}
 	}
-	if len(m.rooms) >= maxJoined && !m.in(in.Room) {
+	if len(m.joined) >= maxJoined && !m.in(in.Room) {
 		return &fault{Code: codeTooLarge, Message: "a connection may be in 200 rooms at a time"}
 	}
-	err := m.srv.hub.Join(ctx, in.Room, m, o, func(j room.Joined) {
-		m.ackRaw(e, j.Size()+len(in.Room), func(dst []byte) []byte { return j.Append(dst, in.Room) })
-	})
-	if err != nil {
-		return err
-	}
-	if !m.in(in.Room) {
-		m.rooms = append(m.rooms, in.Room)
-	}
-	return nil
+	return m.join(ctx, e, in.Room, o)
 }
 
-// in tells whether this connection is in a room.
-func (m *member) in(room string) bool { return slices.Contains(m.rooms, room) }
+// join enters a room. What comes meanwhile, of any room, is held until the answer is on its way, which says where the room
+// stood: the broker knows it before the client does. Who joins again is sent the room's messages already, and has them before
+// the answer that holds them, too.
+func (m *member) join(ctx context.Context, e Event, name string, o room.JoinOptions) error {
+	var at broker.Membership
+	o.Keep = func(ctx context.Context, since broker.Offset) error {
+		at = broker.Membership{Room: name, Since: since, Presence: o.Presence}
+		return m.kept.Join(ctx, at)
+	}
+	if !m.in(name) {
+		m.out.hold()
+		defer m.release()
+	}
+	err := m.srv.hub.Join(ctx, name, m, o, func(j room.Joined) {
+		m.enter(at)
+		if e.hasID {
+			m.SendAhead(m.objectFrame(e, j.Size()+len(name), func(dst []byte) []byte { return j.Append(dst, name) }, j.Attachments()...))
+		}
+	})
+	if err != nil && !m.in(name) {
+		m.kept.Leave(name)
+	}
+	return err
+}
 
 func raw(texts []string) []json.RawMessage {
 	out := make([]json.RawMessage, len(texts))
@@ -217,9 +230,10 @@ func leave(_ context.Context, m *member, e Event) error {
 	if err := read(e, &in, &in.Room); err != nil {
 		return err
 	}
-	if at := slices.Index(m.rooms, in.Room); at >= 0 {
-		m.rooms = slices.Delete(m.rooms, at, at+1)
+	if m.in(in.Room) {
+		m.exit(in.Room)
 		m.srv.hub.Leave(in.Room, m)
+		m.kept.Leave(in.Room)
 	}
 	m.ack(e, struct {
 		OK bool `json:"ok"`
@@ -287,8 +301,18 @@ func (m *member) publication(e Event) (p broker.Publication, err error) {
 	default:
 		p.ID = *in.ID
 	}
-	p.Body, err = room.Body(p.ID, m.user, in.Data)
+	if in.Data, err = canonical(in.Data, e.Attachments); err == nil {
+		p.Body, err = room.Body(p.ID, m.user, in.Data, e.Attachments...)
+	}
 	return p, err
+}
+
+// canonical is data with its placeholders in their one form. Without attachments there are none: data is as it is.
+func canonical(data json.RawMessage, attachments [][]byte) (json.RawMessage, error) {
+	if len(attachments) == 0 {
+		return data, nil
+	}
+	return socketio.Canonical(data, len(attachments))
 }
 
 func notJoined() *fault {
@@ -309,7 +333,11 @@ func signal(_ context.Context, m *member, e Event) error {
 	if in.Data == nil {
 		in.Data = json.RawMessage("null")
 	}
-	body, err := room.SignalBody(m.user, in.Data)
+	data, err := canonical(in.Data, e.Attachments)
+	if err != nil {
+		return err
+	}
+	body, err := room.SignalBody(m.user, data, e.Attachments...)
 	if err != nil {
 		return err
 	}
@@ -346,7 +374,7 @@ func history(ctx context.Context, m *member, e Event) error {
 	m.ackRaw(e, messages.Size()+48, func(dst []byte) []byte { // not through json, which would rewrite the messages
 		dst = messages.Append(append(dst, `{"ok":true,"messages":`...))
 		return append(strconv.AppendBool(append(dst, `,"more":`...), more), '}')
-	})
+	}, messages.Attachments()...)
 	return nil
 }
 

@@ -89,7 +89,7 @@ func (h *heart) beat() {
 	case late:
 		h.s.close(closeGone, "no pong in time", true)
 	case ping:
-		h.s.Send(pingFrame)
+		h.s.SendAhead(pingFrame)
 	}
 }
 

@@ -23,8 +23,11 @@ const (
 // newID makes an id that nobody can guess: 26 characters, 130 bits of crypto/rand.
 func newID() string { return strings.ToLower(rand.Text()) }
 
-// newNode names the life of one relay among the relays of a fleet: 10 characters, 50 bits of crypto/rand.
-func newNode() string { return newID()[:10] }
+// nodeLength is how long the name of a relay's life is, in characters.
+const nodeLength = 10
+
+// newNode names the life of one relay among the relays of a fleet: 50 bits of crypto/rand.
+func newNode() string { return newID()[:nodeLength] }
 
 // publicID makes of a secret an id that others may see: the same secret always gives the same, and nothing leads back.
 func publicID(kind, secret string) string {
@@ -32,35 +35,59 @@ func publicID(kind, secret string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
+// identity is who a client says that it is, and which session it wants to go on with.
+type identity struct {
+	user        broker.User
+	keyed       bool // user.ID is made from a key, not made up
+	named       bool // user.Name is the client's own
+	pid, offset string
+}
+
 // identify reads who a client is from the payload of its CONNECT. Without a key it is somebody new each time.
-func identify(auth []byte) (broker.User, error) {
+func identify(auth []byte) (who identity, err error) {
 	var a struct {
-		Name  *string `json:"name"`
-		Key   *string `json:"key"`
-		Token *string `json:"token"`
+		Name   *string `json:"name"`
+		Key    *string `json:"key"`
+		Token  *string `json:"token"`
+		PID    any     `json:"pid"`
+		Offset any     `json:"offset"`
 	}
 	if len(auth) > 0 && json.Unmarshal(auth, &a) != nil {
-		return broker.User{}, errors.New("name, key and token must be strings")
+		return who, errors.New("name, key and token must be strings")
 	}
 	if a.Token != nil && *a.Token != "" {
-		return broker.User{}, errors.New("this relay knows guests only: connect without a token")
+		return who, errors.New("this relay knows guests only: connect without a token")
 	}
+	who.pid, _ = a.PID.(string) // of another type it resumes nothing
+	who.offset, _ = a.Offset.(string)
 	secret := newID()
 	if a.Key != nil && *a.Key != "" {
 		if n := utf8.RuneCountInString(*a.Key); n < minKey || n > maxKey {
-			return broker.User{}, errors.New("key must have 16 to 64 characters")
+			return who, errors.New("key must have 16 to 64 characters")
 		}
-		secret = *a.Key
+		secret, who.keyed = *a.Key, true
 	}
-	u := broker.User{ID: publicID("guest", secret), Guest: true}
+	who.user = broker.User{ID: publicID("guest", secret), Guest: true}
 	if a.Name != nil {
-		u.Name = strings.TrimSpace(*a.Name)
+		who.user.Name = strings.TrimSpace(*a.Name)
 	}
-	if u.Name == "" {
-		u.Name = "guest-" + strings.ToLower(u.ID[:4])
+	if who.named = who.user.Name != ""; !who.named {
+		who.user.Name = "guest-" + strings.ToLower(who.user.ID[:4])
 	}
-	if utf8.RuneCountInString(u.Name) > maxName || strings.ContainsFunc(u.Name, unicode.IsControl) {
-		return broker.User{}, errors.New("name must have at most 64 characters and no control characters")
+	if utf8.RuneCountInString(who.user.Name) > maxName || strings.ContainsFunc(who.user.Name, unicode.IsControl) {
+		return who, errors.New("name must have at most 64 characters and no control characters")
 	}
-	return u, nil
+	return who, nil
+}
+
+// resumes tells whether who may go on with a session, and as whom: a key has to be shown again, and a new name counts.
+func (who identity) resumes(s broker.Session) (broker.User, bool) {
+	if who.keyed != s.Keyed || who.keyed && who.user.ID != s.User.ID {
+		return broker.User{}, false
+	}
+	u := s.User
+	if who.named {
+		u.Name = who.user.Name
+	}
+	return u, true
 }

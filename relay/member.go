@@ -3,8 +3,13 @@ package relay
 import (
 	"context"
 	"encoding/json"
+	"slices"
+	"sync"
 
 	"setu/relay/broker"
+	"setu/relay/engineio"
+	"setu/relay/room"
+	"setu/relay/socketio"
 )
 
 // lobby is the namespace "/": whoever connects becomes somebody who may join rooms.
@@ -13,32 +18,59 @@ type lobby struct{ srv *Server }
 // member is one connection to the lobby. It is the room.Member of all the rooms that it joins.
 type member struct {
 	*Conn
+	srv *Server
 
-	// immutable after Connect
-	srv  *Server
+	// immutable once it is in a room
 	id   string // names the connection to others: Socket.IO's sid
 	user broker.User
+	kept broker.Kept
 
-	// owned by the client's worker
-	rooms []string // joined; few, so a list is less than a map
+	mu     sync.Mutex
+	joined []broker.Membership // few, so a list is less than a map; written by the caller's worker
+	void   bool                // told of a gap, and has not shown yet that it heard of it
 }
 
 // Connect implements Namespace.
-func (l lobby) Connect(_ context.Context, c *Conn, auth json.RawMessage) (Events, error) {
-	user, err := identify(auth)
+func (l lobby) Connect(ctx context.Context, c *Conn, auth json.RawMessage) (Events, error) {
+	who, err := identify(auth)
 	if err != nil {
 		return nil, &ConnectError{codeBadRequest, err.Error()}
 	}
-	m := &member{Conn: c, srv: l.srv, id: publicID("socket", c.Session.ID()), user: user}
-	c.Accept(m.id, "")
-	m.Send(l.srv.welcome(user))
+	m := &member{Conn: c, srv: l.srv}
+	if who.pid == "" || !m.resume(ctx, who) {
+		m.start(who)
+	}
 	return m, nil
 }
 
+// start makes somebody new of m.
+func (m *member) start(who identity) {
+	m.id, m.user = publicID("socket", m.Session.ID()), who.user
+	pid := newID()
+	m.kept = m.srv.broker.Keep(keptKey(pid), broker.Session{ID: m.id, User: m.user, Keyed: who.keyed}, m.fenced)
+	m.Accept(m.id, pid)
+	m.Send(m.srv.welcome(m.user, m.srv.broker.Head(), ""))
+}
+
+// keptKey is what the broker knows a session by: the pid is the client's secret.
+func keptKey(pid string) string { return publicID("pid", pid) }
+
+// fenced is called when another connection has resumed this session. A client that is still there must not come back for it,
+// or the two would take it from each other for ever.
+func (m *member) fenced() {
+	m.SendAhead(m.frame(socketio.Packet{Type: socketio.Disconnect}))
+	m.close(closeNormal, "another connection has resumed this session", false)
+}
+
 // Left implements Events.
-func (m *member) Left(bool) {
-	for _, name := range m.rooms {
-		m.srv.hub.Leave(name, m)
+func (m *member) Left(bye bool) {
+	for _, j := range m.joined {
+		m.srv.hub.Leave(j.Room, m)
+	}
+	if bye {
+		m.kept.End()
+	} else {
+		m.kept.Release()
 	}
 }
 
@@ -47,3 +79,81 @@ func (m *member) ID() string { return m.id }
 
 // User implements room.Member.
 func (m *member) User() broker.User { return m.user }
+
+// Send implements room.Member.
+func (m *member) Send(f *engineio.Frame) bool {
+	if r, ok := f.Tag().(*room.Reset); ok {
+		m.reset(r)
+	}
+	return m.Session.Send(f)
+}
+
+// reset notes that the client has been told of a gap. Should the connection end before it has heard of it, nobody could tell
+// what it misses: until it has shown that it did, by a pong, the session can't be resumed.
+func (m *member) reset(r *room.Reset) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.joined {
+		if m.joined[i].Room == r.Room {
+			m.joined[i].Since = r.Tail
+		}
+	}
+	m.void = true
+	m.kept.Void()
+	m.heart.settle(m.renew)
+}
+
+// release ends a hold. A reset that was held is on its way from now on only.
+func (m *member) release() {
+	m.out.release()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.void {
+		m.heart.settle(m.renew)
+	}
+}
+
+// renew has the session kept as it is now.
+func (m *member) renew() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.void = false
+	m.kept.Renew(slices.Clone(m.joined))
+}
+
+// in tells whether this connection is in a room.
+func (m *member) in(name string) bool { return m.at(name) >= 0 }
+
+// at is the room's index in joined, or -1. Only the worker, which writes joined, may call it without mu.
+func (m *member) at(name string) int {
+	return slices.IndexFunc(m.joined, func(j broker.Membership) bool { return j.Room == name })
+}
+
+// enter notes a membership. Who joins again keeps the place from which he has been followed.
+func (m *member) enter(j broker.Membership) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if i := m.at(j.Room); i >= 0 {
+		m.joined[i].Presence = j.Presence
+		return
+	}
+	m.joined = append(m.joined, j)
+}
+
+func (m *member) exit(name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if i := m.at(name); i >= 0 {
+		m.joined = slices.Delete(m.joined, i, i+1)
+	}
+}
+
+// rooms lists the rooms that m is in, as JSON.
+func (m *member) rooms() string {
+	names := make([]string, len(m.joined))
+	for i, j := range m.joined {
+		names[i] = j.Room
+	}
+	text, _ := json.Marshal(names) // strings
+	return string(text)
+}

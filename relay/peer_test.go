@@ -43,8 +43,13 @@ const handshakeHeader = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSoc
 // upgrade sends a WebSocket handshake, with what is to follow it at once.
 func upgrade(t testing.TB, c net.Conn, follow ...byte) *peer {
 	t.Helper()
+	return upgradeTo(t, c, Path+"?EIO=4&transport=websocket", follow...)
+}
+
+func upgradeTo(t testing.TB, c net.Conn, path string, follow ...byte) *peer {
+	t.Helper()
 	p := &peer{t: t, c: c, r: bufio.NewReaderSize(c, 16<<10)}
-	request := "GET " + Path + "?EIO=4&transport=websocket HTTP/1.1\r\nHost: relay\r\n" + handshakeHeader + "\r\n"
+	request := "GET " + path + " HTTP/1.1\r\nHost: relay\r\n" + handshakeHeader + "\r\n"
 	wrote := make(chan error, 1)
 	go func() {
 		_, err := c.Write(append([]byte(request), follow...))
@@ -128,7 +133,7 @@ func readFrame(r *bufio.Reader) (f frame, err error) {
 		n = long
 	}
 	switch f.op {
-	case opText:
+	case opText, opBinary:
 	case opClose, opPing, opPong:
 		if !f.fin || n > 125 {
 			return f, fmt.Errorf("bad control frame %x", head)

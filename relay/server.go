@@ -25,6 +25,7 @@ type Server struct {
 	*Engine
 	broker broker.Broker
 	hub    *room.Hub
+	hops   *forwarder
 	mux    *http.ServeMux
 	self   string // what welcome says of this relay
 }
@@ -36,15 +37,16 @@ func New(cfg Config, b broker.Broker, log *slog.Logger) (*Server, error) {
 	}
 	srv := &Server{broker: b, hub: room.NewHub(b, cfg.Limits()), mux: http.NewServeMux(), self: describe(cfg)}
 	srv.Engine = NewEngine(cfg, log, SocketIO(map[string]Namespace{"/": lobby{srv}}))
-	srv.mux.Handle(Path, srv.Engine)
+	srv.hops = newForwarder(cfg, b, srv.Engine, log)
+	srv.mux.Handle(Path, srv.hops)
 	srv.mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	srv.mux.HandleFunc("/readyz", srv.serveReady)
 	return srv, nil
 }
 
-// Limits is what the settings say of history.
+// Limits is what the settings say of history and sessions.
 func (c Config) Limits() broker.Limits {
-	return broker.Limits{History: c.HistoryLimit, TTL: c.HistoryTTL}
+	return broker.Limits{History: c.HistoryLimit, TTL: c.HistoryTTL, Recovery: c.RecoveryTTL}
 }
 
 // ServeHTTP implements http.Handler.
@@ -63,16 +65,19 @@ func (srv *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, "ready\n")
 }
 
-// welcome is the first event after CONNECT.
-func (srv *Server) welcome(u broker.User) *engineio.Frame {
-	head := srv.broker.Head()
+// welcome is the first event after CONNECT: all up to head has been sent. rooms lists, as JSON, those that the client is in
+// again; empty for one that is new.
+func (srv *Server) welcome(u broker.User, head broker.Offset, rooms string) *engineio.Frame {
 	user, _ := json.Marshal(u) // strings and a bool
-	return engineio.NewFrame(len(srv.self)+len(user)+3*broker.MaxOffset, func(dst []byte) []byte {
+	return engineio.NewFrame(len(srv.self)+len(user)+len(rooms)+3*broker.MaxOffset, func(dst []byte) []byte {
 		dst = append(dst, byte(engineio.Message), byte(socketio.Event))
 		dst = append(append(dst, `["welcome",{"user":`...), user...)
 		dst = append(append(append(dst, `,"epoch":"`...), head.Epoch...), `",`...)
-		dst = append(append(dst, srv.self...), `},"`...)
-		return append(head.Append(dst), `"]`...)
+		dst = append(dst, srv.self...)
+		if rooms != "" {
+			dst = append(append(dst, `,"recovered":true,"rooms":`...), rooms...)
+		}
+		return append(head.Append(append(dst, `},"`...)), `"]`...)
 	})
 }
 
@@ -102,5 +107,6 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}
+	srv.hops.close()
 	return err
 }

@@ -98,6 +98,9 @@ func (s *Session) change(d door) bool {
 // ends.
 func (s *Session) Send(f *engineio.Frame) bool { return s.queued(s.out.put(f)) }
 
+// SendAhead is Send for what goes before all that is held.
+func (s *Session) SendAhead(f *engineio.Frame) bool { return s.queued(s.out.ahead(f)) }
+
 // queued closes a client for which there was no room.
 func (s *Session) queued(ok bool) bool {
 	if !ok {

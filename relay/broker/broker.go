@@ -132,6 +132,9 @@ type Broker interface {
 	Peer(ctx context.Context, node string) (Peer, error)
 	// Secret is 32 random bytes that the fleet shares. They change where the store has lost them.
 	Secret(ctx context.Context) ([]byte, error)
+	// Reach returns when all messages up to at, which another relay may have delivered already, have been delivered here, or
+	// with an error: at is of another epoch, or they did not come in time.
+	Reach(ctx context.Context, at Offset) error
 	// Head is an offset at or before which all messages of all rooms have been delivered here.
 	Head() Offset
 	// Ready is nil when the store can be reached and what it fans out arrives.

@@ -267,6 +267,14 @@ func (b *Memory) head() Offset {
 	return Offset{Epoch: b.epoch, Pos: b.pos, At: time.Now().UnixMilli()}
 }
 
+// Reach implements Broker: what is stored here has been delivered.
+func (b *Memory) Reach(_ context.Context, at Offset) error {
+	if head := b.Head(); at.Epoch != head.Epoch || at.Pos > head.Pos {
+		return ErrGap
+	}
+	return nil
+}
+
 // Ready implements Broker.
 func (b *Memory) Ready() error {
 	b.mu.Lock()

@@ -60,6 +60,7 @@ func (f *feed) settle(now tail) {
 	f.doubt = false
 	close(f.moved)
 	f.moved = make(chan struct{})
+	f.pass()
 }
 
 // readEpoch reads the partition's epoch and position, and moves the epoch on where it is still leave.

@@ -33,6 +33,8 @@ type feed struct {
 	doubt    bool          // Redis refused the epoch: the next catch-up learns the new one
 	moved    chan struct{} // closed when epoch is known and not in doubt
 	pos      uint64        // all up to here has been delivered
+	passed   chan struct{} // closed when pos may have risen by a round of the health check, or the epoch may have changed
+	reaching bool          // a health check is under way for somebody who waits for that
 	clock    time.Duration // what Redis' clock is ahead of ours
 	rooms    map[string]*subscription
 	joining  []*subscription
@@ -63,7 +65,7 @@ type tailAnswer struct {
 
 func newFeed(b *Redis) *feed {
 	return &feed{b: b, channel: b.keys.private + newEpoch(), wake: make(chan struct{}, 1), kick: make(chan struct{}, 1),
-		catching: true, moved: make(chan struct{}), rooms: map[string]*subscription{}}
+		catching: true, moved: make(chan struct{}), passed: make(chan struct{}), rooms: map[string]*subscription{}}
 }
 
 func nudge(c chan struct{}) {

@@ -73,9 +73,7 @@ func (p *presence) renew(c rueidis.Client) error {
 		p.life = life
 		p.markAll()
 	}
-	if err := p.b.announce(p.b.ctx, c); err != nil {
-		return err
-	}
+	failed := p.b.announce(p.b.ctx, c)
 	if err := p.write(c); err != nil {
 		return err
 	}
@@ -90,7 +88,7 @@ func (p *presence) renew(c rueidis.Client) error {
 		}
 	}
 	p.former = nil
-	return nil
+	return failed
 }
 
 // isSteady tells whether this relay has renewed its lease without a pause for a lease's time. Whoever has just come back

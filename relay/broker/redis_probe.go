@@ -72,6 +72,7 @@ func (f *feed) round(session int, text string) {
 	}
 	f.pos = max(f.pos, now.pos)
 	f.clock = time.Until(time.UnixMilli(now.now))
+	f.pass()
 }
 
 func (f *feed) ready() error {

@@ -3,6 +3,7 @@ package broker_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -139,6 +140,37 @@ func TestRedisPeerCached(t *testing.T) {
 	}
 	other.Close(t.Context())
 	eventually(t, "withdrawn", func() bool { return errors.Is(find(cfg.Self.Node), broker.ErrGone) })
+}
+
+// A write that was given up and comes late, on a connection that was thought dead, does not undo what was written since.
+func TestRedisSessionLateWrite(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	script, err := os.ReadFile("lua/keep.lua")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keep := func(want string, args ...string) {
+		t.Helper()
+		if got := s.do(t, "EVAL", append([]string{string(script), "1", "k", "me.1", "60000"}, args...)...); got != want {
+			t.Errorf("%q: %s, want %s", args, got, want)
+		}
+	}
+	keep("0", "1", "2", "ra", "of a session that is not there")
+	keep("1", "0", "1", "who", "x", "ra", "1")
+	keep("1", "1", "2", "ra", "2", "rb", "2")
+	keep("1", "1", "2", "ra", "2", "rb", "2") // again
+	keep("1", "0", "4", "who", "x", "ra", "4")
+	keep("0", "2", "3", "rb", "3")
+	keep("0", "0", "3", "who", "x", "rb", "3")
+	keep("0", "3", "5", "ra", "after one that is not there")
+	if got := s.do(t, "HVALS k"); got != "me.1\n4\nx\n4" {
+		t.Errorf("stored: %q", got)
+	}
+	keep("1", "4", "5", "ra", "")
+	if got := s.do(t, "HVALS k"); got != "me.1\n5\nx" {
+		t.Errorf("stored: %q", got)
+	}
 }
 
 // What is in Redis in place of a session is none.

@@ -43,9 +43,8 @@ func (k *sessions) run() {
 	for due := false; ; {
 		if c, err := k.b.use(); err == nil && k.b.feed.ready() == nil {
 			due = k.takeDue() || due
-			if k.write(k.b.ctx, c) == nil && due {
-				due = k.touch(c) != nil
-			}
+			k.write(k.b.ctx, c) // what can't be written stays marked
+			due = due && k.touch(c) != nil
 		}
 		select {
 		case <-k.b.ctx.Done():
@@ -110,7 +109,7 @@ type update struct {
 	waiting []chan error
 }
 
-// write brings Redis in step with what is marked.
+// write brings Redis in step with what is marked, as far as anything gets through.
 func (k *sessions) write(ctx context.Context, c rueidis.Client) error {
 	for {
 		work := k.take()
@@ -164,21 +163,26 @@ func (k *sessions) update(s *kept) update {
 	return u
 }
 
-func (k *sessions) writeBatch(ctx context.Context, c rueidis.Client, work []update) (failed error) {
+// writeBatch fails where nothing was written.
+func (k *sessions) writeBatch(ctx context.Context, c rueidis.Client, work []update) error {
 	ctx, cancel := context.WithTimeout(ctx, connTimeout)
 	defer cancel()
 	calls := make([]call, len(work))
 	for i, u := range work {
 		calls[i] = u.do
 	}
+	var failed []error
 	for i, r := range keepScript.run(ctx, c, calls...) {
 		answer, err := r.AsInt64()
 		if err != nil {
-			failed = err
+			failed = append(failed, err)
 		}
 		k.written(work[i], answer, unavailable(err))
 	}
-	return failed
+	if len(failed) == len(work) {
+		return failed[0]
+	}
+	return nil
 }
 
 // written takes what Redis said of one update. What it does not have is written whole.
@@ -216,12 +220,13 @@ func (k *sessions) touch(c rueidis.Client) error {
 		all = append(all, s)
 	}
 	k.mu.Unlock()
+	var failed error
 	for some := range slices.Chunk(all, touchBatch) {
 		if err := k.touchSome(c, some); err != nil {
 			return err
 		}
-		if err := k.write(k.b.ctx, c); err != nil { // nobody waits for all of them
-			return err
+		if failed == nil {
+			failed = k.write(k.b.ctx, c) // nobody waits for all of them
 		}
 	}
 	return nil

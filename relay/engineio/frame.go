@@ -14,6 +14,7 @@ type Frame struct {
 	head int // bytes of the text packet's WebSocket header
 	end  int // of the text packet in wire
 	pos  uint64
+	tag  any
 }
 
 // maxHeader is the longest header of a server's frame: two bytes and a 64-bit length.
@@ -50,6 +51,15 @@ func (f *Frame) At(pos uint64) *Frame {
 
 // Pos is the position of the message that f brings; 0 where it brings none.
 func (f *Frame) Pos() uint64 { return f.pos }
+
+// Mark says of f, to whoever is sent it, what is not to be read off the wire. It comes before f is shared.
+func (f *Frame) Mark(tag any) *Frame {
+	f.tag = tag
+	return f
+}
+
+// Tag is what Mark said; nil for most.
+func (f *Frame) Tag() any { return f.tag }
 
 func header(dst []byte, first byte, n int) []byte {
 	switch {

@@ -190,12 +190,19 @@ func presenceFrame(room string, count int, joined, left []string) *engineio.Fram
 	})
 }
 
-func resetFrame(room, reason string, tail broker.Offset, messages Objects, count int) *engineio.Frame {
+// Reset is the tag of a frame that tells a member of a gap in a room, and that the room stands at Tail now.
+type Reset struct {
+	Room string
+	Tail broker.Offset
+}
+
+func resetFrame(room, reason string, tail broker.Offset, messages List, count int) *engineio.Frame {
+	attachments := messages.Attachments()
 	return engineio.NewFrame(messages.Size()+256, func(dst []byte) []byte {
-		dst = append(append(dst, event+`["reset",{"room":`...), room...)
+		dst = append(append(appendEvent(dst, len(attachments)), `["reset",{"room":`...), room...)
 		dst = append(append(append(dst, `,"recovered":false,"reason":"`...), reason...), `","offset":"`...)
 		dst = messages.Append(append(tail.Append(dst), `","messages":`...))
 		dst = strconv.AppendInt(append(dst, `,"count":`...), int64(count), 10)
 		return append(tail.Append(append(dst, `},"`...)), `"]`...)
-	})
+	}, attachments...)
 }

@@ -6,14 +6,25 @@ import (
 
 	"setu/relay/broker"
 	"setu/relay/engineio"
+	"setu/relay/socketio"
 )
 
 // event begins an Engine.IO message packet that holds a Socket.IO event of namespace "/".
 const event = "42"
 
+// appendEvent begins a packet as event does, or one that so many attachments follow.
+func appendEvent(dst []byte, attachments int) []byte {
+	if attachments == 0 {
+		return append(dst, event...)
+	}
+	dst = append(dst, byte(engineio.Message), byte(socketio.BinaryEvent))
+	return append(strconv.AppendInt(dst, int64(attachments), 10), '-')
+}
+
 // Body is what a publishing relay says of a message, as the broker carries it: the middle of the JSON object that members
-// get. It is spliced in as it is, by every relay, so data passes byte for byte.
-func Body(id string, from broker.User, data json.RawMessage) (string, error) {
+// get. It is spliced in as it is, by every relay, so data passes byte for byte. With attachments, of which there are at most
+// socketio.MaxAttachments, data is canonical, and body.go says how they go along.
+func Body(id string, from broker.User, data json.RawMessage, attachments ...[]byte) (string, error) {
 	idText, err := json.Marshal(id)
 	if err != nil {
 		return "", err
@@ -25,18 +36,18 @@ func Body(id string, from broker.User, data json.RawMessage) (string, error) {
 	b := make([]byte, 0, len(idText)+len(head)+len(data)+16)
 	b = append(append(b, `"id":`...), idText...)
 	b = append(append(b, ','), head...)
-	return string(append(b, data...)), nil
+	return pack(append(b, data...), attachments), nil
 }
 
-// SignalBody is the middle of a signal's object.
-func SignalBody(from broker.User, data json.RawMessage) (string, error) {
+// SignalBody is the middle of a signal's object, with attachments as Body has them.
+func SignalBody(from broker.User, data json.RawMessage, attachments ...[]byte) (string, error) {
 	user, err := json.Marshal(from)
 	if err != nil {
 		return "", err
 	}
 	b := make([]byte, 0, len(user)+len(data)+16)
 	b = append(append(b, `"from":`...), user...)
-	return string(append(append(b, `,"data":`...), data...)), nil
+	return pack(append(append(b, dataMember...), data...), attachments), nil
 }
 
 // quote returns s as a JSON string.
@@ -48,58 +59,46 @@ func quote(s string) string {
 	return string(b)
 }
 
-// appendObject writes a message as members get it. room is its name as JSON.
-func appendObject(dst []byte, room string, m broker.Message) []byte {
+// appendObject writes a message as members get it. room is its name as JSON, text what its body says.
+func appendObject(dst []byte, room, text string, m broker.Message) []byte {
 	dst = append(append(dst, `{"room":`...), room...)
 	dst = strconv.AppendUint(append(dst, `,"seq":`...), m.Seq, 10)
-	dst = append(append(dst, ','), m.Body...)
+	dst = append(append(dst, ','), text...)
 	dst = strconv.AppendInt(append(dst, `,"at":`...), m.At, 10)
 	dst = append(dst, `,"offset":"`...)
 	return append(m.Offset().Append(dst), `"}`...)
 }
 
-// messageFrame encodes a message for all who are in the room; object is the part of it that stands in lists, too.
-func messageFrame(room string, m broker.Message) (f *engineio.Frame, object []byte) {
-	const open = event + `["message",`
-	size := 0
-	f = engineio.NewFrame(len(open)+len(room)+len(m.Body)+2*broker.MaxOffset+96, func(dst []byte) []byte {
-		dst = append(dst, open...)
-		from := len(dst)
-		dst = appendObject(dst, room, m)
-		size = len(dst) - from
+// encode encodes a message for all who are in the room, and for all lists that it will stand in.
+func encode(room string, m broker.Message) stored {
+	const name = `["message",`
+	text, attachments := unpack(m.Body)
+	from, to := 0, 0 // of the object in the packet
+	f := engineio.NewFrame(len(event)+len(name)+len(room)+len(text)+2*broker.MaxOffset+96, func(dst []byte) []byte {
+		start := len(dst)
+		dst = append(appendEvent(dst, len(attachments)), name...)
+		from = len(dst) - start
+		dst = appendObject(dst, room, text, m)
+		to = len(dst) - start
 		return append(m.Offset().Append(append(dst, `,"`...)), `"]`...)
-	}).At(m.Pos)
-	return f, f.Packet()[len(open) : len(open)+size]
+	}, attachments...).At(m.Pos)
+	return stored{frame: f, object: f.Packet()[from:to:to], attached: len(attachments)}
+}
+
+func encodeAll(room string, messages []broker.Message) List {
+	out := make(List, len(messages))
+	for i, m := range messages {
+		out[i] = encode(room, m)
+	}
+	return out
 }
 
 func signalFrame(room string, s broker.Signal) *engineio.Frame {
-	return engineio.NewFrame(len(room)+len(s.Body)+32, func(dst []byte) []byte {
-		dst = append(append(dst, event+`["signal",{"room":`...), room...)
-		return append(append(append(dst, ','), s.Body...), `}]`...)
-	})
-}
-
-// Objects is a list of messages, each already JSON.
-type Objects [][]byte
-
-// Append writes the list, byte for byte.
-func (o Objects) Append(dst []byte) []byte {
-	dst = append(dst, '[')
-	for i, m := range o {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = append(dst, m...)
-	}
-	return append(dst, ']')
-}
-
-// Size is about how many bytes Append writes.
-func (o Objects) Size() (n int) {
-	for _, m := range o {
-		n += len(m) + 1
-	}
-	return n
+	text, attachments := unpack(s.Body)
+	return engineio.NewFrame(len(room)+len(text)+32, func(dst []byte) []byte {
+		dst = append(append(appendEvent(dst, len(attachments)), `["signal",{"room":`...), room...)
+		return append(append(append(dst, ','), text...), `}]`...)
+	}, attachments...)
 }
 
 // raws writes a list of JSON texts.
@@ -121,6 +120,23 @@ func (j Joined) Size() int {
 		n += len(m) + 1
 	}
 	return n
+}
+
+// Attachments are what follows a join's answer.
+func (j Joined) Attachments() [][]byte { return j.Messages.Attachments() }
+
+// Frames are the messages as members get them, one by one.
+func (j Joined) Frames() []*engineio.Frame {
+	out := make([]*engineio.Frame, len(j.Messages))
+	for i, m := range j.Messages {
+		out[i] = m.frame
+	}
+	return out
+}
+
+// Presence is a presence event that lists who is in the room.
+func (j Joined) Presence(room string) *engineio.Frame {
+	return membersFrame(quote(room), j.Count, j.Members)
 }
 
 // Append writes j as a join's answer.

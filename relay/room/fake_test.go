@@ -177,12 +177,12 @@ func publishMany(t testing.TB, h *Hub, name string, n int) (out []broker.Offset)
 }
 
 // seqs reads the sequences of a list of messages.
-func seqs(t testing.TB, o Objects) (out []uint64) {
+func seqs(t testing.TB, l List) (out []uint64) {
 	t.Helper()
-	for _, b := range o {
+	for _, s := range l {
 		var m struct{ Seq uint64 }
-		if err := json.Unmarshal(b, &m); err != nil {
-			t.Fatal(err, string(b))
+		if err := json.Unmarshal(s.object, &m); err != nil {
+			t.Fatal(err, string(s.object))
 		}
 		out = append(out, m.Seq)
 	}

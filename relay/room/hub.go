@@ -57,22 +57,31 @@ func NewHub(b broker.Broker, l broker.Limits) *Hub {
 
 // JoinOptions says what a member wants to know on joining.
 type JoinOptions struct {
-	Since    broker.Offset // zero: nothing
+	Since    broker.Offset // a message, or a moment: all up to a position
 	HasSince bool
 	History  int // newest messages, where Since is not given or can't be met
 	Presence bool
+	Replay   bool // of a whole session: the messages are sent one by one, as frames
+
+	// Keep records that the member is in the room and has all up to since; nil: nothing is kept. It runs while the member is
+	// announced. Where it fails the join does not: the broker makes it good later.
+	Keep func(ctx context.Context, since broker.Offset) error
 }
 
 // Joined is the state of a room as a member enters it; what he is sent from then on continues it.
 type Joined struct {
 	Offset    broker.Offset
 	Recovered bool
-	Messages  Objects
+	Messages  List
 	Count     int
 	Members   []string // JSON of each; nil where not asked for, or too many
 }
 
-// Join makes m a member. reply is called once, under the room's lock, before m is sent anything of the room.
+// Join makes m a member. reply is called once, under the room's lock; where Join fails it is not, and m is no member (one
+// that was stays one). Between the moment that Joined.Offset names and reply the store is told, and what happens in the
+// room meanwhile is sent to m: it holds what it is sent from before Join until reply, and lets it go after the answer.
+// A member that joins again holds nothing: frames of the room go on coming before the answer, which is made as reply is
+// called. The calls for one member of one room come one after the other, so no Leave meets a Join under way.
 func (h *Hub) Join(ctx context.Context, name string, m Member, o JoinOptions, reply func(Joined)) error {
 	for {
 		r, err := h.enter(ctx, name)
@@ -82,8 +91,7 @@ func (h *Hub) Join(ctx context.Context, name string, m Member, o JoinOptions, re
 		if r == nil {
 			continue // it was closing; by now it is gone
 		}
-		r.join(ctx, m, o, reply)
-		return nil
+		return r.join(ctx, m, o, reply)
 	}
 }
 
@@ -114,6 +122,14 @@ func (h *Hub) enter(ctx context.Context, name string) (*Room, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// Tail returns where a live room stands now; false where none of this name is live.
+func (h *Hub) Tail(name string) (broker.Offset, bool) {
+	if r := h.room(name); r != nil {
+		return r.end()
+	}
+	return broker.Offset{}, false
 }
 
 // Wait waits for rooms that are being opened. It comes after the last Join has returned.
@@ -151,8 +167,18 @@ func (h *Hub) Publish(ctx context.Context, pubs ...broker.Publication) []broker.
 // Signal fans a signal out to everyone in the room but the connection that sent it.
 func (h *Hub) Signal(name, sender, body string) { h.broker.Signal(name, sender, body) }
 
-// History returns at most limit messages before an offset (zero: the newest), oldest first.
-func (h *Hub) History(ctx context.Context, name string, before broker.Offset, limit int) (Objects, bool, error) {
+// History returns at most limit messages before an offset (zero: the newest), oldest first: of those as many as one packet
+// can carry, so more may be true where the limit was not reached.
+func (h *Hub) History(ctx context.Context, name string, before broker.Offset, limit int) (page List, more bool, err error) {
+	page, more, err = h.read(ctx, name, before, limit)
+	kept := page.fit()
+	if len(kept) == 0 && len(page) > 0 {
+		kept = page[len(page)-1:] // alone it may be longer than others together: who pages gets on
+	}
+	return kept, more || len(kept) < len(page), err
+}
+
+func (h *Hub) read(ctx context.Context, name string, before broker.Offset, limit int) (List, bool, error) {
 	if r := h.room(name); r != nil {
 		if page, more, ok := r.page(before, limit); ok {
 			return page, more, nil
@@ -160,14 +186,6 @@ func (h *Hub) History(ctx context.Context, name string, before broker.Offset, li
 	}
 	page, more, err := h.broker.History(ctx, name, before, limit)
 	return encodeAll(quote(name), page), more, err
-}
-
-func encodeAll(quoted string, messages []broker.Message) Objects {
-	out := make(Objects, len(messages))
-	for i, m := range messages {
-		out[i] = appendObject(nil, quoted, m)
-	}
-	return out
 }
 
 // Members returns the JSON of a room's users, or the count alone where they are too many.

@@ -185,14 +185,15 @@ func TestReset(t *testing.T) {
 
 // An answer carries at most so much; what it leaves out is the oldest.
 func TestFit(t *testing.T) {
-	o := Objects{make([]byte, MaxReplay/2), make([]byte, MaxReplay/2), make([]byte, MaxReplay/2-10)}
-	if got := fit(o); len(got) != 2 {
+	of := func(n int) stored { return stored{object: make([]byte, n)} }
+	l := List{of(MaxReplay / 2), of(MaxReplay / 2), of(MaxReplay/2 - 10)}
+	if got := l.fit(); len(got) != 2 || len(got[1].object) != MaxReplay/2-10 {
 		t.Error(len(got))
 	}
-	if got := fit(o[2:]); len(got) != 1 {
+	if got := l[2:].fit(); len(got) != 1 {
 		t.Error(len(got))
 	}
-	if got := fit(Objects{make([]byte, MaxReplay+1)}); len(got) != 0 {
+	if got := (List{of(MaxReplay + 1)}).fit(); len(got) != 0 {
 		t.Error(len(got))
 	}
 }

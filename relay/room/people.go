@@ -9,21 +9,29 @@ import (
 	"setu/relay/broker"
 )
 
-// arrive announces m's user, and reads who is there where m wants to know. Where the broker can't tell, this relay's own
-// members are the answer: a live room can be joined without it.
-func (r *Room) arrive(ctx context.Context, m Member, list bool) (count int, members []string) {
+// admit makes m a member, or lets it be one; the caller's reference becomes the membership's. r.mu is held.
+func (r *Room) admit(m Member, text string) (again bool) {
 	u := m.User()
-	text, _ := json.Marshal(u) // a struct of strings and a bool
-	r.mu.Lock()
 	here := r.users[u.ID]
 	if here == nil {
 		here = &user{}
 		r.users[u.ID] = here
 	}
+	here.who, here.json = u, text
+	if r.members[m] != nil {
+		r.refs-- // the membership has one
+		return true
+	}
 	here.connections++
-	here.who, here.json = u, string(text)
-	r.mu.Unlock()
+	ms := &membership{member: m, at: len(r.list)}
+	r.members[m] = ms
+	r.list = append(r.list, ms)
+	return false
+}
 
+// arrive announces m's user, and reads who is there where m wants to know. Where the broker can't tell, this relay's own
+// members are the answer: a live room can be joined without it.
+func (r *Room) arrive(ctx context.Context, u broker.User, text string, list bool) (count int, members []string) {
 	count, err := r.hub.broker.Enter(ctx, r.name, u)
 	if err != nil {
 		count = 0
@@ -41,7 +49,7 @@ func (r *Room) arrive(ctx context.Context, m Member, list bool) (count int, memb
 	if members == nil && n > 0 {
 		return max(count, n), nil // too many to list
 	}
-	members = with(members, u.ID, string(text))
+	members = with(members, u.ID, text)
 	return max(count, len(members)), members
 }
 

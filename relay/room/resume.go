@@ -10,8 +10,8 @@ import (
 // past is what a joining member is told of the time before.
 type past struct {
 	recovered bool
-	messages  Objects
-	older     Objects       // read from the store: they precede the ring's entry after olderEnd
+	messages  List
+	older     List          // read from the store: they precede the ring's entry after olderEnd
 	olderEnd  broker.Offset // the last of older; zero where there are none
 	settled   bool          // Since was judged for good, whatever the ring holds by now
 }
@@ -95,7 +95,7 @@ func (r *Room) readSince(ctx context.Context, o broker.Offset) (past, bool) {
 			at--
 		}
 		p.older = append(encodeAll(r.quoted, page[at:]), p.older...)
-		size = p.older.Size()
+		size = p.older.weight()
 		if at > 0 { // page[at-1] is at or before o
 			found := page[at-1]
 			return p, o.Seq == 0 || found.Seq == o.Seq && found.Digest == o.Digest
@@ -120,7 +120,7 @@ func (r *Room) readLast(ctx context.Context, n int) past {
 	r.mu.Unlock()
 	p := past{settled: true}
 	lacking, more := n-len(newest), short
-	for before := r.oldest(); more && len(p.older) < lacking && p.older.Size() < MaxReplay; {
+	for before := r.oldest(); more && len(p.older) < lacking && p.older.weight() < MaxReplay; {
 		var page []broker.Message
 		var err error
 		page, more, err = r.hub.broker.History(ctx, r.name, before, lacking-len(p.older))
@@ -142,35 +142,31 @@ func (r *Room) complete(p past, o JoinOptions) past {
 	r.ring.expire(now)
 	if p.recovered && !p.settled {
 		missed, v := r.ring.since(o.Since, now)
-		if p.messages = objects(missed); v == covered && p.messages.Size() <= MaxReplay {
-			return p
-		}
-		p = past{settled: true}
+		p.messages, p.recovered = list(missed), v == covered
 	}
 	if !p.olderEnd.IsZero() {
 		if rest, v := r.ring.since(p.olderEnd, now); v == covered {
-			p.messages = append(p.older, objects(rest)...)
+			p.messages = append(p.older, list(rest)...)
 		} else {
 			p.recovered, p.older = false, nil // the ring moved past what was read
 		}
 	}
-	if !p.recovered {
-		if p.messages == nil {
-			newest, _ := r.ring.last(o.History)
-			p.messages = objects(newest)
+	if p.recovered {
+		kept := p.messages.light()
+		if !o.Replay {
+			kept = p.messages.fit()
 		}
-		p.messages = fit(p.messages[max(0, len(p.messages)-o.History):])
+		if len(kept) == len(p.messages) {
+			return p
+		}
+		if p.recovered = false; o.History == 0 && !o.Replay {
+			p.messages = kept // the newest of what was missed
+			return p
+		}
 	}
+	if newest, _ := r.ring.last(o.History); len(newest) > len(p.messages) {
+		p.messages = list(newest)
+	}
+	p.messages = p.messages[max(0, len(p.messages)-o.History):].fit()
 	return p
-}
-
-// fit keeps the newest messages that one answer can carry.
-func fit(o Objects) Objects {
-	size := 0
-	for i := len(o) - 1; i >= 0; i-- {
-		if size += len(o[i]) + 1; size > MaxReplay {
-			return o[i+1:]
-		}
-	}
-	return o
 }

@@ -10,7 +10,7 @@ import (
 // history that it covers, without the broker.
 type ring struct {
 	count int           // messages at most
-	bytes int           // of their objects at most, but for the newest
+	bytes int           // of their objects and attachments at most, but for the newest
 	ttl   time.Duration // after the newest, all go
 
 	base    broker.Offset // what precedes the oldest entry
@@ -23,7 +23,7 @@ type ring struct {
 
 type entry struct {
 	broker.Offset
-	object []byte
+	stored
 }
 
 // verdict is what a ring says about an offset to resume from.
@@ -36,7 +36,7 @@ const (
 	ahead                  // the offset is of a message that has not arrived here yet
 )
 
-func (r *ring) load(s broker.Snapshot, objects [][]byte, now time.Time) {
+func (r *ring) load(s broker.Snapshot, messages List, now time.Time) {
 	r.entries, r.size = nil, 0
 	r.tail, r.base, r.whole, r.newest = s.Tail, s.Tail, !s.More, now
 	if len(s.Messages) == 0 {
@@ -45,7 +45,7 @@ func (r *ring) load(s broker.Snapshot, objects [][]byte, now time.Time) {
 	first := s.Messages[0]
 	r.base = broker.Offset{Epoch: first.Epoch, Pos: first.Pos - 1, Seq: first.Seq - 1, Digest: first.Prev}
 	for i, m := range s.Messages {
-		r.add(entry{m.Offset(), objects[i]})
+		r.add(entry{m.Offset(), messages[i]})
 	}
 	if age := now.UnixMilli() - s.Messages[len(s.Messages)-1].At; age > 0 {
 		r.newest = now.Add(-time.Duration(age) * time.Millisecond)
@@ -62,11 +62,11 @@ func (r *ring) append(e entry, now time.Time) {
 
 func (r *ring) add(e entry) {
 	r.entries = append(r.entries, e)
-	r.size += len(e.object)
+	r.size += e.size()
 	r.tail = e.Offset
 	for len(r.entries) > r.count || r.size > r.bytes && len(r.entries) > 1 {
 		r.base, r.whole = r.entries[0].Offset, false
-		r.size -= len(r.entries[0].object)
+		r.size -= r.entries[0].size()
 		r.entries[0] = entry{}
 		r.entries = r.entries[1:]
 	}
@@ -109,9 +109,9 @@ func (r *ring) since(o broker.Offset, now time.Time) ([]entry, verdict) {
 }
 
 // before judges an offset that lies before the ring. A moment, which names no message, holds where nothing can have come and
-// expired since.
+// expired since, and nothing was trimmed that may have come after it.
 func (r *ring) before(o broker.Offset, now time.Time) verdict {
-	fresh := o.Seq == 0 && now.UnixMilli() < o.At+r.ttl.Milliseconds()
+	fresh := o.Seq == 0 && r.base.Seq == 0 && now.UnixMilli() < o.At+r.ttl.Milliseconds()
 	switch {
 	case !r.whole:
 		return older
@@ -147,10 +147,10 @@ func (r *ring) page(o broker.Offset, n int) (page []entry, more, ok bool) {
 	return r.entries[start:end], start > 0 || !r.whole, true
 }
 
-func objects(entries []entry) Objects {
-	out := make(Objects, len(entries))
+func list(entries []entry) List {
+	out := make(List, len(entries))
 	for i, e := range entries {
-		out[i] = e.object
+		out[i] = e.stored
 	}
 	return out
 }

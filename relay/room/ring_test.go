@@ -47,6 +47,7 @@ func TestRingSince(t *testing.T) {
 	}
 	foreign := func(i uint64) broker.Offset { o := offset(i); o.Digest = "x"; return o }
 	whole, part := loaded(story("e", 1, 20), false, now), loaded(story("e", 11, 20), true, now)
+	trimmed := loaded(story("e", 11, 20), false, now) // by count: the store has no more
 	tests := []struct {
 		name    string
 		ring    *ring
@@ -73,6 +74,8 @@ func TestRingSince(t *testing.T) {
 		{"a moment before the ring", part, moment(50, 0), nil, older},
 		{"a moment before all", whole, moment(5, time.Minute), upTo(1, 20), covered},
 		{"a moment before all, long ago", whole, moment(5, time.Hour), nil, lost},
+		{"a moment before all that is left", trimmed, moment(50, time.Minute), nil, lost},
+		{"a moment at what was trimmed last", trimmed, moment(109, time.Hour), upTo(11, 20), covered},
 	}
 	for _, tt := range tests {
 		got, v := tt.ring.since(tt.o, now)
@@ -116,7 +119,7 @@ func TestRingBounds(t *testing.T) {
 	now := time.Now()
 	add := func(r *ring, from, to uint64, size int) {
 		for _, m := range story("e", from, to) {
-			r.append(entry{m.Offset(), make([]byte, size)}, now)
+			r.append(entry{m.Offset(), stored{object: make([]byte, size)}}, now)
 		}
 	}
 	r := &ring{count: 5, bytes: 1000, ttl: time.Hour, whole: true}
@@ -158,13 +161,13 @@ func TestRingExpires(t *testing.T) {
 	}
 	// The history begins again.
 	m := broker.Message{Epoch: "e", Pos: 99, Seq: 1, Digest: "n1"}
-	r.append(entry{m.Offset(), []byte("{}")}, now)
+	r.append(entry{m.Offset(), stored{object: []byte("{}")}}, now)
 	if got, v := r.since(five, now); v != covered || !slices.Equal(sequences(got), []uint64{1}) {
 		t.Errorf("from the old tail: %v %v", v, sequences(got))
 	}
 	// It may also begin again before this relay noticed.
 	r = loaded(story("e", 1, 5), false, now)
-	r.append(entry{m.Offset(), []byte("{}")}, now)
+	r.append(entry{m.Offset(), stored{object: []byte("{}")}}, now)
 	if got, v := r.since(five, now); v != covered || !slices.Equal(sequences(got), []uint64{1}) || len(r.entries) != 1 {
 		t.Errorf("from the old tail: %v %v", v, sequences(got))
 	}

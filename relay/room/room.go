@@ -2,6 +2,7 @@ package room
 
 import (
 	"context"
+	"encoding/json"
 	"sync"
 	"time"
 
@@ -109,7 +110,7 @@ func (r *Room) Load(s broker.Snapshot, reason string) {
 		return
 	}
 	newest, _ := r.ring.last(resetMessages)
-	f := resetFrame(r.quoted, reason, s.Tail, fit(objects(newest)), r.count)
+	f := resetFrame(r.quoted, reason, s.Tail, list(newest).fit(), r.count).Mark(&Reset{r.name, s.Tail})
 	for _, m := range r.list {
 		m.member.Send(f)
 	}
@@ -117,13 +118,13 @@ func (r *Room) Load(s broker.Snapshot, reason string) {
 
 // Deliver implements broker.Subscriber.
 func (r *Room) Deliver(m broker.Message) {
-	f, object := messageFrame(r.quoted, m)
+	s := encode(r.quoted, m)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.ring.append(entry{m.Offset(), object}, time.Now())
+	r.ring.append(entry{m.Offset(), s}, time.Now())
 	r.wakeWaiters()
 	for _, m := range r.list {
-		m.member.Send(f)
+		m.member.Send(s.frame)
 	}
 }
 
@@ -146,30 +147,62 @@ func (r *Room) wakeWaiters() {
 	}
 }
 
-// join makes m a member; the caller's reference becomes the membership's.
-func (r *Room) join(ctx context.Context, m Member, o JoinOptions, reply func(Joined)) {
-	from := r.listen()
-	count, members := r.arrive(ctx, m, o.Presence)
+// join makes m a member; the caller's reference becomes the membership's. It reads the past first, becomes a member at one
+// point of the room's order, and has that kept while it announces itself: the two go to the store together.
+func (r *Room) join(ctx context.Context, m Member, o JoinOptions, reply func(Joined)) error {
+	u := m.User()
+	encoded, _ := json.Marshal(u) // a struct of strings and a bool
+	text := string(encoded)
 	past := r.past(ctx, o)
+	if err := ctx.Err(); err != nil {
+		r.release()
+		return err
+	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	past = r.complete(past, o)
+	j := r.state(past, o)
+	again := r.admit(m, text)
+	r.mu.Unlock()
+
+	from := r.listen()
+	count, members := r.announce(ctx, u, text, o, j.Offset)
+
+	r.mu.Lock()
 	heard := r.unlisten(from)
+	if err := ctx.Err(); err != nil { // whoever asked is gone
+		r.mu.Unlock()
+		if !again {
+			r.leave(m)
+		}
+		return err
+	}
+	defer r.mu.Unlock()
 	if count > 0 && len(heard) == 0 {
 		r.count = count
 	}
-	members = amend(members, heard)
-	reply(Joined{Offset: r.ring.tail, Recovered: past.recovered, Messages: past.messages, Count: max(r.count, len(r.users)), Members: members})
-	if was := r.members[m]; was != nil { // joined again: one membership, one reference, one connection of the user's
-		r.ask(was, o.Presence)
-		r.refs--
-		r.users[m.User().ID].connections--
-		return
+	if again { // frames of the room have gone out since, ahead of this answer
+		j = r.state(past, o)
 	}
-	ms := &membership{member: m, at: len(r.list)}
-	r.ask(ms, o.Presence)
-	r.members[m] = ms
-	r.list = append(r.list, ms)
+	j.Count, j.Members = max(r.count, len(r.users)), amend(members, heard)
+	r.ask(r.members[m], o.Presence)
+	reply(j)
+	return nil
+}
+
+// state is how the room stands, for a member that enters it now. r.mu is held.
+func (r *Room) state(p past, o JoinOptions) Joined {
+	p = r.complete(p, o)
+	return Joined{Offset: r.ring.tail, Recovered: p.recovered, Messages: p.messages}
+}
+
+// announce has the broker know of the user, and meanwhile whoever keeps sessions of the room.
+func (r *Room) announce(ctx context.Context, u broker.User, text string, o JoinOptions, at broker.Offset) (int, []string) {
+	var keeping sync.WaitGroup
+	if o.Keep != nil {
+		keeping.Go(func() { _ = o.Keep(ctx, at) }) // the broker makes it good
+	}
+	count, members := r.arrive(ctx, u, text, o.Presence)
+	keeping.Wait()
+	return count, members
 }
 
 // ask notes whether a member wants to hear who comes and goes. r.mu is held.
@@ -182,7 +215,14 @@ func (r *Room) ask(m *membership, presence bool) {
 	}
 }
 
-func (r *Room) page(before broker.Offset, limit int) (Objects, bool, bool) {
+// end is where the room stands now.
+func (r *Room) end() (broker.Offset, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ring.tail, !r.closed
+}
+
+func (r *Room) page(before broker.Offset, limit int) (List, bool, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
@@ -190,5 +230,5 @@ func (r *Room) page(before broker.Offset, limit int) (Objects, bool, bool) {
 	}
 	r.ring.expire(time.Now())
 	page, more, ok := r.ring.page(before, limit)
-	return objects(page), more, ok
+	return list(page), more, ok
 }

@@ -70,6 +70,7 @@ var (
 	ErrName        = errors.New("socketio: an event's name must be a string or a number")
 	ErrReserved    = errors.New("socketio: reserved event name")
 	ErrItems       = errors.New("socketio: too many arguments")
+	ErrPlaceholder = errors.New("socketio: a placeholder names no attachment")
 )
 
 // Packet is one Socket.IO packet.

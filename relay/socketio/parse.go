@@ -10,7 +10,7 @@ import (
 // Parse reads one packet from the data of an Engine.IO message and checks all of it: the bounds above, that the text is
 // UTF-8 and the payload JSON, and that the payload fits the type: a non-empty array that begins with a name that is not
 // reserved (events), an array (acks), an object or nothing (connect), an object or a string (connect error), nothing
-// (disconnect). Data aliases b. Whoever gets what Parse took may pass it on to others as it is.
+// (disconnect). Of the binary types every placeholder names one of the attachments. Data aliases b. Whoever gets what Parse took may pass it on to others as it is.
 func Parse(b []byte) (Packet, error) { return ParseDepth(b, MaxDepth) }
 
 // ParseDepth is Parse with another bound on nesting. What a relay sends wraps what it took from somebody (a message in
@@ -119,6 +119,11 @@ func (p *Packet) checkPayload(maxDepth int) error {
 	}
 	if !json.Valid(p.Data) {
 		return ErrJSON
+	}
+	if p.Type.binary() { // CVE-2022-2421: what a number isn't must not index anything
+		if _, err := placeholders(p.Data, p.Attachments); err != nil {
+			return err
+		}
 	}
 	if !p.Type.event() {
 		return nil

@@ -82,6 +82,7 @@ func Run(t *testing.T, h Harness) {
 	run("signals", testSignals)
 	run("presence", testPresence)
 	run("head", testHead)
+	run("reach", testReach)
 	run("close", testClose)
 	run("session", testSession)
 	run("session sizes", testSessionSizes)

@@ -1,9 +1,11 @@
 package brokertest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -213,6 +215,42 @@ func testHead(t *testing.T, h Harness) {
 	eventually(t, "head moved on", func() bool { return relay.Head().Pos == m.Offset.Pos })
 	if parsed, err := broker.ParseOffset(head.String()); err != nil || parsed != head {
 		t.Errorf("head %v reads as %v, %v", head, parsed, err)
+	}
+}
+
+// What another relay had delivered already has been delivered here, too, once it is reached.
+func testReach(t *testing.T, h Harness) {
+	store := h.New(t, defaults())
+	here := store.Open(t)
+	there := here
+	if h.Shared {
+		there = store.Open(t)
+	}
+	r := follow(t, here, "a")
+	for n := range 50 {
+		body := strconv.Itoa(n)
+		at := publish(t, there, "a", "ann", body, body).Offset
+		elsewhere := publish(t, there, "b", "ann", body, body).Offset // of a room that nobody follows here
+		if err := here.Reach(t.Context(), elsewhere); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.state(); len(got) != n+1 || got[n].Offset() != at {
+			t.Fatalf("%d of %d messages have been delivered", len(got), n+1)
+		}
+		if head := here.Head(); head.Pos < elsewhere.Pos {
+			t.Fatalf("head %+v, reached %+v", head, elsewhere)
+		}
+	}
+	later := here.Head()
+	later.Pos += 1000
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := here.Reach(ctx, later); err == nil {
+		t.Error("reached what is not there")
+	}
+	later.Epoch, later.Pos = "another", 0
+	if err := here.Reach(ctx, later); err == nil {
+		t.Error("reached another epoch")
 	}
 }
 

@@ -173,8 +173,8 @@ func testSessionRolledBack(t *testing.T, h Harness) {
 	quiet.join(in("b", at))
 	joins.join(in("b", at))
 	rollback()
+	eventually(t, "joined", func() bool { return joins.Join(t.Context(), in("c", at)) == nil }) // maybe before anybody noticed
 	ready(t, one, other)
-	eventually(t, "joined", func() bool { return joins.Join(t.Context(), in("c", at)) == nil })
 	c, r := resume(t, other, "joins", at)
 	c.is(r, session("joins", in("a", at), in("b", at), in("c", at)))
 	eventually(t, "settled", func() bool { return one.Ready() == nil })

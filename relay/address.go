@@ -1,0 +1,84 @@
+package relay
+
+import (
+	"context"
+	"net"
+	"net/url"
+	"strconv"
+	"time"
+
+	"setu/relay/broker"
+)
+
+// Ways for a request that reached the wrong relay.
+const (
+	forwardAuto   = "auto"
+	forwardReplay = "fly-replay"
+	forwardProxy  = "proxy"
+	forwardOff    = "off"
+)
+
+// Peer is this relay as the others of its fleet reach it.
+func (c Config) Peer() broker.Peer {
+	return broker.Peer{Node: c.Node, URL: c.privateURL(), Machine: c.Machine}
+}
+
+// privateURL is PRIVATE_URL, or else a guess: the address that this relay listens on, Fly's private one, the one from which
+// Redis is reached, or this machine's first; empty where it has none.
+func (c Config) privateURL() string {
+	if c.PrivateURL != "" {
+		return c.PrivateURL
+	}
+	host := c.Host
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = ""
+	}
+	for _, guess := range []func() string{func() string { return c.PrivateIP }, c.sourceAddress, firstAddress} {
+		if host == "" {
+			host = guess()
+		}
+	}
+	if host == "" {
+		return ""
+	}
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(c.Port))
+}
+
+// sourceAddress asks the routing table from which address Redis is reached; nothing is sent.
+func (c Config) sourceAddress() string {
+	u, err := url.Parse(c.RedisURL)
+	if err != nil || u.Hostname() == "" {
+		return ""
+	}
+	port := u.Port()
+	if port == "" {
+		port = "6379"
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second) // for the name
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "udp", net.JoinHostPort(u.Hostname(), port))
+	if err != nil {
+		return ""
+	}
+	defer conn.Close()
+	return hostOnly(conn.LocalAddr())
+}
+
+// firstAddress is this machine's first that others may reach.
+func firstAddress() string {
+	addresses, _ := net.InterfaceAddrs()
+	for _, a := range addresses {
+		if n, ok := a.(*net.IPNet); ok && n.IP.IsGlobalUnicast() {
+			return n.IP.String()
+		}
+	}
+	return ""
+}
+
+func hostOnly(a net.Addr) string {
+	host, _, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return ""
+	}
+	return host
+}

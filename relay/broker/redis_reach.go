@@ -1,0 +1,51 @@
+package broker
+
+import (
+	"context"
+	"time"
+)
+
+// reachRetry is how long a health check that was sent for somebody who waits may take, before another is.
+const reachRetry = 500 * time.Millisecond
+
+// Reach implements Broker. What Redis pushed before a health check came round has been delivered then; so where this relay
+// has not heard of at's position, one is sent, for all who wait at the time.
+func (b *Redis) Reach(ctx context.Context, at Offset) error {
+	f := b.feed
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	for {
+		f.mu.Lock()
+		there := f.epoch == at.Epoch && f.pos >= at.Pos && !f.catching
+		passed := f.passed
+		first := !there && !f.reaching
+		f.reaching = f.reaching || first
+		f.mu.Unlock()
+		if there {
+			return nil
+		}
+		again := time.NewTimer(reachRetry)
+		if first {
+			f.sendProbe()
+		}
+		select {
+		case <-passed:
+		case <-again.C:
+			f.mu.Lock()
+			f.reaching = false // it may have got lost with its connection
+			f.mu.Unlock()
+		case <-ctx.Done():
+		}
+		again.Stop()
+		if ctx.Err() != nil {
+			return unavailable(ctx.Err())
+		}
+	}
+}
+
+// pass wakes those who wait for the feed to get somewhere. f.mu is held.
+func (f *feed) pass() {
+	f.reaching = false
+	close(f.passed)
+	f.passed = make(chan struct{})
+}

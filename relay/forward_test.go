@@ -1,0 +1,402 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"setu/relay/broker"
+)
+
+// directory is what the relays of a fleet know of one another, and how often they asked.
+type directory struct {
+	mu     sync.Mutex
+	peers  map[string]broker.Peer
+	asked  int
+	down   bool
+	secret []byte
+}
+
+func (d *directory) set(change func(d *directory)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	change(d)
+}
+
+// fleetBroker is a memory broker with a directory that several relays share.
+type fleetBroker struct {
+	*broker.Memory
+	*directory
+}
+
+func (b fleetBroker) Peer(_ context.Context, node string) (broker.Peer, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asked++
+	switch p, ok := b.peers[node]; {
+	case b.down:
+		return p, broker.ErrUnavailable
+	case !ok:
+		return p, broker.ErrGone
+	default:
+		return p, nil
+	}
+}
+
+func (b fleetBroker) Secret(context.Context) ([]byte, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.secret, nil
+}
+
+func newDirectory() *directory {
+	return &directory{peers: map[string]broker.Peer{}, secret: []byte("the secret of this fleet, 32 byte")}
+}
+
+// join starts a relay of the fleet on loopback, and announces it.
+func (d *directory) join(t *testing.T, pairs ...string) (r *rig, url string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	url = "http://" + l.Addr().String()
+	r = newRig(t, l, fleetBroker{broker.NewMemory(settings(t).Limits()), d}, pairs...)
+	r.dialer = func() net.Conn {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	t.Cleanup(r.close)
+	d.set(func(d *directory) {
+		d.peers[r.srv.node] = broker.Peer{Node: r.srv.node, URL: url, Machine: r.srv.cfg.Machine}
+	})
+	return r, url
+}
+
+// request makes one request of its own connection.
+func request(t *testing.T, ctx context.Context, method, url, body string, header ...string) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Close = true
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ""
+		}
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, string(text)
+}
+
+const polling = Path + "?EIO=4&transport=polling"
+
+// sidOf opens a session by polling.
+func sidOf(t *testing.T, url string) string {
+	t.Helper()
+	res, body := request(t, t.Context(), "GET", url+polling, "")
+	_, sid, ok := strings.Cut(body, `0{"sid":"`)
+	if res.StatusCode != 200 || !ok {
+		t.Fatal(res.Status, body)
+	}
+	sid, _, _ = strings.Cut(sid, `"`)
+	return sid
+}
+
+const unknownSession = `{"code":1,"message":"Session ID unknown"}`
+
+// A client whose requests reach another relay each time is served by its own, through its whole life.
+func TestWrongRelay(t *testing.T) {
+	d := newDirectory()
+	home, homeURL := d.join(t)
+	_, one := d.join(t)
+	_, two := d.join(t)
+	sid := sidOf(t, homeURL)
+	if res, body := request(t, t.Context(), "POST", one+polling+"&sid="+sid, "40"); res.StatusCode != 200 || body != "ok" {
+		t.Fatal(res.Status, body)
+	}
+	got := ""
+	for !strings.Contains(got, `42["welcome"`) {
+		res, body := request(t, t.Context(), "GET", two+polling+"&sid="+sid, "")
+		if res.StatusCode != 200 || res.Header.Get("Cache-Control") != "no-store" {
+			t.Fatal(res.Status, body)
+		}
+		got += body
+	}
+	address := strings.TrimPrefix(two, "http://")
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	p := upgradeTo(t, c, Path+"?EIO=4&transport=websocket&sid="+sid)
+	p.text("2probe")
+	p.expect("3probe")
+	p.text("5", `421["join",{"room":"room"}]`)
+	if s := p.packet(); !strings.HasPrefix(s, `431[{"ok":true,"room":"room"`) {
+		t.Error(s)
+	}
+	if n := home.srv.count(); n != 1 {
+		t.Errorf("%d sessions", n)
+	}
+	if res, body := request(t, t.Context(), "GET", one+polling+"&sid="+sid, ""); res.StatusCode != 400 || !strings.Contains(body, `"code":3`) {
+		t.Error("polling after the upgrade: ", res.Status, body)
+	}
+	p.text("1")
+	p.closed()
+}
+
+// Where the right relay is gone, the client hears so at once, and the others don't try it again and again.
+func TestRightRelayIsGone(t *testing.T) {
+	d := newDirectory()
+	r, url := d.join(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = l.Close() // nobody listens there
+	dead := newNode()
+	d.set(func(d *directory) { d.peers[dead] = broker.Peer{Node: dead, URL: "http://" + l.Addr().String()} })
+	for i, sid := range []string{"secret." + dead, "secret." + dead, "secret." + newNode(), "secret." + r.srv.node, "secret", "a.b.c", "secret." + strings.Repeat("x", 5000)} {
+		res, body := request(t, t.Context(), "GET", url+polling+"&sid="+sid, "")
+		if res.StatusCode != 400 || body != unknownSession {
+			t.Error(i, res.Status, body)
+		}
+	}
+	if d.asked != 2 { // for the dead one once, for the one that nobody knows
+		t.Errorf("the directory was asked %d times", d.asked)
+	}
+}
+
+// Without the store, what was known of the others holds.
+func TestForwardWithoutTheStore(t *testing.T) {
+	d := newDirectory()
+	_, home := d.join(t)
+	_, other := d.join(t)
+	sid := sidOf(t, home)
+	post := func() string {
+		_, body := request(t, t.Context(), "POST", other+polling+"&sid="+sid, "3")
+		return body
+	}
+	d.set(func(d *directory) { d.down = true })
+	if got := post(); got != unknownSession {
+		t.Error("never heard of, and the store is away: ", got)
+	}
+	d.set(func(d *directory) { d.down = false })
+	if got := post(); got != "ok" {
+		t.Error(got)
+	}
+	d.set(func(d *directory) { d.down = true })
+	if got := post(); got != "ok" {
+		t.Error("known, and the store is away: ", got)
+	}
+	d.set(func(d *directory) { d.down = false; clear(d.peers) })
+	if got := post(); got != unknownSession {
+		t.Error("gone: ", got)
+	}
+}
+
+// Two relays that take each other for the right one send a request on once.
+func TestForwardLoopsAreImpossible(t *testing.T) {
+	d := newDirectory()
+	_, one := d.join(t)
+	_, two := d.join(t)
+	node := newNode()
+	for _, way := range [][2]string{{one, two}, {two, one}, {one, one}} {
+		d.set(func(d *directory) { d.peers[node] = broker.Peer{Node: node, URL: way[1]}; d.asked = 0 })
+		if res, body := request(t, t.Context(), "GET", way[0]+polling+"&sid=secret."+node, ""); res.StatusCode != 400 || body != unknownSession {
+			t.Error(res.Status, body)
+		}
+		if d.asked != 1 {
+			t.Errorf("%d relays looked for another", d.asked)
+		}
+	}
+}
+
+// Only relays of the fleet may say that they have sent a request on, and only just now, and only this one.
+func TestForwardIsAuthenticated(t *testing.T) {
+	d := newDirectory()
+	r, url := d.join(t)
+	sid := sidOf(t, url)
+	signed := func(secret, node, method, sid string, at time.Time) string {
+		req, _ := http.NewRequest(method, "http://relay"+polling+"&sid="+sid, nil)
+		return pass([]byte(secret), node, req, at)
+	}
+	secret, node, now := string(d.secret), r.srv.node, time.Now()
+	for name, tt := range map[string]struct {
+		header string
+		status int
+	}{
+		"right":             {signed(secret, node, "POST", sid, now), 200},
+		"another clock":     {signed(secret, node, "POST", sid, now.Add(-time.Minute)), 200},
+		"another secret":    {signed("guess", node, "POST", sid, now), 403},
+		"another method":    {signed(secret, node, "GET", sid, now), 403},
+		"another session":   {signed(secret, node, "POST", "x", now), 403},
+		"long ago":          {signed(secret, node, "POST", sid, now.Add(-time.Hour)), 403},
+		"not yet":           {signed(secret, node, "POST", sid, now.Add(time.Hour)), 403},
+		"nonsense":          {"x", 403},
+		"nonsense, 3 parts": {"a b c", 403},
+	} {
+		res, body := request(t, t.Context(), "POST", url+polling+"&sid="+sid, "3", forwardHeader, tt.header)
+		if res.StatusCode != tt.status {
+			t.Errorf("%s: %s %s", name, res.Status, body)
+		}
+	}
+	if !r.log.has("claims to come from another relay") {
+		t.Error("nothing was logged")
+	}
+}
+
+// On Fly the proxy brings the request there: it is told so before anything of the request is answered.
+func TestFlyReplay(t *testing.T) {
+	d := newDirectory()
+	_, one := d.join(t, "FLY_MACHINE_ID=m1", "FLY_PRIVATE_IP=fdaa::1")
+	home, homeURL := d.join(t, "FLY_MACHINE_ID=m2")
+	off, offURL := d.join(t, "FLY_MACHINE_ID=m3", "FORWARD=proxy")
+	_, noURL := d.join(t, "FLY_MACHINE_ID=m4", "FORWARD=off")
+	sid := sidOf(t, homeURL)
+	check := func(name, url, sid, body, replay string, status int) {
+		t.Helper()
+		res, text := request(t, t.Context(), "POST", url+polling+"&sid="+sid, body)
+		if res.Header.Get(replayHeader) != replay || res.StatusCode != status {
+			t.Errorf("%s: %s, %q, %.100s", name, res.Status, res.Header.Get(replayHeader), text)
+		}
+	}
+	check("another machine", one, sid, "3", "instance=m2", 409)
+	check("a body that is not replayed goes by the hop", one, sid, strings.Repeat("x", maxReplay+1), "", 413)
+	sid = sidOf(t, homeURL)
+	check("told to go by the hop", offURL, sid, "3", "", 200)
+	check("told to stay", noURL, sid, "3", "", 400)
+	check("a machine of the same name, in its former life", one, "secret."+former(d, "m1"), "3", "", 400)
+	check("its own session", homeURL, sid, "3", "", 200)
+	up := []string{"Upgrade", "websocket", "Connection", "Upgrade", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="}
+	res, _ := request(t, t.Context(), "GET", one+Path+"?EIO=4&transport=websocket&sid="+sid, "", up...)
+	if res.Header.Get(replayHeader) != "instance=m2" || res.StatusCode == 101 {
+		t.Error("an upgrade: ", res.Status, res.Header)
+	}
+	for home.srv.count() != 1 { // the first one's end is told to nobody
+		<-time.After(time.Millisecond)
+	}
+	if off.srv.count() != 0 {
+		t.Error("a session of another relay's")
+	}
+}
+
+// former announces a life of a machine that is still in the directory and has no address.
+func former(d *directory, machine string) string {
+	node := newNode()
+	d.set(func(d *directory) { d.peers[node] = broker.Peer{Node: node, Machine: machine} })
+	return node
+}
+
+// The origin is judged by the address that the page's browser has asked, whatever lies between.
+func TestForwardedOrigin(t *testing.T) {
+	d := newDirectory()
+	_, home := d.join(t)
+	_, other := d.join(t)
+	sid := sidOf(t, home)
+	for origin, want := range map[string]int{other: 200, home: 403, "https://evil.example": 403} {
+		res, body := request(t, t.Context(), "POST", other+polling+"&sid="+sid, "3", "Origin", origin)
+		if res.StatusCode != want {
+			t.Error(origin, res.Status, body)
+		}
+	}
+}
+
+// A poll that is let go of is so on its relay, too.
+func TestForwardedAbort(t *testing.T) {
+	d := newDirectory()
+	home, homeURL := d.join(t)
+	_, other := d.join(t)
+	sid := sidOf(t, homeURL)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if res, body := request(t, ctx, "GET", other+polling+"&sid="+sid, ""); res != nil {
+		t.Fatal(res.Status, body)
+	}
+	awaitGone(t, home)
+}
+
+// What goes through a relay ends with it.
+func TestShutdownCutsHops(t *testing.T) {
+	d := newDirectory()
+	home, homeURL := d.join(t)
+	middle, other := d.join(t)
+	sid := sidOf(t, homeURL)
+	done := make(chan error, 1)
+	go func() {
+		res, err := http.Get(other + polling + "&sid=" + sid)
+		if err == nil {
+			_ = res.Body.Close()
+			err = fmt.Errorf("%s", res.Status)
+		}
+		done <- err
+	}()
+	for !home.polls(sid) {
+		<-time.After(time.Millisecond)
+	}
+	_ = middle.srv.Shutdown(t.Context())
+	select {
+	case err := <-done:
+		if err == nil || errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("a poll still goes through")
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
+// polls tells whether a GET of the session waits.
+func (r *rig) polls(sid string) bool {
+	p := r.srv.session(sid).door.(*poller)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.getting
+}
+
+func TestPrivateURL(t *testing.T) {
+	for name, tt := range map[string]struct {
+		settings []string
+		want     string
+	}{
+		"a setting":       {[]string{"PRIVATE_URL=https://relay-7.internal", "FLY_PRIVATE_IP=fdaa::1"}, "https://relay-7.internal"},
+		"Fly":             {[]string{"FLY_PRIVATE_IP=fdaa::1", "PORT=81"}, "http://[fdaa::1]:81"},
+		"a host":          {[]string{"HOST=10.1.2.3", "FLY_PRIVATE_IP=fdaa::1"}, "http://10.1.2.3:8080"},
+		"all addresses":   {[]string{"HOST=0.0.0.0", "FLY_PRIVATE_IP=fdaa::1"}, "http://[fdaa::1]:8080"},
+		"by way of Redis": {[]string{"REDIS_URL=redis://127.0.0.1"}, "http://127.0.0.1:8080"},
+	} {
+		if got := settings(t, tt.settings...).Peer(); got.URL != tt.want || got.Node == "" {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	if got := settings(t, "REDIS_URL=redis://nowhere.invalid:1").Peer().URL; strings.Contains(got, "127.0.0.1") {
+		t.Error("Redis' name is not known yet: ", got)
+	}
+	if _, err := LoadConfig([]string{"PRIVATE_URL=relay:80"}); err == nil || !strings.Contains(err.Error(), "PRIVATE_URL") {
+		t.Error(err)
+	}
+	if _, err := LoadConfig([]string{"FORWARD=maybe"}); err == nil || !strings.Contains(err.Error(), "FORWARD") {
+		t.Error(err)
+	}
+}

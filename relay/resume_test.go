@@ -1,0 +1,592 @@
+package relay
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"setu/relay/broker"
+)
+
+// stock is what a stock client keeps for its next connection.
+type stock struct {
+	*peer
+	r           *rig
+	auth        string // members of its CONNECT, with a comma behind each
+	sid, pid    string
+	offset      string
+	recovered   bool
+	seen        []string // "room seq" of each message, in the order in which the client got it
+	early       int      // messages that came before the last CONNECT
+	afterwards  []string // names of events that came since
+	attachments [][]byte
+}
+
+// stock connects somebody new; auth is what he says of himself, like `"name":"Asha",`.
+func (r *rig) stock(auth string) *stock {
+	r.t.Helper()
+	s := &stock{r: r, auth: auth}
+	s.again()
+	return s
+}
+
+// again connects, as stock clients do: with what is kept of the last connection.
+func (s *stock) again() {
+	s.r.t.Helper()
+	s.peer = s.r.open()
+	s.packet() // the handshake
+	auth := strings.TrimSuffix(s.auth, ",")
+	if s.pid != "" {
+		auth = fmt.Sprintf(`%s"pid":%q,"offset":%q`, s.auth, s.pid, s.offset)
+	}
+	s.text("40{" + auth + "}")
+	before := len(s.seen)
+	for {
+		packet := s.packet()
+		data, ok := strings.CutPrefix(packet, "40")
+		if !ok {
+			s.take(packet)
+			continue
+		}
+		var c struct{ SID, PID string }
+		if err := json.Unmarshal([]byte(data), &c); err != nil || c.SID == "" || c.PID == "" {
+			s.r.t.Fatal(packet)
+		}
+		s.recovered, s.sid, s.pid = c.PID == s.pid, c.SID, c.PID
+		break
+	}
+	s.early, s.afterwards = len(s.seen)-before, nil
+	s.take(s.packet()) // welcome
+}
+
+// take does with a packet what a stock client does: whatever event ends with a string, that is the offset.
+func (s *stock) take(packet string) {
+	s.r.t.Helper()
+	if packet == "2" {
+		s.text("3")
+		return
+	}
+	from := strings.Index(packet, "[")
+	if from < 0 || packet[0] != '4' {
+		s.r.t.Fatal(packet)
+	}
+	var args []json.RawMessage
+	if err := json.Unmarshal([]byte(packet[from:]), &args); err != nil {
+		s.r.t.Fatal(err, packet)
+	}
+	if packet[1] == '5' {
+		f := s.frameOf(opBinary)
+		s.attachments = append(s.attachments, f.payload)
+	}
+	var offset string
+	if json.Unmarshal(args[len(args)-1], &offset) == nil {
+		s.offset = offset
+	}
+	name := strings.Trim(string(args[0]), `"`)
+	s.afterwards = append(s.afterwards, name)
+	if name != "message" {
+		return
+	}
+	var m struct {
+		Room   string
+		Seq    int
+		Offset string
+	}
+	if err := json.Unmarshal(args[1], &m); err != nil || m.Offset != offset {
+		s.r.t.Fatal("a message ends with its offset: ", packet)
+	}
+	s.seen = append(s.seen, fmt.Sprint(m.Room, " ", m.Seq))
+}
+
+// hear takes what has come, up to the answer to a question asked now.
+func (s *stock) hear() {
+	s.r.t.Helper()
+	s.call("ping", "{}")
+	for len(s.held) > 0 {
+		s.take(s.packet())
+	}
+}
+
+// cut ends the connection without a word.
+func (s *stock) cut() { _ = s.c.Close() }
+
+// say publishes n messages in each of the rooms, by turns.
+func say(p *peer, n int, rooms ...string) {
+	for range n {
+		for _, room := range rooms {
+			p.call("publish", `{"room":"`+room+`","data":1}`)
+		}
+	}
+	p.held = nil
+}
+
+// expectSeen compares what a client got of its messages.
+func (s *stock) expectSeen(want ...string) {
+	s.r.t.Helper()
+	if !slices.Equal(s.seen, want) {
+		s.r.t.Errorf("seen %v, want %v", s.seen, want)
+	}
+	s.seen = nil
+}
+
+func (s *stock) expectRecovered(want bool) {
+	s.r.t.Helper()
+	if s.recovered != want {
+		s.r.t.Errorf("recovered %v, want %v", s.recovered, want)
+	}
+}
+
+// counted tells the messages from..to of a room.
+func counted(room string, from, to int) (out []string) {
+	for n := from; n <= to; n++ {
+		out = append(out, fmt.Sprint(room, " ", n))
+	}
+	return out
+}
+
+func TestResume(t *testing.T) {
+	overPipes(t, func(t *testing.T, r *rig) {
+		other := r.guest("other")
+		other.call("join", `{"room":"a"}`)
+		other.call("join", `{"room":"b"}`)
+		s := r.stock(`"name":"Asha",`)
+		s.expectRecovered(false)
+		s.call("join", `{"room":"a","presence":true}`)
+		s.call("join", `{"room":"b"}`)
+		say(other, 1, "a", "b")
+		s.hear()
+		s.expectSeen("a 1", "b 1")
+		sid, pid := s.sid, s.pid
+		if strings.Contains(s.call("members", `{"room":"a"}`), pid) {
+			t.Error("others see the pid")
+		}
+		for round := range 3 { // recovery works, and works again
+			s.cut()
+			say(other, 2, "b", "a")
+			s.again()
+			s.expectRecovered(true)
+			if s.early != 4 || s.sid != sid || s.pid != pid {
+				t.Errorf("%d messages before the CONNECT, sid %q of %q", s.early, s.sid, sid)
+			}
+			if ack := s.call("publish", `{"room":"a","data":1}`); field(t, ack, "ok") != "true" {
+				t.Error("a room joined is a room recovered: ", ack)
+			}
+			say(other, 1, "b")
+			s.hear()
+			n := 2 + 3*round
+			s.expectSeen(fmt.Sprint("b ", n), fmt.Sprint("a ", n), fmt.Sprint("b ", n+1), fmt.Sprint("a ", n+1), fmt.Sprint("a ", n+2), fmt.Sprint("b ", n+2))
+			if want := []string{"welcome", "presence", "message", "message"}; !slices.Equal(s.afterwards, want) {
+				t.Errorf("after the CONNECT came %v", s.afterwards)
+			}
+		}
+		s.cut()
+		synctest.Wait()
+		if ack := other.call("members", `{"room":"a"}`); field(t, ack, "count") != "1" {
+			t.Error("somebody is left behind: ", ack)
+		}
+	})
+}
+
+// What a client heard in the answer to its join does not come again, and what came after it does, wherever its offset stands.
+func TestResumeFromTheJoin(t *testing.T) {
+	overPipes(t, func(t *testing.T, r *rig) {
+		other := r.guest("other")
+		other.call("join", `{"room":"a"}`)
+		other.call("join", `{"room":"b"}`)
+		s := r.stock("")
+		say(other, 3, "a", "b")
+		if ack := s.call("join", `{"room":"a","history":9}`); strings.Count(ack, `"seq"`) != 3 {
+			t.Fatal(ack)
+		}
+		s.hear()
+		s.expectSeen() // its offset is still that of its welcome
+		s.cut()
+		say(other, 1, "b", "a")
+		s.again()
+		s.expectRecovered(true)
+		s.expectSeen("a 4")
+		// Joined again: what it has been sent as events since the first time, it has been followed from there.
+		s.call("join", `{"room":"a","history":1}`)
+		s.call("leave", `{"room":"a"}`)
+		s.call("join", `{"room":"b"}`)
+		say(other, 1, "a", "b")
+		s.cut()
+		s.again()
+		s.expectRecovered(true)
+		s.expectSeen("b 5")
+	})
+}
+
+// A client that never heard anything recovers from its welcome, one that left the room of its last message from that.
+func TestResumeFromElsewhere(t *testing.T) {
+	overPipes(t, func(t *testing.T, r *rig) {
+		other := r.guest("other")
+		other.call("join", `{"room":"a"}`)
+		other.call("join", `{"room":"b"}`)
+		s := r.stock("")
+		s.cut()
+		s.again()
+		s.expectRecovered(true)
+		s.call("join", `{"room":"a"}`)
+		s.call("join", `{"room":"b"}`)
+		say(other, 1, "b", "a")
+		s.hear()
+		s.call("leave", `{"room":"a"}`)
+		s.seen = nil
+		s.cut()
+		say(other, 1, "a", "b")
+		s.again()
+		s.expectRecovered(true)
+		s.expectSeen("b 2")
+	})
+}
+
+func TestResumeIsRefused(t *testing.T) {
+	type fault struct {
+		name string
+		keep string // auth of the first connection
+		do   func(s *stock, other *peer)
+	}
+	key := `"key":"0123456789abcdef",`
+	faults := []fault{
+		{"another pid", "", func(s *stock, _ *peer) { s.pid = "nobody's" }},
+		{"no offset", "", func(s *stock, _ *peer) { s.offset = "" }},
+		{"nonsense for an offset", "", func(s *stock, _ *peer) { s.offset = "yesterday" }},
+		{"another epoch", "", func(s *stock, _ *peer) { s.offset = "x" + s.offset }},
+		{"a message that is not there", "", func(s *stock, _ *peer) { s.offset = s.offset[:len(s.offset)-1] + "g" }},
+		{"a position to come", "", func(s *stock, _ *peer) {
+			o, _ := broker.ParseOffset(s.offset)
+			o.Pos += 100
+			s.offset = o.String()
+		}},
+		{"more was missed than is kept", "", func(_ *stock, other *peer) { say(other, 6, "b") }},
+		{"more was missed than is kept, in another room", "", func(_ *stock, other *peer) { say(other, 6, "a") }},
+		{"the key is not shown", key, func(s *stock, _ *peer) { s.auth = "" }},
+		{"another key", key, func(s *stock, _ *peer) { s.auth = `"key":"fedcba9876543210",` }},
+		{"a key where there was none", "", func(s *stock, _ *peer) { s.auth = key }},
+		{"too late", "", func(_ *stock, other *peer) {
+			_ = other.c.Close() // it does not answer pings meanwhile
+			<-time.After(time.Hour + time.Minute)
+		}},
+	}
+	for _, f := range faults {
+		t.Run(f.name, func(t *testing.T) {
+			overPipes(t, func(t *testing.T, r *rig) {
+				s := r.stock(f.keep)
+				other := r.guest("other")
+				for _, room := range []string{"a", "b"} {
+					other.call("join", `{"room":"`+room+`"}`)
+					s.call("join", `{"room":"`+room+`"}`)
+				}
+				say(other, 1, "a", "b")
+				s.hear()
+				sid, pid := s.sid, s.pid
+				s.cut()
+				f.do(s, other)
+				s.seen = nil
+				s.again()
+				s.expectRecovered(false)
+				if s.early != 0 || len(s.seen) != 0 || s.sid == sid || s.pid == pid || !slices.Equal(s.afterwards, []string{"welcome"}) {
+					t.Errorf("%d messages, sid %q of %q, %v", len(s.seen), s.sid, sid, s.afterwards)
+				}
+				if ack := s.call("publish", `{"room":"a","data":1}`); !strings.Contains(ack, codeNotJoined) {
+					t.Error("the state is not fresh: ", ack)
+				}
+				s.hear()
+				s.expectSeen()
+			}, "HISTORY_LIMIT=5")
+		})
+	}
+}
+
+// Exactly as many as are kept may be missed.
+func TestResumeAtTheLimit(t *testing.T) {
+	overPipes(t, func(t *testing.T, r *rig) {
+		other := r.guest("other")
+		other.call("join", `{"room":"a"}`)
+		s := r.stock("")
+		s.call("join", `{"room":"a"}`)
+		say(other, 1, "a")
+		s.hear()
+		s.cut()
+		say(other, 5, "a")
+		s.seen = nil
+		s.again()
+		s.expectRecovered(true)
+		s.expectSeen(counted("a", 2, 6)...)
+	}, "HISTORY_LIMIT=5")
+}
+
+// Hours without a word are no gap, and a client that said goodbye has nothing to come back to.
+func TestResumeAfterQuietHours(t *testing.T) {
+	overPipes(t, func(t *testing.T, r *rig) {
+		s := r.stock("")
+		s.call("join", `{"room":"a"}`)
+		s.call("publish", `{"room":"a","data":1}`)
+		s.hear()
+		s.call("join", `{"room":"empty"}`)
+		for end := time.Now().Add(7 * time.Hour); time.Now().Before(end); {
+			s.take(s.packet()) // pings
+		}
+		s.cut()
+		other := r.guest("other")
+		other.call("join", `{"room":"empty"}`)
+		other.call("join", `{"room":"a"}`)
+		say(other, 1, "empty", "a")
+		s.seen = nil
+		s.again()
+		s.expectRecovered(true)
+		s.expectSeen("empty 1", "a 2")
+		s.text("41")
+		s.nothingAfterLeaving()
+		s.cut()
+		s.again()
+		s.expectRecovered(false)
+	})
+}
+
+// nothingAfterLeaving waits until the relay has taken a DISCONNECT.
+func (s *stock) nothingAfterLeaving() {
+	s.text("40")
+	for !strings.HasPrefix(s.packet(), "40{") {
+	}
+}
+
+// When what may have been missed can have come and gone, the answer is no.
+func TestResumeAfterHistoryExpired(t *testing.T) {
+	overPipes(t, func(t *testing.T, r *rig) {
+		s := r.stock("")
+		s.call("join", `{"room":"a"}`)
+		say(s.peer, 1, "a")
+		s.hear()
+		s.cut()
+		<-time.After(2 * time.Minute)
+		s.again()
+		s.expectRecovered(false)
+	}, "HISTORY_TTL=1m")
+}
+
+// Whoever resumes a session takes it over; the connection before, should it still be there, is told not to come back for it.
+func TestResumeFences(t *testing.T) {
+	overPipes(t, func(t *testing.T, r *rig) {
+		s := r.stock("")
+		s.call("join", `{"room":"a"}`)
+		old := s.peer
+		s.again()
+		s.expectRecovered(true)
+		old.expect("41")
+		if code, _ := old.closed(); code != closeNormal {
+			t.Error(code)
+		}
+		old.eof()
+		if ack := s.call("members", `{"room":"a"}`); field(t, ack, "count") != "1" {
+			t.Error(ack)
+		}
+		say(s.peer, 1, "a")
+		s.cut()
+		s.again()
+		s.expectRecovered(true)
+	})
+}
+
+// Two at once, with one pid: one of them has the session in the end, the other is sent away.
+func TestResumeTwiceAtOnce(t *testing.T) {
+	overPipes(t, func(t *testing.T, r *rig) {
+		s := r.stock("")
+		s.call("join", `{"room":"a"}`)
+		s.cut()
+		var two sync.WaitGroup
+		both := []*stock{{r: r, pid: s.pid, offset: s.offset}, {r: r, pid: s.pid, offset: s.offset}}
+		for _, one := range both {
+			one.peer = r.open()
+			one.packet()
+		}
+		var mu sync.Mutex
+		var left, stay int
+		for _, one := range both {
+			two.Go(func() {
+				one.text(fmt.Sprintf(`40{"pid":%q,"offset":%q}`, one.pid, one.offset))
+				for {
+					f, err := readFrame(one.peer.r)
+					mu.Lock()
+					if err == nil && string(f.payload) == "41" {
+						left++
+						mu.Unlock()
+						_, _ = one.c.Write(clientFrame(0x80|opClose, []byte{3, 232}))
+						one.eof()
+						return
+					}
+					if err == nil && string(f.payload) == "2" {
+						stay++
+						mu.Unlock()
+						return
+					}
+					mu.Unlock()
+					if err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		two.Wait()
+		if left != 1 || stay != 1 {
+			t.Errorf("%d left, %d stay", left, stay)
+		}
+	})
+}
+
+// Binary messages that were missed come as binary, each with its own attachments.
+func TestResumeBinary(t *testing.T) {
+	overPipes(t, func(t *testing.T, r *rig) {
+		other := r.guest("other")
+		other.call("join", `{"room":"a"}`)
+		s := r.stock("")
+		s.call("join", `{"room":"a"}`)
+		s.cut()
+		for i := range 12 { // more than one packet may carry
+			other.acks++
+			other.text(fmt.Sprintf(`451-%d["publish",{"room":"a","data":{"_placeholder":true,"num":0}}]`, other.acks))
+			other.write(clientFrame(0x82, []byte{byte(i)}))
+			other.frameUntil(opBinary)
+		}
+		s.again()
+		s.expectRecovered(true)
+		s.expectSeen(counted("a", 1, 12)...)
+		for i, a := range s.attachments {
+			if len(a) != 1 || a[0] != byte(i) {
+				t.Errorf("attachment %d is %v", i, a)
+			}
+		}
+	})
+}
+
+// frameOf reads a frame, which must be of a kind.
+func (p *peer) frameOf(op byte) frame {
+	p.t.Helper()
+	f := p.frame()
+	if f.op != op {
+		p.t.Fatalf("opcode %x, want %x: %q", f.op, op, f.payload)
+	}
+	return f
+}
+
+// frameUntil reads frames up to one of a kind.
+func (p *peer) frameUntil(op byte) frame {
+	p.t.Helper()
+	for {
+		if f := p.frame(); f.op == op {
+			return f
+		}
+	}
+}
+
+// Connections cut again and again, at any moment, while others publish to several rooms: nothing is lost, doubled, or out of
+// the order in which it was stored.
+func TestResumeUnderLoad(t *testing.T) {
+	overPipes(t, func(t *testing.T, r *rig) {
+		rooms := []string{"a", "b", "c"}
+		s := r.stock("")
+		for _, room := range rooms {
+			s.call("join", `{"room":"`+room+`"}`)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var talking sync.WaitGroup
+		for i := range 3 {
+			talking.Go(func() {
+				user := fmt.Sprint("u", i)
+				for n := 0; ctx.Err() == nil; n++ {
+					room := rooms[(n+i)%len(rooms)]
+					body := fmt.Sprintf(`"id":"%d","from":{"id":%q},"data":%d`, n, user, n)
+					r.broker.Publish(ctx, broker.Publication{Room: room, User: user, ID: fmt.Sprint(n), Body: body})
+					<-time.After(time.Millisecond)
+				}
+			})
+		}
+		last := map[string]int{}
+		for range 100 {
+			s.hear()
+			s.cut()
+			<-time.After(5 * time.Millisecond)
+			s.again()
+			if s.expectRecovered(true); t.Failed() {
+				break
+			}
+		}
+		stop()
+		talking.Wait()
+		s.hear()
+		for _, one := range s.seen {
+			var room string
+			var seq int
+			if _, err := fmt.Sscan(one, &room, &seq); err != nil {
+				t.Fatal(err)
+			}
+			if seq != last[room]+1 {
+				t.Fatalf("%s: %d after %d", room, seq, last[room])
+			}
+			last[room] = seq
+		}
+		for _, room := range rooms {
+			tail, _ := r.srv.hub.Tail(room)
+			if int(tail.Seq) != last[room] || last[room] < 100 {
+				t.Errorf("%s: heard %d of %d", room, last[room], tail.Seq)
+			}
+		}
+	}, "HISTORY_LIMIT=10000")
+}
+
+// tap is a broker whose subscriptions a test can speak to.
+type tap struct {
+	*broker.Memory
+	mu   sync.Mutex
+	subs map[string]broker.Subscriber
+}
+
+func (b *tap) Subscribe(ctx context.Context, room string, sub broker.Subscriber) (func(), error) {
+	b.mu.Lock()
+	b.subs[room] = sub
+	b.mu.Unlock()
+	return b.Memory.Subscribe(ctx, room, sub)
+}
+
+// A client that may not have heard that something is missing is not told that it has everything. Its answer to the next ping
+// shows that it did.
+func TestResumeAfterAReset(t *testing.T) {
+	for _, pong := range []bool{false, true} {
+		t.Run(fmt.Sprint(pong), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := &tap{Memory: broker.NewMemory(settings(t).Limits()), subs: map[string]broker.Subscriber{}}
+				l := &pipes{incoming: make(chan net.Conn), closed: make(chan struct{})}
+				r := newRig(t, l, b)
+				defer r.close()
+				r.dialer = func() net.Conn {
+					ours, theirs := net.Pipe()
+					l.incoming <- theirs
+					return ours
+				}
+				s := r.stock("")
+				s.call("join", `{"room":"a"}`)
+				say(s.peer, 1, "a")
+				s.hear()
+				tail, _ := r.srv.hub.Tail("a")
+				b.subs["a"].Load(broker.Snapshot{Tail: tail}, "trimmed")
+				s.take(s.packet()) // the reset
+				if pong {
+					s.take(s.packet()) // a ping
+					s.call("ping", "{}")
+				}
+				s.cut()
+				s.again()
+				s.expectRecovered(pong)
+			})
+		})
+	}
+}
