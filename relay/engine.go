@@ -49,6 +49,7 @@ func NewEngine(cfg Config, log *slog.Logger, open func(*Session) Handler) *Engin
 
 // ServeHTTP implements http.Handler: it is Engine.IO's one path.
 func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	e.boundBody(w, r)
 	if !e.originAllowed(r) {
 		refuse(w, http.StatusForbidden, engineio.ErrForbidden)
 		return
@@ -70,6 +71,14 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.serveWebSocketDoor(w, r, q.Get("sid"))
 	default:
 		e.servePollingDoor(w, r, q.Get("sid"))
+	}
+}
+
+// boundBody gives a body as much time as a client may be silent: a wanted one for reading, any other because net/http reads it
+// before it answers.
+func (e *Engine) boundBody(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(e.cfg.PingInterval + e.cfg.PingTimeout))
 	}
 }
 

@@ -149,7 +149,7 @@ func TestWrongRelay(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	p := upgradeTo(t, c, Path+"?EIO=4&transport=websocket&sid="+sid)
+	p := upgradeTo(t, c, sid)
 	p.text("2probe")
 	p.expect("3probe")
 	p.text("5", `421["join",{"room":"room"}]`)
@@ -352,7 +352,7 @@ func TestShutdownCutsHops(t *testing.T) {
 		}
 		done <- err
 	}()
-	for !home.polls(sid) {
+	for !home.waits(sid) {
 		<-time.After(time.Millisecond)
 	}
 	_ = middle.srv.Shutdown(t.Context())
@@ -367,8 +367,8 @@ func TestShutdownCutsHops(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
-// polls tells whether a GET of the session waits.
-func (r *rig) polls(sid string) bool {
+// waits tells whether a GET of the session waits.
+func (r *rig) waits(sid string) bool {
 	p := r.srv.session(sid).door.(*poller)
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -43,13 +43,14 @@ const handshakeHeader = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSoc
 // upgrade sends a WebSocket handshake, with what is to follow it at once.
 func upgrade(t testing.TB, c net.Conn, follow ...byte) *peer {
 	t.Helper()
-	return upgradeTo(t, c, Path+"?EIO=4&transport=websocket", follow...)
+	return upgradeTo(t, c, "", follow...)
 }
 
-func upgradeTo(t testing.TB, c net.Conn, path string, follow ...byte) *peer {
+// upgradeTo asks for the WebSocket of the session with this id.
+func upgradeTo(t testing.TB, c net.Conn, sid string, follow ...byte) *peer {
 	t.Helper()
 	p := &peer{t: t, c: c, r: bufio.NewReaderSize(c, 16<<10)}
-	request := "GET " + path + " HTTP/1.1\r\nHost: relay\r\n" + handshakeHeader + "\r\n"
+	request := "GET " + Path + "?EIO=4&transport=websocket&sid=" + sid + " HTTP/1.1\r\nHost: relay\r\n" + handshakeHeader + "\r\n"
 	wrote := make(chan error, 1)
 	go func() {
 		_, err := c.Write(append([]byte(request), follow...))

@@ -25,16 +25,18 @@ type poller struct {
 	s    *Session
 	news chan struct{} // holds one: a GET that waits looks again
 
-	mu      sync.Mutex
-	getting bool
-	posting bool
-	letGo   bool               // the GET that waits is to go, for an upgrade
-	probe   context.CancelFunc // ends the upgrade under way; nil: there is none
-	moved   bool               // the session has gone on over WebSocket
-	written int                // bytes of the last answer: the next GET shows that they have arrived
-	ended   bool
-	last    *engineio.Frame // what a GET is still to be told of the end; nil: nothing
-	told    chan struct{}   // closed once it is
+	mu        sync.Mutex
+	getting   bool
+	answering bool      // that GET has what it was waiting for
+	through   sync.Cond // on mu: answering ended
+	posting   bool
+	letGo     bool               // the GET that waits is to go, for an upgrade
+	probe     context.CancelFunc // ends the upgrade under way; nil: there is none
+	moved     bool               // the session has gone on over WebSocket
+	written   int                // bytes of the last answer: the next GET shows that they have arrived
+	ended     bool
+	last      *engineio.Frame // what a GET is still to be told of the end; nil: nothing
+	told      chan struct{}   // closed once it is
 }
 
 var (
@@ -55,6 +57,7 @@ func (e *Engine) openPolling(w http.ResponseWriter) {
 		return
 	}
 	p := &poller{s: s, news: make(chan struct{}, 1)}
+	p.through.L = &p.mu
 	s.out.wake = p.wake // nobody else knows of s yet
 	s.begin(p)
 	if err := answer(w, s.hello("websocket").AppendPayload(nil), e.cfg.PingTimeout); err != nil {
@@ -104,7 +107,8 @@ func (p *poller) get(w http.ResponseWriter, r *http.Request) {
 		err = answer(w, body, p.s.eng.cfg.PingTimeout)
 	}
 	p.mu.Lock()
-	p.getting = false
+	p.getting, p.answering = false, false
+	p.through.Broadcast()
 	p.mu.Unlock()
 	switch err {
 	case nil:
@@ -115,9 +119,14 @@ func (p *poller) get(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// beginGet lets one GET in at a time. A client may have the last one's answer, and come by another connection, before we know
+// that it is written.
 func (p *poller) beginGet() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	for p.answering {
+		p.through.Wait()
+	}
 	switch {
 	case p.moved:
 		return errMoved
@@ -185,6 +194,7 @@ func (p *poller) look() (body []byte, pause time.Duration, err error) {
 		frames = append(frames, noopFrame)
 	}
 	p.letGo = p.letGo && len(frames) == 0
+	p.answering = len(frames) > 0
 	for _, f := range frames {
 		body = f.AppendPayload(body)
 	}
@@ -277,13 +287,11 @@ func (p *poller) receive(w http.ResponseWriter, r *http.Request) (status int) {
 	return max(status, http.StatusOK)
 }
 
-// readBody reads a POST, which may take as long as a client may be silent.
+// readBody reads a POST, for which boundBody has set a time.
 func readBody(w http.ResponseWriter, r *http.Request, cfg Config) ([]byte, error) {
-	c := http.NewResponseController(w)
-	_ = c.SetReadDeadline(time.Now().Add(cfg.PingInterval + cfg.PingTimeout))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(cfg.MaxPayload)))
 	if err == nil {
-		_ = c.SetReadDeadline(time.Time{})
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	}
 	return body, err
 }

@@ -15,8 +15,8 @@ import (
 	"setu/relay/broker"
 )
 
-// stock is what a stock client keeps for its next connection.
-type stock struct {
+// returning is what a stock client keeps for its next connection.
+type returning struct {
 	*peer
 	r           *rig
 	auth        string // members of its CONNECT, with a comma behind each
@@ -29,16 +29,16 @@ type stock struct {
 	attachments [][]byte
 }
 
-// stock connects somebody new; auth is what he says of himself, like `"name":"Asha",`.
-func (r *rig) stock(auth string) *stock {
+// returning connects somebody new; auth is what he says of himself, like `"name":"Asha",`.
+func (r *rig) returning(auth string) *returning {
 	r.t.Helper()
-	s := &stock{r: r, auth: auth}
+	s := &returning{r: r, auth: auth}
 	s.again()
 	return s
 }
 
 // again connects, as stock clients do: with what is kept of the last connection.
-func (s *stock) again() {
+func (s *returning) again() {
 	s.r.t.Helper()
 	s.peer = s.r.open()
 	s.packet() // the handshake
@@ -67,7 +67,7 @@ func (s *stock) again() {
 }
 
 // take does with a packet what a stock client does: whatever event ends with a string, that is the offset.
-func (s *stock) take(packet string) {
+func (s *returning) take(packet string) {
 	s.r.t.Helper()
 	if packet == "2" {
 		s.text("3")
@@ -106,7 +106,7 @@ func (s *stock) take(packet string) {
 }
 
 // hear takes what has come, up to the answer to a question asked now.
-func (s *stock) hear() {
+func (s *returning) hear() {
 	s.r.t.Helper()
 	s.call("ping", "{}")
 	for len(s.held) > 0 {
@@ -115,7 +115,7 @@ func (s *stock) hear() {
 }
 
 // cut ends the connection without a word.
-func (s *stock) cut() { _ = s.c.Close() }
+func (s *returning) cut() { _ = s.c.Close() }
 
 // say publishes n messages in each of the rooms, by turns.
 func say(p *peer, n int, rooms ...string) {
@@ -128,7 +128,7 @@ func say(p *peer, n int, rooms ...string) {
 }
 
 // expectSeen compares what a client got of its messages.
-func (s *stock) expectSeen(want ...string) {
+func (s *returning) expectSeen(want ...string) {
 	s.r.t.Helper()
 	if !slices.Equal(s.seen, want) {
 		s.r.t.Errorf("seen %v, want %v", s.seen, want)
@@ -136,7 +136,7 @@ func (s *stock) expectSeen(want ...string) {
 	s.seen = nil
 }
 
-func (s *stock) expectRecovered(want bool) {
+func (s *returning) expectRecovered(want bool) {
 	s.r.t.Helper()
 	if s.recovered != want {
 		s.r.t.Errorf("recovered %v, want %v", s.recovered, want)
@@ -156,7 +156,7 @@ func TestResume(t *testing.T) {
 		other := r.guest("other")
 		other.call("join", `{"room":"a"}`)
 		other.call("join", `{"room":"b"}`)
-		s := r.stock(`"name":"Asha",`)
+		s := r.returning(`"name":"Asha",`)
 		s.expectRecovered(false)
 		s.call("join", `{"room":"a","presence":true}`)
 		s.call("join", `{"room":"b"}`)
@@ -200,7 +200,7 @@ func TestResumeFromTheJoin(t *testing.T) {
 		other := r.guest("other")
 		other.call("join", `{"room":"a"}`)
 		other.call("join", `{"room":"b"}`)
-		s := r.stock("")
+		s := r.returning("")
 		say(other, 3, "a", "b")
 		if ack := s.call("join", `{"room":"a","history":9}`); strings.Count(ack, `"seq"`) != 3 {
 			t.Fatal(ack)
@@ -230,7 +230,7 @@ func TestResumeFromElsewhere(t *testing.T) {
 		other := r.guest("other")
 		other.call("join", `{"room":"a"}`)
 		other.call("join", `{"room":"b"}`)
-		s := r.stock("")
+		s := r.returning("")
 		s.cut()
 		s.again()
 		s.expectRecovered(true)
@@ -252,26 +252,26 @@ func TestResumeIsRefused(t *testing.T) {
 	type fault struct {
 		name string
 		keep string // auth of the first connection
-		do   func(s *stock, other *peer)
+		do   func(s *returning, other *peer)
 	}
 	key := `"key":"0123456789abcdef",`
 	faults := []fault{
-		{"another pid", "", func(s *stock, _ *peer) { s.pid = "nobody's" }},
-		{"no offset", "", func(s *stock, _ *peer) { s.offset = "" }},
-		{"nonsense for an offset", "", func(s *stock, _ *peer) { s.offset = "yesterday" }},
-		{"another epoch", "", func(s *stock, _ *peer) { s.offset = "x" + s.offset }},
-		{"a message that is not there", "", func(s *stock, _ *peer) { s.offset = s.offset[:len(s.offset)-1] + "g" }},
-		{"a position to come", "", func(s *stock, _ *peer) {
+		{"another pid", "", func(s *returning, _ *peer) { s.pid = "nobody's" }},
+		{"no offset", "", func(s *returning, _ *peer) { s.offset = "" }},
+		{"nonsense for an offset", "", func(s *returning, _ *peer) { s.offset = "yesterday" }},
+		{"another epoch", "", func(s *returning, _ *peer) { s.offset = "x" + s.offset }},
+		{"a message that is not there", "", func(s *returning, _ *peer) { s.offset = s.offset[:len(s.offset)-1] + "g" }},
+		{"a position to come", "", func(s *returning, _ *peer) {
 			o, _ := broker.ParseOffset(s.offset)
 			o.Pos += 100
 			s.offset = o.String()
 		}},
-		{"more was missed than is kept", "", func(_ *stock, other *peer) { say(other, 6, "b") }},
-		{"more was missed than is kept, in another room", "", func(_ *stock, other *peer) { say(other, 6, "a") }},
-		{"the key is not shown", key, func(s *stock, _ *peer) { s.auth = "" }},
-		{"another key", key, func(s *stock, _ *peer) { s.auth = `"key":"fedcba9876543210",` }},
-		{"a key where there was none", "", func(s *stock, _ *peer) { s.auth = key }},
-		{"too late", "", func(_ *stock, other *peer) {
+		{"more was missed than is kept", "", func(_ *returning, other *peer) { say(other, 6, "b") }},
+		{"more was missed than is kept, in another room", "", func(_ *returning, other *peer) { say(other, 6, "a") }},
+		{"the key is not shown", key, func(s *returning, _ *peer) { s.auth = "" }},
+		{"another key", key, func(s *returning, _ *peer) { s.auth = `"key":"fedcba9876543210",` }},
+		{"a key where there was none", "", func(s *returning, _ *peer) { s.auth = key }},
+		{"too late", "", func(_ *returning, other *peer) {
 			_ = other.c.Close() // it does not answer pings meanwhile
 			<-time.After(time.Hour + time.Minute)
 		}},
@@ -279,7 +279,7 @@ func TestResumeIsRefused(t *testing.T) {
 	for _, f := range faults {
 		t.Run(f.name, func(t *testing.T) {
 			overPipes(t, func(t *testing.T, r *rig) {
-				s := r.stock(f.keep)
+				s := r.returning(f.keep)
 				other := r.guest("other")
 				for _, room := range []string{"a", "b"} {
 					other.call("join", `{"room":"`+room+`"}`)
@@ -311,7 +311,7 @@ func TestResumeAtTheLimit(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		other := r.guest("other")
 		other.call("join", `{"room":"a"}`)
-		s := r.stock("")
+		s := r.returning("")
 		s.call("join", `{"room":"a"}`)
 		say(other, 1, "a")
 		s.hear()
@@ -327,7 +327,7 @@ func TestResumeAtTheLimit(t *testing.T) {
 // Hours without a word are no gap, and a client that said goodbye has nothing to come back to.
 func TestResumeAfterQuietHours(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
-		s := r.stock("")
+		s := r.returning("")
 		s.call("join", `{"room":"a"}`)
 		s.call("publish", `{"room":"a","data":1}`)
 		s.hear()
@@ -353,7 +353,7 @@ func TestResumeAfterQuietHours(t *testing.T) {
 }
 
 // nothingAfterLeaving waits until the relay has taken a DISCONNECT.
-func (s *stock) nothingAfterLeaving() {
+func (s *returning) nothingAfterLeaving() {
 	s.text("40")
 	for !strings.HasPrefix(s.packet(), "40{") {
 	}
@@ -362,7 +362,7 @@ func (s *stock) nothingAfterLeaving() {
 // When what may have been missed can have come and gone, the answer is no.
 func TestResumeAfterHistoryExpired(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
-		s := r.stock("")
+		s := r.returning("")
 		s.call("join", `{"room":"a"}`)
 		say(s.peer, 1, "a")
 		s.hear()
@@ -376,7 +376,7 @@ func TestResumeAfterHistoryExpired(t *testing.T) {
 // Whoever resumes a session takes it over; the connection before, should it still be there, is told not to come back for it.
 func TestResumeFences(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
-		s := r.stock("")
+		s := r.returning("")
 		s.call("join", `{"room":"a"}`)
 		old := s.peer
 		s.again()
@@ -399,11 +399,11 @@ func TestResumeFences(t *testing.T) {
 // Two at once, with one pid: one of them has the session in the end, the other is sent away.
 func TestResumeTwiceAtOnce(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
-		s := r.stock("")
+		s := r.returning("")
 		s.call("join", `{"room":"a"}`)
 		s.cut()
 		var two sync.WaitGroup
-		both := []*stock{{r: r, pid: s.pid, offset: s.offset}, {r: r, pid: s.pid, offset: s.offset}}
+		both := []*returning{{r: r, pid: s.pid, offset: s.offset}, {r: r, pid: s.pid, offset: s.offset}}
 		for _, one := range both {
 			one.peer = r.open()
 			one.packet()
@@ -448,7 +448,7 @@ func TestResumeBinary(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		other := r.guest("other")
 		other.call("join", `{"room":"a"}`)
-		s := r.stock("")
+		s := r.returning("")
 		s.call("join", `{"room":"a"}`)
 		s.cut()
 		for i := range 12 { // more than one packet may carry
@@ -493,7 +493,7 @@ func (p *peer) frameUntil(op byte) frame {
 func TestResumeUnderLoad(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		rooms := []string{"a", "b", "c"}
-		s := r.stock("")
+		s := r.returning("")
 		for _, room := range rooms {
 			s.call("join", `{"room":"`+room+`"}`)
 		}
@@ -572,7 +572,7 @@ func TestResumeAfterAReset(t *testing.T) {
 					l.incoming <- theirs
 					return ours
 				}
-				s := r.stock("")
+				s := r.returning("")
 				s.call("join", `{"room":"a"}`)
 				say(s.peer, 1, "a")
 				s.hear()

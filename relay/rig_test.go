@@ -87,15 +87,23 @@ func (pipeAddr) String() string  { return "pipe" }
 // overPipes runs a test in a bubble with a fake clock, against a relay whose connections are pipes.
 func overPipes(t *testing.T, test func(t *testing.T, r *rig), pairs ...string) {
 	t.Helper()
+	engineOverPipes(t, nil, test, pairs...)
+}
+
+func engineOverPipes(t *testing.T, open func(*Session) Handler, test func(t *testing.T, r *rig), pairs ...string) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		l := &pipes{incoming: make(chan net.Conn), closed: make(chan struct{})}
-		r := newRig(t, l, nil, pairs...)
+		r := newEngineRig(t, l, nil, open, pairs...)
 		r.dialer = func() net.Conn {
 			ours, theirs := net.Pipe()
 			l.incoming <- theirs
 			return ours
 		}
-		defer r.close()
+		defer func() {
+			r.close()
+			<-time.After(time.Second) // net/http lingers for half of that where it has refused a body
+		}()
 		test(t, r)
 	})
 }
@@ -103,11 +111,16 @@ func overPipes(t *testing.T, test func(t *testing.T, r *rig), pairs ...string) {
 // overTCP makes a relay on loopback.
 func overTCP(t testing.TB, pairs ...string) *rig {
 	t.Helper()
+	return engineOverTCP(t, nil, pairs...)
+}
+
+func engineOverTCP(t testing.TB, open func(*Session) Handler, pairs ...string) *rig {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := newRig(t, l, nil, pairs...)
+	r := newEngineRig(t, l, nil, open, pairs...)
 	r.dialer = func() net.Conn {
 		c, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {
@@ -121,6 +134,12 @@ func overTCP(t testing.TB, pairs ...string) *rig {
 
 func newRig(t testing.TB, l net.Listener, b broker.Broker, pairs ...string) *rig {
 	t.Helper()
+	return newEngineRig(t, l, b, nil, pairs...)
+}
+
+// newEngineRig has the engine speak to what open makes, if that is given, and not to the chat.
+func newEngineRig(t testing.TB, l net.Listener, b broker.Broker, open func(*Session) Handler, pairs ...string) *rig {
+	t.Helper()
 	cfg := settings(t, pairs...)
 	r := &rig{t: t, log: &logBook{}, broker: b}
 	if b == nil {
@@ -131,7 +150,13 @@ func newRig(t testing.TB, l net.Listener, b broker.Broker, pairs ...string) *rig
 	if r.srv, err = New(cfg, r.broker, log); err != nil {
 		t.Fatal(err)
 	}
-	r.web = &http.Server{Handler: r.srv, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	handler := http.Handler(r.srv)
+	if open != nil {
+		_, _ = r.srv.Engine.Shutdown(context.Background())
+		r.srv.Engine = NewEngine(cfg, log, open)
+		handler = r.srv.Engine
+	}
+	r.web = &http.Server{Handler: handler, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	r.served.Go(func() { _ = r.web.Serve(l) })
 	return r
 }

@@ -29,25 +29,42 @@ var probeFrame = engineio.NewFrame(len(probePong), func(dst []byte) []byte { ret
 // serveUpgrade takes a WebSocket for a session that polls. A second one for the same session is closed once it is open:
 // clients learn of it by that, not by a status.
 func (e *Engine) serveUpgrade(w http.ResponseWriter, r *http.Request, s *Session) {
+	if !e.stays(s) {
+		refuse(w, http.StatusBadRequest, engineio.ErrSessionUnknown)
+		return
+	}
 	k, err := e.accept(w, r, s, nil)
 	if err != nil {
+		e.wg.Done()
 		return // the library has answered
 	}
 	s.mu.Lock()
 	p, _ := s.door.(*poller)
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), upgradeTimeout)
-	e.wg.Go(func() {
+	go func() {
+		defer e.wg.Done()
 		defer cancel()
 		if p == nil || !p.beginProbe(cancel) {
-			k.turnAway("this session has its WebSocket")
+			k.turnAway(ctx, "this session has its WebSocket")
 			return
 		}
 		if !p.upgrade(ctx, k) {
 			p.endProbe()
-			k.turnAway("the upgrade failed")
+			k.turnAway(ctx, "the upgrade failed")
 		}
-	})
+	}()
+}
+
+// stays adds to wg where s is here yet: while it is, Shutdown has not come to wg.
+func (e *Engine) stays(s *Session) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.sessions[s.id] != s {
+		return false
+	}
+	e.wg.Add(1)
+	return true
 }
 
 // beginProbe is false where the session is not polling any more, or another upgrade is under way.
@@ -73,9 +90,11 @@ func (p *poller) upgrade(ctx context.Context, k *socket) bool {
 	if !k.heard(ctx, probePing) {
 		return false
 	}
+	_ = k.wire.SetWriteDeadline(time.Now().Add(flushPause)) // whoever reads nothing must not hold this goroutine
 	if _, err := k.wire.Write(probeFrame.Wire()); err != nil {
 		return false
 	}
+	_ = k.wire.SetWriteDeadline(time.Time{})
 	p.release()
 	if !k.heard(ctx, string(byte(engineio.Upgrade))) || !p.s.change(k) {
 		return false
@@ -108,12 +127,12 @@ func (p *poller) move(k *socket) {
 	p.wake()
 }
 
-// turnAway closes a WebSocket that is no session's door.
-func (k *socket) turnAway(reason string) {
-	now := time.Now()
-	_ = k.wire.SetWriteDeadline(now.Add(flushPause))
-	_ = k.wire.SetReadDeadline(now.Add(closePause))
-	_ = k.ws.Close(closeProtocol, reason)
+// turnAway closes a WebSocket that is no session's door; without a word where ctx has ended.
+func (k *socket) turnAway(ctx context.Context, reason string) {
+	if ctx.Err() == nil {
+		_ = k.wire.SetDeadline(time.Now().Add(flushPause)) // a drain may wait for it
+		_ = k.ws.Close(closeProtocol, reason)
+	}
 	k.broken()
 	_ = k.ws.CloseNow()
 }

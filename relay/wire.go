@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"sync"
 	"syscall"
+	"time"
 
 	"setu/relay/engineio"
 )
@@ -98,8 +99,11 @@ func (h *hijacker) answer(first *engineio.Frame) error {
 	if first != nil {
 		b.Write(first.Wire())
 	}
-	_, err := h.wire.Write(b.Bytes())
-	return err
+	_ = h.wire.SetWriteDeadline(time.Now().Add(flushPause)) // no heartbeat watches yet over who reads nothing
+	if _, err := h.wire.Write(b.Bytes()); err != nil {
+		return err
+	}
+	return h.wire.SetWriteDeadline(time.Time{})
 }
 
 // push writes frames, blocking, from skip bytes into the first on. w.mu is held by the caller.

@@ -19,6 +19,9 @@ func (b *Redis) Kill() {
 // MembersTTL is how long a room's members are kept without anybody renewing them.
 const MembersTTL = membersTTL
 
+// KeepDelay is how long a fresh session waits for its first Join.
+const KeepDelay = keepDelay
+
 // Judge is the judgement over one room after an outage, for a table of cases.
 func Judge(t testing.TB, tail Offset, tailAt int64, oldest Offset, entries []Message, now int64, away, ttl time.Duration) ([]Message, string) {
 	t.Helper()

@@ -194,8 +194,7 @@ func (k *sessions) written(u update, answer int64, err error) {
 	case s.phase == fenced || answer < 0:
 		err = ErrGone
 	case err != nil:
-		s.whole = true
-		k.enqueue(s) // for the next time
+		k.enqueue(s) // for the next time, which finds out whether it was stored
 	case answer == 0:
 		s.whole, s.waiting = true, append(u.waiting, s.waiting...)
 		k.mark(s)
