@@ -121,46 +121,70 @@ func BenchmarkJoin(b *testing.B) {
 	b.ReportMetric(float64((cpu()-start).Microseconds())/float64(b.N), "cpu-us/op")
 }
 
-// BenchmarkIdle is the memory of a connection that is in a room and silent: heap and stacks of this process, less what the
-// client's end takes.
-func BenchmarkIdle(b *testing.B) {
-	const n = 500
-	used := func() (heap, stack uint64) {
-		runtime.GC()
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc, m.StackInuse
+// memory is what this process holds: heap and stacks.
+func memory() (heap, stack uint64) {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc, m.StackInuse
+}
+
+// bare is what both ends of n connections cost without a relay, in bytes of heap.
+func bare(b *testing.B, n int) uint64 {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
 	}
+	defer l.Close()
+	before, _ := memory()
+	for range n {
+		c, err1 := net.Dial("tcp", l.Addr().String())
+		s, err2 := l.Accept()
+		if err1 != nil || err2 != nil {
+			b.Fatal(err1, err2)
+		}
+		defer c.Close()
+		defer s.Close()
+	}
+	after, _ := memory()
+	return after - before
+}
+
+// idle measures what n clients take that are in a room and silent, less what the clients' ends take.
+func idle(b *testing.B, n int, connect func(r *rig, name string) net.Conn) {
 	for b.Loop() {
 		r := overTCP(b)
+		heap0, stack0 := memory()
 		conns := make([]net.Conn, n)
-		heap0, stack0 := used()
 		for i := range conns {
-			p := r.member(fmt.Sprint(i), "room")
-			conns[i] = p.c
-			p.r.Reset(strings.NewReader(""))
+			conns[i] = connect(r, fmt.Sprint(i))
 		}
-		heap1, stack1 := used()
-		bare := make([]net.Conn, 0, 2*n) // what both ends of so many connections cost without a relay
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			b.Fatal(err)
-		}
-		for range n {
-			c, err1 := net.Dial("tcp", l.Addr().String())
-			s, err2 := l.Accept()
-			if err1 != nil || err2 != nil {
-				b.Fatal(err1, err2)
-			}
-			bare = append(bare, c, s)
-		}
-		heap2, _ := used()
-		b.ReportMetric(float64(heap1-heap0)/n-float64(heap2-heap1)/n, "heap-B/conn")
-		b.ReportMetric(float64(stack1-stack0)/n, "stack-B/conn")
-		for _, c := range append(bare, conns...) {
+		heap1, stack1 := memory()
+		b.ReportMetric((float64(heap1-heap0)-float64(bare(b, n)))/float64(n), "heap-B/conn")
+		b.ReportMetric(float64(stack1-stack0)/float64(n), "stack-B/conn")
+		for _, c := range conns {
 			_ = c.Close()
 		}
-		_ = l.Close()
 	}
+}
+
+// BenchmarkIdle is the memory of a client by WebSocket.
+func BenchmarkIdle(b *testing.B) {
+	idle(b, 500, func(r *rig, name string) net.Conn {
+		p := r.member(name, "room")
+		p.r.Reset(strings.NewReader(""))
+		return p.c
+	})
+}
+
+// BenchmarkIdlePolling is the memory of a client that polls, and has a GET waiting.
+func BenchmarkIdlePolling(b *testing.B) {
+	idle(b, 500, func(r *rig, name string) net.Conn {
+		p := r.pollingMember(name, "room")
+		p.web.CloseIdleConnections()
+		c := r.dial()
+		fmt.Fprintf(c, "GET %s?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: relay\r\n\r\n", Path, p.sid)
+		return c
+	})
 }
