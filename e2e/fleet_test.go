@@ -59,7 +59,9 @@ func (f *fleet) relay(name string, env map[string]string) *cluster.Relay {
 	if env == nil {
 		env = map[string]string{}
 	}
-	env["HISTORY_LIMIT"] = strconv.Itoa(kept)
+	if env["HISTORY_LIMIT"] == "" {
+		env["HISTORY_LIMIT"] = strconv.Itoa(kept)
+	}
 	return cluster.StartRelay(f.t, f.network, cluster.RelayOptions{Name: name, Region: name[:3], Redis: f.redis, Env: env})
 }
 

@@ -13,7 +13,6 @@ import (
 
 	"setu/e2e/browser"
 	"setu/e2e/cluster"
-	"setu/e2e/member"
 )
 
 //go:embed testdata/stock_client.js
@@ -24,6 +23,26 @@ var stockScript string
 func TestStockJavaScriptClient(t *testing.T) {
 	t.Parallel()
 	cluster.Require(t)
+	site := serveStock(t)
+	f := startFleet(t, cluster.RedisOptions{}, map[string]string{"ALLOWED_ORIGINS": site})
+	tab := openStock(t, browser.Start(t), site)
+	tellStory(t, f, page{t, tab}, "javascript", false)
+
+	// Another site's page is not let in.
+	closed := f.relay("closed", map[string]string{"ALLOWED_ORIGINS": "https://example.com"})
+	var refused bool
+	for _, options := range []string{`{}`, `{ transports: ["websocket"] }`} {
+		tab.Eval(fmt.Sprintf(`new Promise(done => io(%q, { ...%s, forceNew: true, reconnection: false })
+			.on("connect_error", () => done(true)).on("connect", () => done(false)))`, closed.URL(), options), &refused)
+		if !refused {
+			t.Errorf("a page of a site that is not allowed connected, with %s", options)
+		}
+	}
+}
+
+// serveStock serves a page with the official client, and returns where.
+func serveStock(t testing.TB) (url string) {
+	t.Helper()
 	cache, _ := os.UserCacheDir()
 	library, err := os.ReadFile(cmp.Or(os.Getenv("SETU_E2E_SOCKETIO_JS"), filepath.Join(cache, "setu-ci", "socket.io.min.js")))
 	if err != nil {
@@ -41,59 +60,29 @@ func TestStockJavaScriptClient(t *testing.T) {
 	serve("/stock.js", "text/javascript", []byte(stockScript))
 	site := httptest.NewServer(mux)
 	t.Cleanup(site.Close)
+	return site.URL
+}
 
-	tab := browser.Start(t).Tab(t, browser.Desktop)
-	tab.OpenUntil(site.URL, `window.open_`, "the client")
-	f := startFleet(t, cluster.RedisOptions{}, map[string]string{"ALLOWED_ORIGINS": site.URL})
-	tellStory(t, f, page{t, tab})
-
-	// Another site's page is not let in.
-	closed := f.relay("closed", map[string]string{"ALLOWED_ORIGINS": "https://example.com"})
-	var refused bool
-	tab.Eval(fmt.Sprintf(`new Promise(done => io(%q, { transports: ["websocket"], forceNew: true, reconnection: false })
-		.on("connect_error", () => done(true)).on("connect", () => done(false)))`, closed.URL()), &refused)
-	if !refused {
-		t.Error("a page of a site that is not allowed connected")
-	}
+func openStock(t testing.TB, b *browser.Browser, site string) *browser.Tab {
+	t.Helper()
+	tab := b.PrivateTab(t, browser.Desktop)
+	tab.OpenUntil(site, `window.take`, "the client")
+	return tab
 }
 
 // page is the stock client in a tab.
 type page struct {
-	t   *testing.T
+	t   testing.TB
 	tab *browser.Tab
 }
 
-func (p page) call(out any, function string, args ...any) {
+func (p page) do(ask map[string]any, out any) {
 	p.t.Helper()
-	call := "window." + function + "("
-	for _, a := range args {
-		text, err := json.Marshal(a)
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		call += string(text) + ","
+	text, err := json.Marshal(ask)
+	if err != nil {
+		p.t.Fatal(err)
 	}
-	p.tab.Eval(call+")", out)
-}
-
-func (p page) connect(url string, auth map[string]string) (user member.User) {
-	p.call(&user, "open_", url, auth)
-	return user
-}
-
-func (p page) join(room string) (joined stockJoined) {
-	p.call(&joined, "join", room)
-	return joined
-}
-
-func (p page) publish(room, id, data string) (stored stockStored) {
-	p.call(&stored, "publish", room, id, data)
-	return stored
-}
-
-func (p page) state() (state stockState) {
-	p.call(&state, "state")
-	return state
+	p.tab.Eval("window.take("+string(text)+")", out)
 }
 
 // skipOrFail says that this machine lacks something: which fails in CI, where

@@ -173,7 +173,7 @@ func alone(t *testing.T) (*member, *meanwhile) {
 	return m, b
 }
 
-func asks(name, arg string) Event {
+func asked(name, arg string) Event {
 	return Event{Name: name, Args: []json.RawMessage{json.RawMessage(arg)}, id: 7, hasID: true}
 }
 
@@ -200,7 +200,7 @@ func TestJoinHoldsTheRoom(t *testing.T) {
 		b.Signal("room", "somebody", `"data":2`)
 		s.SendAhead(pingFrame)
 	}
-	if err := join(t.Context(), s, asks("join", `{"room":"room","history":9,"presence":true}`)); err != nil {
+	if err := join(t.Context(), s, asked("join", `{"room":"room","history":9,"presence":true}`)); err != nil {
 		t.Fatal(err)
 	}
 	send("3")
@@ -210,7 +210,7 @@ func TestJoinHoldsTheRoom(t *testing.T) {
 	}
 
 	// Who joins again gets what happens meanwhile before the answer, and in it.
-	if err := join(t.Context(), s, asks("join", `{"room":"room","history":1}`)); err != nil {
+	if err := join(t.Context(), s, asked("join", `{"room":"room","history":1}`)); err != nil {
 		t.Fatal(err)
 	}
 	got = written(&s.out)
@@ -219,7 +219,7 @@ func TestJoinHoldsTheRoom(t *testing.T) {
 	}
 	b.enter = nil
 	send(`[{"_placeholder":true,"num":0}]`, []byte("x"))
-	if err := history(t.Context(), s, asks("history", `{"room":"room","limit":1}`)); err != nil {
+	if err := history(t.Context(), s, asked("history", `{"room":"room","limit":1}`)); err != nil {
 		t.Fatal(err)
 	}
 	frames := s.out.take(nil, 0)
@@ -239,7 +239,7 @@ func TestFailedJoinHoldsNothing(t *testing.T) {
 		s.Send(textFrame("elsewhere"))
 		cancel()
 	}
-	if err := join(ctx, s, asks("join", `{"room":"room"}`)); err == nil || s.in("room") {
+	if err := join(ctx, s, asked("join", `{"room":"room"}`)); err == nil || s.in("room") {
 		t.Error("it did not fail")
 	}
 	s.Send(textFrame("next"))

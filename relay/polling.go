@@ -27,16 +27,35 @@ type poller struct {
 
 	mu        sync.Mutex
 	getting   bool
+	gets      int       // let in so far
 	answering bool      // that GET has what it was waiting for
 	through   sync.Cond // on mu: answering ended
 	posting   bool
 	letGo     bool               // the GET that waits is to go, for an upgrade
 	probe     context.CancelFunc // ends the upgrade under way; nil: there is none
 	moved     bool               // the session has gone on over WebSocket
-	written   int                // bytes of the last answer: the next GET shows that they have arrived
+	stamps    stamps
+	written   int // bytes of the last answer: the next GET shows that they have arrived
 	ended     bool
 	last      *engineio.Frame // what a GET is still to be told of the end; nil: nothing
 	told      chan struct{}   // closed once it is
+}
+
+// stamps are what the stock clients write into their requests' t, a new one each time. Where one comes again it is the browser
+// that has sent the request again, by itself and without a word to the client, since a connection that it had kept was dead.
+type stamps struct {
+	get, post string // the last of each
+	vary      bool   // the client does write new ones
+}
+
+// again tells whether a request with this stamp has come before.
+func (s *stamps) again(last *string, stamp string) bool {
+	again := s.vary && stamp != "" && stamp == *last
+	for _, other := range []string{s.get, s.post} {
+		s.vary = s.vary || other != "" && stamp != "" && other != stamp
+	}
+	*last = stamp
+	return again
 }
 
 var (
@@ -95,10 +114,11 @@ var (
 	errOver    = errors.New("the session is over")
 	errOverlap = errors.New("two requests at a time")
 	errLetGo   = errors.New("a request was let go of")
+	errAgain   = errors.New("a request came again: the answer to the first is lost")
 )
 
 func (p *poller) get(w http.ResponseWriter, r *http.Request) {
-	if err := p.beginGet(); err != nil {
+	if err := p.beginGet(r.URL.Query().Get("t")); err != nil {
 		p.refuse(w, err)
 		return
 	}
@@ -121,9 +141,10 @@ func (p *poller) get(w http.ResponseWriter, r *http.Request) {
 
 // beginGet lets one GET in at a time. A client may have the last one's answer, and come by another connection, before we know
 // that it is written.
-func (p *poller) beginGet() error {
+func (p *poller) beginGet(stamp string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	again := p.stamps.again(&p.stamps.get, stamp)
 	for p.answering {
 		p.through.Wait()
 	}
@@ -134,17 +155,24 @@ func (p *poller) beginGet() error {
 		return errOverlap
 	case p.ended && p.last == nil:
 		return errOver
+	case again:
+		return errAgain
 	}
 	p.getting = true
+	p.gets++
 	return nil
 }
 
-// refuse answers a request that brings nothing. Two at a time cost the client the session: it has lost count.
+// refuse answers a request that brings nothing. Two at a time cost the client the session: it has lost count. So does a lost
+// answer: what was in it is to be had by coming back.
 func (p *poller) refuse(w http.ResponseWriter, err error) {
-	if err == errOverlap {
+	switch err {
+	case errOverlap:
 		p.s.close(closeProtocol, err.Error(), true)
+	case errAgain:
+		p.s.close(closeGone, err.Error(), true)
 	}
-	if err == errOver {
+	if err == errOver || err == errAgain {
 		refuse(w, http.StatusBadRequest, engineio.ErrSessionUnknown)
 		return
 	}
@@ -222,6 +250,7 @@ func answer(w http.ResponseWriter, body []byte, within time.Duration) error {
 
 func (p *poller) post(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
+	again := p.stamps.again(&p.stamps.post, r.URL.Query().Get("t"))
 	err := error(nil)
 	switch {
 	case p.moved:
@@ -238,7 +267,10 @@ func (p *poller) post(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, err)
 		return
 	}
-	status := p.receive(w, r)
+	status := http.StatusOK
+	if !again { // else it has been taken already
+		status = p.receive(w, r)
+	}
 	p.mu.Lock()
 	p.posting = false
 	p.mu.Unlock()
@@ -296,8 +328,9 @@ func readBody(w http.ResponseWriter, r *http.Request, cfg Config) ([]byte, error
 	return body, err
 }
 
-// end implements door. A GET that waits is told; where none does, the next one is, if it comes soon. What costs a client its
-// session, it learns from the status of the request that did.
+// end implements door. A GET that waits is let go; where none does, the next one is, if it comes soon. The client learns of the
+// end by the one after it, which fails, and comes back: python-socketio takes a close packet for good. What costs a client
+// its session, it learns from the status of the request that did.
 func (p *poller) end(code int, _ string, hurry bool) {
 	p.mu.Lock()
 	again := p.ended
@@ -315,9 +348,9 @@ func (p *poller) end(code int, _ string, hurry bool) {
 		p.last = nil
 		close(p.told)
 	case !again && tell:
-		p.last, p.told = closeFrame, make(chan struct{})
-		if code == closeNormal {
-			p.last = noopFrame
+		p.last, p.told = noopFrame, make(chan struct{})
+		if code == closeProtocol {
+			p.last = closeFrame
 		}
 	}
 	told := p.told

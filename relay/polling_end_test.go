@@ -22,8 +22,8 @@ func TestLateGET(t *testing.T) {
 		{"after a drain", func(_ *testing.T, r *rig, p *polls) {
 			go func() { _, _ = r.srv.Engine.Shutdown(context.Background()) }()
 			synctest.Wait()
-		}, "1"},
-		{"after no CONNECT", func(t *testing.T, r *rig, _ *polls) { r.only().close(closeGone, "no CONNECT in time", false) }, "1"},
+		}, "6"},
+		{"after no CONNECT", func(t *testing.T, r *rig, _ *polls) { r.only().close(closeGone, "no CONNECT in time", false) }, "6"},
 	}
 	for _, tt := range tests {
 		for _, late := range []time.Duration{0, lateGet - time.Millisecond, lateGet + time.Millisecond} {
@@ -39,6 +39,7 @@ func TestLateGET(t *testing.T) {
 						synctest.Wait()
 					}
 					p.get().is(t, 400, unknownSID)
+					synctest.Wait()
 					if n := r.srv.count(); n != 0 || h.stops != 1 || h.closes != 1 {
 						t.Errorf("%d sessions are left; stopped %d times, closed %d times", n, h.stops, h.closes)
 					}
@@ -57,8 +58,9 @@ func TestEndWhileAGETWaits(t *testing.T) {
 		"goodbye": {func(_ *rig, p *polls) { p.say("1") }, "6"},
 		"drain": {func(r *rig, _ *polls) {
 			_, _ = r.srv.Engine.Shutdown(context.Background())
-		}, "1"},
-		"too slow": {func(r *rig, _ *polls) { r.only().close(closeSlow, "too slow", true) }, "1"},
+		}, "6"},
+		"too slow":    {func(r *rig, _ *polls) { r.only().close(closeSlow, "too slow", true) }, "6"},
+		"no pong yet": {func(r *rig, _ *polls) { r.only().close(closeGone, "no pong in time", true) }, "6"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -99,7 +101,7 @@ func TestHeartbeatOverPolling(t *testing.T) {
 			<-time.After(time.Second)
 		}
 		waits := p.waiting()
-		(<-waits).is(t, 200, "1")
+		(<-waits).is(t, 200, "6")
 		if got := time.Since(last); got != 15*time.Second { // 20 since the ping
 			t.Errorf("ended %s after the ping was fetched", got)
 		}
@@ -204,10 +206,10 @@ func TestDrainOfPollers(t *testing.T) {
 			_, _ = r.srv.Engine.Shutdown(context.Background())
 			over <- time.Since(start)
 		}()
-		(<-waits).is(t, 200, "1")
+		(<-waits).is(t, 200, "6")
 		<-time.After(lateGet / 2)
-		later.get().is(t, 200, "1")
-		upgrading.get().is(t, 200, "1")
+		later.get().is(t, 200, "6")
+		upgrading.get().is(t, 200, "6")
 		k.eof()
 		fresh := &polls{t: t, web: r.client(t)}
 		if got := fresh.get(); got.status != http.StatusServiceUnavailable || got.header.Get("Cache-Control") != "no-store" {

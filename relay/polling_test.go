@@ -258,7 +258,7 @@ func TestAbortedPOST(t *testing.T) {
 		_, _ = fmt.Fprintf(c, "POST %s?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: relay\r\nContent-Length: 20\r\n\r\n4half a mess", Path, p.sid)
 		synctest.Wait()
 		_ = c.Close()
-		(<-waits).is(t, 200, "1")
+		(<-waits).is(t, 200, "6")
 		synctest.Wait()
 		if n := r.srv.count(); n != 0 || len(h.heard) > 0 {
 			t.Errorf("%d sessions are left; heard %q", n, h.heard)
@@ -300,7 +300,7 @@ func TestPostOverTheLimit(t *testing.T) {
 				}
 				p.send(t.Context(), "POST", "", body).is(t, 413, "Request Entity Too Large\n")
 				if gets {
-					(<-waits).is(t, 200, "1")
+					(<-waits).is(t, 200, "6")
 				}
 				synctest.Wait()
 				if !r.log.has("MAX_PAYLOAD") || r.srv.count() != 1 {

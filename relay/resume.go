@@ -48,7 +48,7 @@ func (m *member) resume(ctx context.Context, who identity) bool {
 	}
 	m.out.hold()
 	missed, whole := m.enterAll(found, was, at)
-	if !whole || !m.replay(ctx, who.pid, missed) {
+	if !whole || !m.caughtUp(found, at.Epoch, missed) || !m.replay(ctx, who.pid, missed) {
 		m.giveUp()
 		return false
 	}
@@ -128,6 +128,15 @@ func (m *member) enterAll(ctx context.Context, was broker.Resumed, at broker.Off
 	return a, !a.lost
 }
 
+// caughtUp waits until all rooms are as far as the one that was read last: whoever has a message has all before it.
+func (m *member) caughtUp(ctx context.Context, epoch string, a *missed) bool {
+	last := uint64(0)
+	for _, f := range a.messages {
+		last = max(last, f.Pos())
+	}
+	return last == 0 || m.srv.broker.Reach(ctx, broker.Offset{Epoch: epoch, Pos: last}) == nil
+}
+
 // since is what the client has of a room: all up to the offset, or, where it joined after that, up to where it joined.
 func since(j broker.Membership, was broker.Resumed, at broker.Offset) broker.Offset {
 	switch {
@@ -156,6 +165,7 @@ func (m *member) replay(ctx context.Context, pid string, a *missed) bool {
 	}
 	slices.SortFunc(a.messages, func(x, y *engineio.Frame) int { return cmp.Compare(x.Pos(), y.Pos()) })
 	for _, f := range a.messages {
+		head.Pos = max(head.Pos, f.Pos()) // what is held came in its order
 		if !m.WaitLull(ctx) || !m.SendAhead(f) {
 			return true // the session ends
 		}

@@ -90,12 +90,13 @@ func (p *poller) upgrade(ctx context.Context, k *socket) bool {
 	if !k.heard(ctx, probePing) {
 		return false
 	}
+	waiting := p.waiting()
 	_ = k.wire.SetWriteDeadline(time.Now().Add(flushPause)) // whoever reads nothing must not hold this goroutine
 	if _, err := k.wire.Write(probeFrame.Wire()); err != nil {
 		return false
 	}
 	_ = k.wire.SetWriteDeadline(time.Time{})
-	p.release()
+	p.release(waiting)
 	if !k.heard(ctx, string(byte(engineio.Upgrade))) || !p.s.change(k) {
 		return false
 	}
@@ -110,12 +111,24 @@ func (k *socket) heard(ctx context.Context, want string) bool {
 	return err == nil && kind == websocket.MessageText && string(got) == want
 }
 
-// release lets a GET that waits go.
-func (p *poller) release() {
+// waiting counts the GETs up to the one that waits; 0 where none does.
+func (p *poller) waiting() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.letGo = p.getting
-	p.wake()
+	if !p.getting {
+		return 0
+	}
+	return p.gets
+}
+
+// release lets a GET go that waited at the probe, if it still does.
+func (p *poller) release(waiting int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.getting && p.gets == waiting {
+		p.letGo = true
+		p.wake()
+	}
 }
 
 // move hands the outbox over. From here on no GET takes anything from it.

@@ -75,6 +75,7 @@ func TestGETDuringAProbe(t *testing.T) {
 	engineOverPipes(t, tapes(echo), func(t *testing.T, r *rig) {
 		p := r.polls()
 		k := p.probe(r)
+		synctest.Wait() // else it may be one that the probe lets go
 		start := time.Now()
 		p.get().is(t, 200, "6")
 		if took := time.Since(start); took != probePause {
@@ -240,6 +241,30 @@ func TestDeafUpgrades(t *testing.T) {
 	})
 }
 
+// A drain waits for a WebSocket that is being opened for a session which goes meanwhile.
+func TestDrainDuringAHandshake(t *testing.T) {
+	engineOverPipes(t, tapes(echo), func(t *testing.T, r *rig) {
+		p := r.polls()
+		c := r.dial()
+		_, _ = fmt.Fprintf(c, "GET %s?EIO=4&transport=websocket&sid=%s HTTP/1.1\r\nHost: relay\r\n%s\r\n", Path, p.sid, handshakeHeader)
+		p.say("1")
+		p.get().is(t, 200, "6")
+		over := make(chan struct{})
+		go func() {
+			defer close(over)
+			_, _ = r.srv.Engine.Shutdown(context.Background())
+		}()
+		synctest.Wait()
+		select {
+		case <-over:
+			t.Error("it did not wait")
+		default:
+		}
+		_, _ = io.Copy(io.Discard, c)
+		<-over
+	})
+}
+
 // The heartbeat does not mind by which door its answer comes.
 func TestHeartbeatAcrossTheMove(t *testing.T) {
 	engineOverPipes(t, tapes(echo), func(t *testing.T, r *rig) {
@@ -287,6 +312,7 @@ func TestEndDuringAnUpgrade(t *testing.T) {
 		for _, step := range []string{"", "2probe"} {
 			t.Run(name+" "+step, func(t *testing.T) {
 				engineOverPipes(t, tapes(echo), func(t *testing.T, r *rig) {
+					start := time.Now()
 					p := r.polls()
 					h := r.only().handler.(*tape)
 					k := upgradeTo(t, r.dial(), p.sid)
@@ -297,6 +323,9 @@ func TestEndDuringAnUpgrade(t *testing.T) {
 					synctest.Wait()
 					end(r, p)
 					k.eof()
+					if took := time.Since(start); took > 3*time.Second {
+						t.Errorf("the WebSocket stood for %s", took)
+					}
 					<-time.After(2 * lateGet)
 					if n := r.srv.count(); n != 0 || h.stops != 1 || h.closes != 1 {
 						t.Errorf("%d sessions are left; stopped %d times, closed %d times", n, h.stops, h.closes)

@@ -20,7 +20,7 @@ type traffic struct {
 	mu        sync.Mutex
 	pending   map[network.RequestID]Response
 	responses []Response
-	disturbed bool // something failed for no reason of the page's; see networkChanged
+	disturbed []string // what failed for no reason of the page's; see networkChanged
 }
 
 // networkChanged is how Chromium fails requests whenever the machine gets or
@@ -37,19 +37,21 @@ func newTraffic() *traffic {
 func (tr *traffic) reset() {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	tr.pending, tr.responses, tr.disturbed = map[network.RequestID]Response{}, nil, false
+	tr.pending, tr.responses, tr.disturbed = map[network.RequestID]Response{}, nil, nil
 }
 
 func (tr *traffic) wasDisturbed() bool {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	return tr.disturbed
+	return len(tr.disturbed) > 0
 }
 
 func (tr *traffic) see(event any) {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	switch event := event.(type) {
+	case *network.EventRequestWillBeSent:
+		tr.pending[event.RequestID] = Response{URL: event.Request.URL}
 	case *network.EventResponseReceived:
 		tr.pending[event.RequestID] = Response{URL: event.Response.URL, Status: int64(event.Response.Status)}
 	case *network.EventLoadingFinished:
@@ -58,9 +60,19 @@ func (tr *traffic) see(event any) {
 		response.WireBytes = int64(event.EncodedDataLength)
 		tr.responses = append(tr.responses, response)
 	case *network.EventLoadingFailed:
+		if event.ErrorText == networkChanged {
+			tr.disturbed = append(tr.disturbed, tr.pending[event.RequestID].URL)
+		}
 		delete(tr.pending, event.RequestID)
-		tr.disturbed = tr.disturbed || event.ErrorText == networkChanged
 	}
+}
+
+// Disturbed returns the URLs of requests that the machine's own network took,
+// since the page was opened.
+func (tab *Tab) Disturbed() []string {
+	tab.traffic.mu.Lock()
+	defer tab.traffic.mu.Unlock()
+	return slices.Clone(tab.traffic.disturbed)
 }
 
 // Responses returns what the page loaded since it was opened, in the order in

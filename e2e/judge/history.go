@@ -10,7 +10,9 @@
 package judge
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -26,6 +28,7 @@ type Kind string
 const (
 	Connected  Kind = "connected"
 	Gone       Kind = "gone"       // its connection ended
+	Resumed    Kind = "resumed"    // its session goes on, with the rooms that it had: what it missed comes as if it were live
 	Joining    Kind = "joining"    // asked to join: Since
 	Joined     Kind = "joined"     // was answered: Since, Recovered, Offset, Messages
 	Left       Kind = "left"       // its leaving was answered
@@ -108,16 +111,26 @@ func (h *History) Add(e Event) {
 	h.events = append(h.events, e)
 }
 
+// AddAt records what somebody else has seen, and when.
+func (h *History) AddAt(at time.Time, e Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	e.At = at.Sub(h.began)
+	h.events = append(h.events, e)
+}
+
 // Note records what is done to the relays, for whoever reads the file.
 func (h *History) Note(format string, args ...any) {
 	h.Add(Event{Kind: Told, Note: fmt.Sprintf(format, args...)})
 }
 
-// Events returns all events so far.
+// Events returns all events so far, in their order.
 func (h *History) Events() []Event {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return append([]Event(nil), h.events...)
+	events := slices.Clone(h.events)
+	slices.SortStableFunc(events, func(a, b Event) int { return cmp.Compare(a.At, b.At) })
+	return events
 }
 
 // Judge decides whether the promise was kept, now that all clients are quiet.

@@ -106,10 +106,10 @@ func (c *court) hear(i int, e Event) {
 		c.forget()
 	case Left:
 		delete(c.views, who)
-	case Gone:
+	case Gone, Resumed:
 		for at, v := range c.views {
 			if at.client == e.Client {
-				v.live = false
+				v.live = e.Kind == Resumed
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 const room = "lobby"
@@ -137,6 +138,33 @@ func TestGapsThatAreToldAreNoFaults(t *testing.T) {
 	events[i].Recovered = false
 	if v := Judge(Rules{Kept: 1}, events); len(v.Faults) > 0 || v.Unrecovered != 1 {
 		t.Errorf("the room keeps one message, two were missed: %s", v)
+	}
+}
+
+// A session that goes on hears what it missed as if it were live.
+func TestResumed(t *testing.T) {
+	events := story()
+	i := index(t, events, "asha", Gone, 0)
+	i += index(t, events[i:], "asha", Joined, 0)
+	events = slices.Replace(events, i, i+1, append([]Event{{Client: "asha", Kind: Resumed}}, heard("asha", "e1", 3, 4)...)...)
+	if v := Judge(Rules{Kept: 256}, events); len(v.Faults) > 0 || v.Recovered != 0 {
+		t.Error(v)
+	}
+}
+
+// What others have seen is put in its place.
+func TestAddAt(t *testing.T) {
+	h := NewHistory(Rules{Kept: 256})
+	h.Note("one")
+	between := time.Now()
+	h.Note("three")
+	h.AddAt(between, Event{Kind: Told, Note: "two"})
+	var notes []string
+	for _, e := range h.Events() {
+		notes = append(notes, e.Note)
+	}
+	if !slices.Equal(notes, []string{"one", "two", "three"}) {
+		t.Error(notes)
 	}
 }
 

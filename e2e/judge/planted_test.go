@@ -105,6 +105,12 @@ var planted = map[string]struct {
 		e[index(t, e, "asha", Received, 5)].Message.Data = `"changed"`
 		return e
 	}, `is "changed" but was published as "5"`},
+	"a session goes on without what it missed": {func(t *testing.T, e []Event) []Event {
+		i := index(t, e, "asha", Gone, 0)
+		i += index(t, e[i:], "asha", Joined, 0)
+		e[i] = Event{Client: "asha", Kind: Resumed}
+		return e
+	}, "silent gap: asha heard 5 in lobby after 2"},
 	"a message after leaving": {func(t *testing.T, e []Event) []Event {
 		i := index(t, e, "asha", Received, 5)
 		return slices.Insert(e, i, Event{Client: "asha", Kind: Left, Room: room})

@@ -23,9 +23,11 @@ const dialTimeout = 5 * time.Second
 type conn struct {
 	ws      *websocket.Conn
 	welcome welcome
+	opened  opened
 	beat    time.Duration // without a ping for so long, the relay is gone
-	on      func(name string, body json.RawMessage)
+	on      func(event)
 	done    chan struct{} // closed when nothing more will come
+	writing sync.Mutex    // held over the frames of one packet
 
 	mu      sync.Mutex
 	next    uint64
@@ -41,12 +43,26 @@ type welcome struct {
 	User  User   `json:"user"`
 }
 
+// opened is how a connection began.
+type opened struct {
+	id, pid  string
+	replayed []event // what came before the CONNECT was answered
+	offset   string  // the last one given out
+}
+
+// event is one that the relay has sent.
+type event struct {
+	name   string
+	body   json.RawMessage
+	offset string // its last argument, where that is a string
+}
+
 // errGone: the connection ended before the answer came.
 var errGone = errors.New("the connection ended")
 
 // dial connects and waits for the relay's welcome. on is called with each event
 // that follows, in order; it must not block.
-func dial(ctx context.Context, url string, auth any, on func(string, json.RawMessage)) (*conn, error) {
+func dial(ctx context.Context, url string, auth any, on func(event)) (*conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	transport := &http.Transport{DisableKeepAlives: true, DialContext: dialSmall}
@@ -91,26 +107,53 @@ func (c *conn) shakeHands(ctx context.Context, auth any) error {
 	if err := c.write(ctx, append([]byte("40"), payload...)); err != nil {
 		return err
 	}
-	if _, err := c.expect(ctx, "40"); err != nil {
+	if err := c.awaitConnect(ctx); err != nil {
 		return err
 	}
-	event, err := c.expect(ctx, "42")
-	if err != nil {
-		return err
-	}
-	name, body, err := parseEvent(event)
-	if err == nil && name != "welcome" {
-		err = fmt.Errorf("the first event is %s, not welcome", name)
+	first, err := c.expectEvent(ctx)
+	if err == nil && first.name != "welcome" {
+		err = fmt.Errorf("the first event is %s, not welcome", first.name)
 	}
 	if err != nil {
 		return err
 	}
-	return json.Unmarshal(body, &c.welcome)
+	c.opened.offset = first.offset
+	return json.Unmarshal(first.body, &c.welcome)
+}
+
+// awaitConnect reads up to the answer to the CONNECT: a session that goes on is
+// sent what it has missed before.
+func (c *conn) awaitConnect(ctx context.Context) error {
+	for {
+		frame, err := c.readPacket(ctx)
+		if err != nil {
+			return err
+		}
+		if rest, is := bytes.CutPrefix(frame, []byte("40")); is {
+			var answer struct{ SID, PID string }
+			err := json.Unmarshal(rest, &answer)
+			c.opened.id, c.opened.pid = answer.SID, answer.PID
+			return err
+		}
+		missed, err := parseEvent(frame)
+		if err != nil {
+			return err
+		}
+		c.opened.replayed = append(c.opened.replayed, missed)
+	}
+}
+
+func (c *conn) expectEvent(ctx context.Context) (event, error) {
+	frame, err := c.readPacket(ctx)
+	if err != nil {
+		return event{}, err
+	}
+	return parseEvent(frame)
 }
 
 // expect reads one packet and returns what follows its type.
 func (c *conn) expect(ctx context.Context, kind string) ([]byte, error) {
-	_, frame, err := c.ws.Read(ctx)
+	frame, err := c.readPacket(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -119,6 +162,15 @@ func (c *conn) expect(ctx context.Context, kind string) ([]byte, error) {
 		return nil, fmt.Errorf("the relay sent %.200q instead of a %s", frame, kind)
 	}
 	return rest, nil
+}
+
+// readPacket reads one packet, and all that belongs to it.
+func (c *conn) readPacket(ctx context.Context) ([]byte, error) {
+	_, frame, err := c.ws.Read(ctx)
+	if err == nil && isBinary(frame) {
+		frame, err = c.whole(ctx, frame)
+	}
+	return frame, err
 }
 
 func (c *conn) write(ctx context.Context, frame []byte) error {
@@ -136,7 +188,7 @@ func (c *conn) read() {
 	for err == nil {
 		c.awaitRelease()
 		var frame []byte
-		if _, frame, err = c.ws.Read(ctx); err != nil {
+		if frame, err = c.readPacket(ctx); err != nil {
 			break
 		}
 		if string(frame) == "2" {
@@ -157,9 +209,9 @@ func (c *conn) take(ctx context.Context, frame []byte) error {
 	case string(frame) == "2":
 		return c.write(ctx, []byte("3"))
 	case bytes.HasPrefix(frame, []byte("42")):
-		name, body, err := parseEvent(frame[2:])
+		heard, err := parseEvent(frame)
 		if err == nil {
-			c.on(name, body)
+			c.on(heard)
 		}
 		return err
 	case bytes.HasPrefix(frame, []byte("43")):
@@ -189,12 +241,15 @@ func (c *conn) takeAck(rest []byte) error {
 	return nil
 }
 
-func parseEvent(text []byte) (name string, body json.RawMessage, err error) {
+func parseEvent(frame []byte) (e event, err error) {
+	text, is := bytes.CutPrefix(frame, []byte("42"))
 	var args []json.RawMessage
-	if err := json.Unmarshal(text, &args); err != nil || len(args) < 2 {
-		return "", nil, fmt.Errorf("not an event of ours: %.200q: %w", text, err)
+	if err := json.Unmarshal(text, &args); !is || err != nil || len(args) < 2 {
+		return e, fmt.Errorf("not an event of ours: %.200q: %w", frame, err)
 	}
-	return name, args[1], json.Unmarshal(args[0], &name)
+	e.body = args[1]
+	_ = json.Unmarshal(args[len(args)-1], &e.offset) // or it is none
+	return e, json.Unmarshal(args[0], &e.name)
 }
 
 // encode leaves data as it is, without escapes for HTML.
@@ -212,7 +267,7 @@ func (c *conn) emit(ctx context.Context, name string, body any) error {
 	if err != nil {
 		return err
 	}
-	return c.write(ctx, append([]byte("42"), frame...))
+	return c.sendPacket(ctx, "", frame)
 }
 
 // call sends an event and waits for its answer. heard is called with it in the
@@ -237,7 +292,7 @@ func (c *conn) call(ctx context.Context, name string, body any, heard func(json.
 	c.mu.Unlock()
 	// Written in the connection's own time: a write that its context cuts short
 	// takes the connection along.
-	if err := c.write(context.Background(), append(strconv.AppendUint([]byte("42"), id, 10), frame...)); err != nil {
+	if err := c.sendPacket(context.Background(), strconv.FormatUint(id, 10), frame); err != nil {
 		return fmt.Errorf("%w: %w", errGone, err)
 	}
 	select {

@@ -230,7 +230,8 @@ func (m *Member) add(e judge.Event) {
 }
 
 // hear takes an event, on the connection's reader.
-func (m *Member) hear(name string, body json.RawMessage) {
+func (m *Member) hear(e event) {
+	name, body := e.name, e.body
 	switch name {
 	case "message":
 		m.hearMessage(body)

@@ -1,7 +1,7 @@
 """python-socketio as people use it, told what to do by lines of JSON.
 
-Takes {"do": "connect" | "join" | "publish" | "heard" | "quit", ...} from standard input and
-answers each with a line on standard output.
+Takes {"do": "connect" | "join" | ..., "n": which client, ...} from standard input and answers each
+with a line on standard output.
 """
 
 import json
@@ -9,74 +9,68 @@ import sys
 import threading
 
 import socketio
+from stock import Log, flat, revive
 
-client = socketio.Client()
-lock = threading.Lock()
-heard = {}  # seq -> how often, of the messages' text
-last = {}  # room -> (seq, offset) to come back with
-rejoins = []
+# The client starts a thread for each packet, the parts of a binary event included, and hopes that
+# they run in the order in which they were started: so let none be interrupted for long.
+sys.setswitchinterval(5)
 
-
-def hear(message):
-    with lock:
-        heard.setdefault(message["seq"], []).append(message["data"])
-        if message["seq"] > last.get(message["room"], (0, ""))[0]:
-            last[message["room"]] = (message["seq"], message["offset"])
+clients = []
 
 
-def joined(answer):
-    for message in answer.get("messages", []):
-        hear(message)
-    return answer
+class Client(Log):
+    def __init__(self, url, auth, transports):
+        super().__init__()
+        self.seated = threading.Event()
+        self.welcome = threading.Event()
+        self.sio = sio = socketio.Client()
+        sio.on("connect", self.connected)
+        sio.on("connect_error", lambda error: self.note("failed", note=str(error)))
+        sio.on("disconnect", self.gone)
+        sio.on("welcome", self.let_in)
+        sio.on("message", lambda body, offset: self.heard(body))
+        more = {"transports": transports} if transports else {}
+        sio.connect(url, auth=auth, **more)
+        self.welcome.wait(20)
 
+    def connected(self):
+        self.note("connected", session=self.sio.eio.sid)
+        if not self.seats:
+            self.seated.set()
+        for room in list(self.seats):
+            ask = self.joining(room)
+            self.sio.emit("join", ask, callback=lambda answer, ask=ask: (self.joined(ask, answer), self.seated.set()))
 
-def rejoined(answer):
-    joined(answer)
-    rejoins.append(answer["recovered"])
+    def gone(self):
+        self.seated.clear()
+        self.note("gone")
 
-
-@client.event
-def connect():
-    with lock:
-        rooms = dict(last)
-    for room, (_, offset) in rooms.items():
-        client.emit("join", {"room": room, "since": offset}, callback=rejoined)
-
-
-# Events come on threads of their own, so their order is not to be relied upon here.
-@client.on("message")
-def message(body, offset):
-    hear(body)
-
-
-me = {}
-
-
-@client.on("welcome")
-def welcome(body, offset):
-    me.update(body["user"])
-    welcomed.set()
-
-
-welcomed = threading.Event()
+    def let_in(self, body, offset):
+        self.welcomed(body)
+        self.welcome.set()
 
 
 def do(ask):
+    if ask["do"] == "connect":
+        clients.append(Client(ask["url"], ask["auth"], ask.get("transports")))
+        return clients[-1].user
+    client = clients[ask["n"]]
     match ask["do"]:
-        case "connect":
-            client.connect(ask["url"], auth=ask["auth"], transports=["websocket"])
-            welcomed.wait(10)
-            return me
         case "join":
-            return joined(client.call("join", {"room": ask["room"], "history": 100}))
+            body = client.joining(ask["room"])
+            return client.joined(body, client.sio.call("join", body, timeout=20))
         case "publish":
-            return client.call("publish", {key: ask[key] for key in ("room", "id", "data")})
-        case "heard":
-            with lock:
-                return {"heard": heard, "rejoins": rejoins, "connected": client.connected}
-        case "quit":
-            client.disconnect()
-            return {}
+            client.seated.wait(20)
+            message = client.publishing(ask["room"], ask["id"], ask["data"])
+            body = {"room": ask["room"], "id": ask["id"], "data": revive(ask["data"])}
+            answer = client.sio.call("publish", body, timeout=20)
+            return client.stored(message, answer) if answer["ok"] else answer
+        case "history":
+            answer = client.sio.call("history", {"room": ask["room"], "limit": 100}, timeout=20)
+            return {"messages": [flat(message) for message in answer["messages"]]}
+        case "state":
+            return {"log": client.taken(), "connected": client.sio.connected and client.seated.is_set(),
+                    "transport": client.sio.transport()}
 
 
 for line in sys.stdin:

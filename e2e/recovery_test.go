@@ -1,0 +1,218 @@
+package e2e_test
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+
+	"setu/e2e/cluster"
+	"setu/e2e/member"
+)
+
+// recovering is a client that goes on with its session, over whatever relay, as
+// current stock clients do.
+type recovering struct {
+	*fleet
+	auth  map[string]string
+	rooms []string
+	ben   *member.Member // who talks in all of them
+	said  []string       // by him, in order: room and id
+	*member.Session
+}
+
+// startRecovering has a client join three rooms over dublin.
+func startRecovering(f *fleet) *recovering {
+	f.t.Helper()
+	r := &recovering{fleet: f, auth: map[string]string{"name": "asha", "key": "a-secret-of-asha-0123456789"},
+		rooms: []string{"one", "two", "three"}, ben: f.connect("ben", f.tokyo, f.dublin)}
+	r.Session = member.Open(f.t, f.dublin.WS(), r.auth)
+	if r.PID == "" || r.Offset() == "" || len(r.Replayed) > 0 {
+		f.t.Fatalf("opened with pid %q, offset %q and %v", r.PID, r.Offset(), r.Replayed)
+	}
+	for _, room := range r.rooms {
+		r.ben.Join(room, member.JoinOptions{Presence: true})
+		r.Session.Join(room)
+	}
+	return r
+}
+
+// talk has ben say n things, each in the next room.
+func (r *recovering) talk(n int) (said []string) {
+	r.t.Helper()
+	for i := range n {
+		room, data := r.rooms[len(r.said)%len(r.rooms)], any("hello")
+		if i%4 == 1 {
+			data = map[string]any{"bytes": member.Bytes([]byte{0, byte(i), 255})}
+		}
+		stored := r.ben.Say(room, data)
+		r.said = append(r.said, room+" "+stored.ID)
+	}
+	return r.said[len(r.said)-n:]
+}
+
+// hearAll has ben say n things, and waits until the session has heard the last.
+func (r *recovering) hearAll(n int) {
+	r.t.Helper()
+	before := len(lines(r.Session.Heard()))
+	said := r.talk(n)
+	last := r.said[len(r.said)-1]
+	cluster.Eventually(r.t, patience, "the session hears "+last, func() error {
+		if heard := lines(r.Session.Heard())[before:]; !slices.Equal(heard, said) {
+			return fmt.Errorf("it heard %v of %v", heard, said)
+		}
+		return nil
+	})
+}
+
+func lines(heard []member.Heard) (lines []string) {
+	for _, h := range heard {
+		lines = append(lines, h.Room+" "+h.ID)
+	}
+	return lines
+}
+
+// with is the auth that goes on with a session.
+func (r *recovering) with(pid, offset string) map[string]string {
+	auth := maps.Clone(r.auth)
+	auth["pid"], auth["offset"] = pid, offset
+	return auth
+}
+
+// goOn opens another connection with the session, which must have missed what
+// was said, and nothing else.
+func (r *recovering) goOn(at *cluster.Relay, missed []string) {
+	r.t.Helper()
+	id, pid := r.ID, r.PID
+	r.Session = member.Open(r.t, at.WS(), r.with(pid, r.Offset()))
+	if r.ID != id || r.PID != pid {
+		r.t.Fatalf("came back at %s as another: sid %s, was %s; the same pid: %t", at.Name(), r.ID, id, r.PID == pid)
+	}
+	if replayed := lines(r.Replayed); !slices.Equal(replayed, missed) {
+		r.t.Errorf("came back at %s, and was sent %v, having missed %v", at.Name(), replayed, missed)
+	}
+}
+
+// isNew opens another connection with a session that can't be gone on with.
+func (r *recovering) isNew(at *cluster.Relay, auth map[string]string) *member.Session {
+	r.t.Helper()
+	s := member.Open(r.t, at.WS(), auth)
+	if s.ID == r.ID || s.PID == r.PID || s.PID == "" || len(s.Replayed) > 0 {
+		r.t.Errorf("came back at %s as sid %s, pid %q, with %v: it should be somebody new", at.Name(), s.ID, s.PID, s.Replayed)
+	}
+	var no *member.Refusal
+	if err := s.Publish("one", "new-1", "hello"); !errors.As(err, &no) || no.Code != "not_joined" {
+		r.t.Errorf("somebody new publishes where it has not joined, and is answered %v", err)
+	}
+	return s
+}
+
+func TestSessionGoesOn(t *testing.T) {
+	t.Parallel()
+	f := startFleet(t, cluster.RedisOptions{}, nil)
+	f.room = "one"
+	r := startRecovering(f)
+	r.hearAll(6)
+
+	f.do("kill dublin", f.dublin.Kill)
+	r.goOn(f.tokyo, r.talk(20))
+	r.hearAll(3)
+	if err := r.Publish("two", "asha-1", "I am back"); err != nil {
+		t.Errorf("publishing in a room of the session: %v", err)
+	}
+	r.AwaitHeard("two", "asha-1")
+	awaitCount(f, r.ben, 2)
+	for _, room := range r.rooms {
+		for _, p := range r.ben.Presence(room) {
+			if len(p.Left) > 0 {
+				t.Errorf("ben was told that somebody left %s: %v", room, p)
+			}
+		}
+	}
+
+	// Again, having heard something; and once more, having heard nothing.
+	f.do("start dublin", f.dublin.Start)
+	r.Session.Cut()
+	r.goOn(f.dublin, r.talk(7))
+	r.Session.Cut()
+	r.goOn(f.tokyo, r.talk(5))
+	r.Session.Cut()
+	r.goOn(f.dublin, nil)
+	r.hearAll(4)
+	r.shareSession()
+}
+
+// shareSession has other connections use the session while one has it: the last
+// that comes has it alone.
+func (r *recovering) shareSession() {
+	r.t.Helper()
+	for _, relay := range []*cluster.Relay{r.dublin, r.tokyo} {
+		former := r.Session
+		r.goOn(relay, nil)
+		former.AwaitEnd()
+		r.hearAll(3)
+	}
+
+	// Two at the same time.
+	offset, relays := r.Offset(), []*cluster.Relay{r.dublin, r.tokyo}
+	former := r.Session
+	sessions := make([]*member.Session, len(relays))
+	var opening sync.WaitGroup
+	for i, relay := range relays {
+		opening.Go(func() {
+			s, err := member.TryOpen(r.t, relay.WS(), r.with(r.PID, offset))
+			if err != nil {
+				r.t.Logf("%s: %v", relay.Name(), err) // it lost
+				return
+			}
+			sessions[i] = s
+		})
+	}
+	opening.Wait()
+	former.AwaitEnd()
+	cluster.Eventually(r.t, patience, "one of two has the session", func() error {
+		sessions = slices.DeleteFunc(sessions, func(s *member.Session) bool { return s == nil || s.Ended() })
+		if len(sessions) != 1 {
+			return fmt.Errorf("%d of them go on", len(sessions))
+		}
+		return nil
+	})
+	if r.Session = sessions[0]; r.ID != former.ID || r.PID != former.PID || len(r.Replayed) > 0 {
+		r.t.Errorf("sid %s, was %s; %v", r.ID, former.ID, r.Replayed)
+	}
+	r.hearAll(3)
+}
+
+func TestSessionIsOver(t *testing.T) {
+	t.Parallel()
+	f := startFleet(t, cluster.RedisOptions{}, map[string]string{"HISTORY_LIMIT": "20"})
+	r := startRecovering(f)
+	r.hearAll(3)
+
+	r.Session.Cut()
+	missed := r.talk(6)
+	r.isNew(f.tokyo, r.with("a-pid-that-nobody-was-given", r.Offset()))
+	r.isNew(f.tokyo, r.with(r.PID, "not an offset"))
+	r.goOn(f.tokyo, missed) // for all that
+	r.Session.Cut()
+	r.talk(3*20 + 3) // one more than is kept, in each room
+	s := r.isNew(f.dublin, r.with(r.PID, r.Offset()))
+
+	// Redis loses everything.
+	r.Session = s
+	for _, room := range r.rooms {
+		s.Join(room)
+	}
+	r.hearAll(3)
+	s.Cut()
+	f.do("flush Redis", func() { f.redis.CLI("FLUSHALL") })
+	r.isNew(f.tokyo, r.with(r.PID, r.Offset()))
+	r.Session = r.isNew(f.dublin, r.with(r.PID, r.Offset()))
+
+	// Somebody else, who has come by its pid.
+	other := r.with(r.PID, r.Offset())
+	other["key"] = "a-secret-of-another-0123456789"
+	r.isNew(f.tokyo, other)
+}

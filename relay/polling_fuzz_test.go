@@ -1,0 +1,209 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// mover is a client of which a fuzzer decides what it does next, right or wrong, with its session and others'.
+type mover struct {
+	t    *testing.T
+	r    *rig
+	p    *polls
+	raw  []byte
+	turn chan struct{} // holds one: who writes to ws
+	work sync.WaitGroup
+
+	mu    sync.Mutex
+	ws    net.Conn // the WebSocket opened last
+	conns []net.Conn
+}
+
+// keep takes care of a connection's end.
+func (m *mover) keep(c net.Conn) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.conns = append(m.conns, c)
+}
+
+func (m *mover) socket() net.Conn {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.ws
+}
+
+// frames writes to the WebSocket opened last.
+func (m *mover) frames(b ...byte) {
+	m.turn <- struct{}{} // a pipe has writers wait by a mutex, which a bubble's clock does not see
+	defer func() { <-m.turn }()
+	if c := m.socket(); c != nil {
+		_ = c.SetWriteDeadline(time.Now().Add(time.Minute))
+		_, _ = c.Write(b)
+	}
+}
+
+func (m *mover) text(s string) { m.frames(clientFrame(0x81, []byte(s))...) }
+
+// open opens a WebSocket for the session.
+func (m *mover) open(follow ...byte) {
+	c := m.r.dialer()
+	m.keep(c)
+	_ = c.SetWriteDeadline(time.Now().Add(time.Minute))
+	request := "GET " + Path + "?EIO=4&transport=websocket&sid=" + m.p.sid + " HTTP/1.1\r\nHost: relay\r\n" + handshakeHeader + "\r\n"
+	m.work.Go(func() { _, _ = io.Copy(io.Discard, c) })
+	_, _ = c.Write(append([]byte(request), follow...))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ws = c
+}
+
+// broken sends the first bytes of a request and hangs up.
+func (m *mover) broken(request string, n int) {
+	c := m.r.dialer()
+	m.keep(c)
+	m.work.Go(func() { _, _ = io.Copy(io.Discard, c) })
+	_, _ = io.WriteString(c, request[:n%(len(request)+1)])
+	if n%2 == 0 {
+		<-time.After(time.Millisecond)
+	}
+	_ = c.Close()
+}
+
+func (m *mover) request(method, body string) string {
+	return fmt.Sprintf("%s %s?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: relay\r\nContent-Length: %d\r\n\r\n%s", method, Path, m.p.sid, len(body), body)
+}
+
+// asks are what a client may do by polling.
+var asks = []func(m *mover, n int){
+	func(m *mover, _ int) { m.p.get() },
+	func(m *mover, _ int) { m.p.get() },
+	func(m *mover, _ int) { m.p.post("40") },
+	func(m *mover, _ int) { m.p.post("3") },
+	func(m *mover, n int) { m.p.post(fmt.Sprintf(`42%d["join",{"room":"r%d","presence":true}]`, n, n%3)) },
+	func(m *mover, n int) {
+		m.p.post(fmt.Sprintf("42%d[\"publish\",{\"room\":\"r%d\",\"data\":1}]\x1e3\x1e42[\"signal\",{\"room\":\"r0\"}]", n, n%3))
+	},
+	func(m *mover, n int) { m.p.post(fmt.Sprintf("45%d-[\"a\"]\x1ebAQI=", n%4)) },
+	func(m *mover, _ int) { m.p.post("bAQI=") },
+	func(m *mover, _ int) { m.p.post(string(m.raw)) },
+	func(m *mover, _ int) { m.p.post("4" + strings.Repeat("x", 1200)) },
+	func(m *mover, _ int) { m.p.post("3", "Content-Type", "application/octet-stream") },
+	func(m *mover, _ int) { m.p.post("41") },
+	func(m *mover, _ int) { m.p.post("1") },
+	func(m *mover, _ int) { m.p.send(context.Background(), "PUT", "", nil) },
+	func(m *mover, n int) { m.broken(m.request("GET", ""), n*7) },
+	func(m *mover, n int) { m.broken(m.request("POST", `42["join",{"room":"r0"}]`), n*7) },
+	func(m *mover, n int) { // a GET that is let go of
+		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(n)*time.Second)
+		defer cancel()
+		m.p.send(ctx, "GET", "", nil)
+	},
+	func(m *mover, _ int) { // a body that does not come
+		c := m.r.dialer()
+		m.keep(c)
+		m.work.Go(func() { _, _ = io.Copy(io.Discard, c) })
+		b := m.request("POST", "3\x1e3")
+		_, _ = io.WriteString(c, b[:len(b)-1])
+	},
+	func(_ *mover, n int) { <-time.After(time.Duration(n) * 100 * time.Millisecond) },
+	func(_ *mover, n int) { <-time.After(time.Duration(n) * time.Millisecond) },
+}
+
+// moves are what it may do by WebSocket.
+var moves = []func(m *mover, n int){
+	func(m *mover, _ int) { m.open() },
+	func(m *mover, _ int) { m.open(clientFrame(0x81, []byte("2probe"))...) },
+	func(m *mover, _ int) {
+		m.open(append(clientFrame(0x81, []byte("2probe")), clientFrame(0x81, []byte("5"))...)...)
+	},
+	func(m *mover, _ int) { m.text("2probe") },
+	func(m *mover, _ int) { m.text("5") },
+	func(m *mover, _ int) { m.text("5") },
+	func(m *mover, _ int) { m.text("40") },
+	func(m *mover, _ int) { m.text("3") },
+	func(m *mover, n int) { m.text(fmt.Sprintf(`42%d["join",{"room":"r%d"}]`, n, n%3)) },
+	func(m *mover, n int) { m.text(fmt.Sprintf(`42%d["publish",{"room":"r%d","data":1}]`, n, n%3)) },
+	func(m *mover, _ int) { m.text(string(m.raw)) },
+	func(m *mover, _ int) { m.frames(m.raw...) },
+	func(m *mover, _ int) { m.frames(clientFrame(0x82, m.raw)...) },
+	func(m *mover, _ int) { m.frames(clientFrame(0x81, []byte("2probe"))[:4]...) },
+	func(m *mover, _ int) { m.frames(clientFrame(0x89, []byte("ping"))...) },
+	func(m *mover, _ int) { m.text("1") },
+	func(m *mover, _ int) { m.text("2") },
+	func(m *mover, _ int) { m.frames(clientFrame(0x88, nil)...) },
+	func(m *mover, _ int) {
+		if c := m.socket(); c != nil {
+			_ = c.Close()
+		}
+	},
+	func(m *mover, n int) {
+		m.broken("GET "+Path+"?EIO=4&transport=websocket&sid="+m.p.sid+" HTTP/1.1\r\nHost: relay\r\n"+handshakeHeader+"\r\n", n*11)
+	},
+}
+
+// play does what script says: of two bytes the first chooses, the second says how, and whether to wait for it. Whatever that
+// is, the relay serves the others, and once the client is silent nothing of it stays.
+func play(t *testing.T, all []func(m *mover, n int), script, raw []byte) {
+	overPipes(t, func(t *testing.T, r *rig) {
+		witness := r.guest("witness")
+		m := &mover{t: t, r: r, p: r.polls(), raw: raw, turn: make(chan struct{}, 1)}
+		deadline := time.Now().Add(20 * time.Second) // the witness answers no ping
+		for i := 0; i+1 < min(len(script), 120) && time.Now().Before(deadline); i += 2 {
+			does, n := all[int(script[i])%len(all)], int(script[i+1]>>1)
+			done := make(chan struct{})
+			m.work.Go(func() {
+				defer close(done)
+				does(m, n)
+			})
+			if script[i+1]&1 == 0 { // a GET may wait for long
+				select {
+				case <-done:
+				case <-time.After(time.Millisecond):
+				}
+			}
+		}
+		if time.Now().Before(deadline.Add(4 * time.Second)) {
+			witness.nothing()
+		}
+		cfg := r.srv.cfg
+		<-time.After(cfg.PingInterval + cfg.PingTimeout + cfg.ConnectTimeout)
+		for _, c := range m.conns {
+			_ = c.Close()
+		}
+		m.work.Wait()
+		<-time.After(cfg.PingInterval + cfg.PingTimeout + flushPause + closePause + lateGet)
+		synctest.Wait()
+		if n := r.srv.count(); n != 0 {
+			t.Errorf("%d sessions are left", n)
+		}
+		r.guest("another").nothing()
+	}, "MAX_PAYLOAD=1000", "OUTBOX_BYTES=65536")
+}
+
+// FuzzPolling lets a client do anything by long polling, in the order that the fuzzer picks, one after the other or at once.
+func FuzzPolling(f *testing.F) {
+	f.Add([]byte{2, 0, 0, 0, 4, 2, 0, 0, 5, 4, 0, 0, 0, 1, 0, 1}, []byte("4\x1e4"))
+	f.Add([]byte{2, 1, 0, 1, 4, 3, 0, 1, 5, 5, 0, 1, 16, 3, 12, 0, 0, 0}, []byte("abc"))
+	f.Add([]byte{0, 1, 14, 40, 15, 60, 17, 1, 3, 0, 18, 255, 0, 0}, []byte("b!"))
+	f.Add([]byte{2, 0, 6, 2, 6, 4, 7, 0, 11, 0, 9, 0, 10, 0, 13, 0}, []byte("2"))
+	f.Fuzz(func(t *testing.T, script, raw []byte) { play(t, asks, script, raw) })
+}
+
+// FuzzUpgrade lets it move, too, or begin to.
+func FuzzUpgrade(f *testing.F) {
+	both := append(append([]func(m *mover, n int){}, asks...), moves...)
+	n := byte(len(asks))
+	f.Add([]byte{2, 0, 0, 1, n + 1, 0, n + 4, 0, n + 8, 0, n + 9, 0}, []byte("x"))
+	f.Add([]byte{2, 0, n, 0, n + 3, 0, 0, 0, n + 4, 0, n, 0, 0, 0, n + 15, 0}, []byte("x"))
+	f.Add([]byte{n + 2, 0, n + 4, 1, 12, 1, 0, 1, n + 18, 1}, []byte("4"))
+	f.Add([]byte{n + 1, 1, n + 1, 1, n + 4, 1, n + 5, 1, 0, 1, 0, 1}, []byte{0x81})
+	f.Add([]byte{n, 0, n + 13, 0, n + 18, 0, n + 19, 8, n + 1, 0, 18, 250, n + 4, 0}, []byte("2probe"))
+	f.Fuzz(func(t *testing.T, script, raw []byte) { play(t, both, script, raw) })
+}
