@@ -202,15 +202,6 @@ func (s *stock) comebacks() (all, resumed int) {
 	return all, resumed
 }
 
-func (s *stock) count(kind string) (n int) {
-	for _, e := range s.log {
-		if e.Kind == kind {
-			n++
-		}
-	}
-	return n
-}
-
 // await waits for something that the client's log will show.
 func (s *stock) await(what string, condition func() error) {
 	s.t.Helper()

@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -233,15 +232,6 @@ func (h *tape) Closed() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closes++
-}
-
-// messages makes a payload of numbered messages.
-func messages(from, to int) string {
-	var all []string
-	for i := from; i < to; i++ {
-		all = append(all, fmt.Sprint("4", i))
-	}
-	return strings.Join(all, "\x1e")
 }
 
 // errorOf reads the code of a refusal.

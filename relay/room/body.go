@@ -80,7 +80,7 @@ func bodyHead(s string) (lengths []int, rest string, ok bool) {
 // number reads a number up to most, as pack writes it, and the space after it.
 func number(s string, most int) (n int, rest string, ok bool) {
 	const longest = 10 // digits: past any body, and far from an overflow
-	text, rest, ok := strings.Cut(s[:min(len(s), longest+1)], " ")
+	text, _, ok := strings.Cut(s[:min(len(s), longest+1)], " ")
 	if !ok || text == "" || text[0] == '0' && len(text) > 1 {
 		return 0, "", false
 	}

@@ -161,7 +161,7 @@ func testSessionSizes(t *testing.T, h Harness) {
 	for i := range 200 {
 		many = append(many, broker.Membership{Room: fmt.Sprint("room ", 1000-i, " 0 1"), Since: at, Presence: i%3 == 0})
 	}
-	c := keep(t, relay, "many", many...)
+	keep(t, relay, "many", many...)
 	c, r := resume(t, relay, "many", publish(t, relay, many[199].Room, "ann", "1", "x").Offset)
 	c.is(r, session("many", many...))
 	relay.Keep("given", session("given", many...), func() {})
