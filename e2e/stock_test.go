@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-
 	"strings"
 	"testing"
 	"time"

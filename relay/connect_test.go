@@ -257,7 +257,7 @@ func TestAckIDsAbove53Bits(t *testing.T) {
 	})
 }
 
-func TestBinaryEventIsRefusedPolitely(t *testing.T) {
+func TestBinaryEventThatIsRefused(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		p := r.guest("a")
 		p.text(`452-7["publish",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]`)
