@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -184,7 +185,7 @@ func join(ctx context.Context, m *member, e Event) error {
 			return badRequest("since must be an offset that a relay gave out")
 		}
 	}
-	if len(m.joined) >= maxJoined && !m.in(in.Room) {
+	if len(m.rooms) >= maxJoined && !m.in(in.Room) {
 		return &fault{Code: codeTooLarge, Message: "a connection may be in 200 rooms at a time"}
 	}
 	return m.join(ctx, e, in.Room, o)
@@ -194,22 +195,23 @@ func join(ctx context.Context, m *member, e Event) error {
 // stood: the broker knows it before the client does. Who joins again is sent the room's messages already, and has them before
 // the answer that holds them, too.
 func (m *member) join(ctx context.Context, e Event, name string, o room.JoinOptions) error {
-	var at broker.Membership
 	o.Keep = func(ctx context.Context, since broker.Offset) error {
-		at = broker.Membership{Room: name, Since: since, Presence: o.Presence}
-		return m.kept.Join(ctx, at)
+		return m.kept.Join(ctx, broker.Membership{Room: name, Since: since, Presence: o.Presence})
 	}
-	if !m.in(name) {
+	again := m.in(name)
+	if !again {
 		m.out.hold()
 		defer m.release()
 	}
 	err := m.srv.hub.Join(ctx, name, m, o, func(j room.Joined) {
-		m.enter(at)
 		if e.hasID {
 			m.SendAhead(m.objectFrame(e, j.Size()+len(name), func(dst []byte) []byte { return j.Append(dst, name) }, j.Attachments()...))
 		}
 	})
-	if err != nil && !m.in(name) {
+	switch {
+	case err == nil && !again:
+		m.rooms = append(m.rooms, name)
+	case err != nil && !again:
 		m.kept.Leave(name)
 	}
 	return err
@@ -230,8 +232,8 @@ func leave(_ context.Context, m *member, e Event) error {
 	if err := read(e, &in, &in.Room); err != nil {
 		return err
 	}
-	if m.in(in.Room) {
-		m.exit(in.Room)
+	if at := slices.Index(m.rooms, in.Room); at >= 0 {
+		m.rooms = slices.Delete(m.rooms, at, at+1)
 		m.srv.hub.Leave(in.Room, m)
 		m.kept.Leave(in.Room)
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"sync"
+	"sync/atomic"
 
 	"setu/relay/broker"
 	"setu/relay/engineio"
@@ -25,9 +25,10 @@ type member struct {
 	user broker.User
 	kept broker.Kept
 
-	mu     sync.Mutex
-	joined []broker.Membership // few, so a list is less than a map; written by the caller's worker
-	void   bool                // told of a gap, and has not shown yet that it heard of it
+	// owned by the caller's worker
+	rooms []string // joined; few, so a list is less than a map
+
+	void atomic.Bool // told of a gap, and has not shown yet that it heard of it
 }
 
 // Connect implements Namespace.
@@ -64,8 +65,8 @@ func (m *member) fenced() {
 
 // Left implements Events.
 func (m *member) Left(bye bool) {
-	for _, j := range m.joined {
-		m.srv.hub.Leave(j.Room, m)
+	for _, name := range m.rooms {
+		m.srv.hub.Leave(name, m)
 	}
 	if bye {
 		m.kept.End()
@@ -91,69 +92,23 @@ func (m *member) Send(f *engineio.Frame) bool {
 // reset notes that the client has been told of a gap. Should the connection end before it has heard of it, nobody could tell
 // what it misses: until it has shown that it did, by a pong, the session can't be resumed.
 func (m *member) reset(r *room.Reset) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for i := range m.joined {
-		if m.joined[i].Room == r.Room {
-			m.joined[i].Since = r.Tail
-		}
-	}
-	m.void = true
-	m.kept.Void()
+	m.void.Store(true)
+	m.kept.Void(r.Room, r.Tail)
 	m.heart.settle(m.renew)
+}
+
+func (m *member) renew() {
+	m.void.Store(false)
+	m.kept.Renew()
 }
 
 // release ends a hold. A reset that was held is on its way from now on only.
 func (m *member) release() {
 	m.out.release()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.void {
+	if m.void.Load() {
 		m.heart.settle(m.renew)
 	}
 }
 
-// renew has the session kept as it is now.
-func (m *member) renew() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.void = false
-	m.kept.Renew(slices.Clone(m.joined))
-}
-
 // in tells whether this connection is in a room.
-func (m *member) in(name string) bool { return m.at(name) >= 0 }
-
-// at is the room's index in joined, or -1. Only the worker, which writes joined, may call it without mu.
-func (m *member) at(name string) int {
-	return slices.IndexFunc(m.joined, func(j broker.Membership) bool { return j.Room == name })
-}
-
-// enter notes a membership. Who joins again keeps the place from which he has been followed.
-func (m *member) enter(j broker.Membership) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if i := m.at(j.Room); i >= 0 {
-		m.joined[i].Presence = j.Presence
-		return
-	}
-	m.joined = append(m.joined, j)
-}
-
-func (m *member) exit(name string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if i := m.at(name); i >= 0 {
-		m.joined = slices.Delete(m.joined, i, i+1)
-	}
-}
-
-// rooms lists the rooms that m is in, as JSON.
-func (m *member) rooms() string {
-	names := make([]string, len(m.joined))
-	for i, j := range m.joined {
-		names[i] = j.Room
-	}
-	text, _ := json.Marshal(names) // strings
-	return string(text)
-}
+func (m *member) in(name string) bool { return slices.Contains(m.rooms, name) }

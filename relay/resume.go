@@ -3,6 +3,7 @@ package relay
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"slices"
 	"sync"
 	"time"
@@ -57,12 +58,11 @@ func (m *member) resume(ctx context.Context, who identity) bool {
 
 // giveUp undoes what resume has done.
 func (m *member) giveUp() {
-	for _, j := range m.joined {
-		m.srv.hub.Leave(j.Room, m)
+	for _, name := range m.rooms {
+		m.srv.hub.Leave(name, m)
 	}
-	m.mu.Lock()
-	m.joined, m.void = nil, false
-	m.mu.Unlock()
+	m.rooms = nil
+	m.void.Store(false)
 	m.kept.End()
 	m.out.takeHeld()
 	m.release()
@@ -108,7 +108,9 @@ func (a *missed) failed() bool {
 // rooms send from then on is held.
 func (m *member) enterAll(ctx context.Context, was broker.Resumed, at broker.Offset) (a *missed, whole bool) {
 	a = &missed{}
-	m.joined = was.Rooms // where they are not entered, leaving them does nothing
+	for _, j := range was.Rooms { // where they are not entered, leaving them does nothing
+		m.rooms = append(m.rooms, j.Room)
+	}
 	places := make(chan struct{}, resumeAtOnce)
 	var all sync.WaitGroup
 	for _, j := range was.Rooms {
@@ -171,7 +173,8 @@ func (m *member) replay(ctx context.Context, pid string, a *missed) bool {
 		}
 	}
 	m.SendAhead(m.accepted(m.id, pid))
-	m.SendAhead(m.srv.welcome(m.user, head, m.rooms()))
+	rooms, _ := json.Marshal(m.rooms) // strings
+	m.SendAhead(m.srv.welcome(m.user, head, string(rooms)))
 	for _, f := range late {
 		m.SendAhead(f)
 	}

@@ -31,7 +31,7 @@ func (b *Memory) Keep(key string, s Session, fenced func()) Kept {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	kept := &memorySession{b: b, key: key, id: s.ID, user: s.User, keyed: s.Keyed}
-	kept.renew(s.Rooms)
+	kept.fill(s.Rooms)
 	h := &memoryKept{kept, fenced}
 	if !b.closed {
 		kept.owner = h
@@ -129,15 +129,15 @@ func (h *memoryKept) Join(_ context.Context, m Membership) error {
 func (h *memoryKept) Leave(room string) { h.owned(func(s *memorySession) { s.leave(room) }) }
 
 // Void implements Kept.
-func (h *memoryKept) Void() { h.owned(func(s *memorySession) { s.void = true }) }
-
-// Renew implements Kept.
-func (h *memoryKept) Renew(rooms []Membership) {
+func (h *memoryKept) Void(room string, since Offset) {
 	h.owned(func(s *memorySession) {
-		s.renew(rooms)
-		s.void = false
+		s.move(room, since)
+		s.void = true
 	})
 }
+
+// Renew implements Kept.
+func (h *memoryKept) Renew() { h.owned(func(s *memorySession) { s.void = false }) }
 
 // End implements Kept.
 func (h *memoryKept) End() {

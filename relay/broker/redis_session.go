@@ -36,7 +36,7 @@ type sessions struct {
 type kept struct {
 	of         *sessions
 	key, owner string
-	who        string // what does not change, as text
+	who        *who // what does not change
 	fenced     func()
 
 	phase   phase
@@ -83,14 +83,14 @@ func (k *sessions) own(key string, p phase, onFence func()) *kept {
 // Keep implements Broker. A Join mostly comes right after it, and then both go out as one.
 func (b *Redis) Keep(key string, state Session, onFence func()) Kept {
 	k := b.sessions
-	who := formatWho(state)
+	who := &who{state.ID, state.User, state.Keyed}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	s := k.own(key, live, onFence)
 	if s.who, s.whole = who, true; k.ended {
 		return s
 	}
-	s.renew(state.Rooms)
+	s.fill(state.Rooms)
 	k.fresh = append(k.fresh, s)
 	if len(k.fresh) == 1 {
 		nudge(k.soon)
@@ -294,19 +294,20 @@ func (s *kept) Leave(room string) {
 }
 
 // Void implements Kept.
-func (s *kept) Void() {
+func (s *kept) Void(room string, since Offset) {
 	s.change(func() bool {
+		s.move(room, since)
 		s.phase, s.whole = void, true
 		return true
 	})
 }
 
 // Renew implements Kept.
-func (s *kept) Renew(rooms []Membership) {
+func (s *kept) Renew() {
 	s.change(func() bool {
-		s.renew(rooms)
-		s.phase, s.whole = live, true
-		return true
+		was := s.phase
+		s.phase, s.whole = live, s.whole || was == void
+		return was == void
 	})
 }
 

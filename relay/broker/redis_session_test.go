@@ -89,7 +89,7 @@ func TestRedisSessionsEnd(t *testing.T) {
 		case 1:
 			k.Release()
 		case 2:
-			k.Void()
+			k.Void("a", at)
 			k.Release()
 		}
 	}

@@ -16,8 +16,8 @@ type who struct {
 	Keyed bool   `json:"keyed,omitempty"`
 }
 
-func formatWho(s Session) string {
-	text, err := json.Marshal(who{s.ID, s.User, s.Keyed})
+func (w *who) text() string {
+	text, err := json.Marshal(w)
 	if err != nil {
 		panic(err) // of strings and bools: it can't
 	}
@@ -49,7 +49,7 @@ func parseMember(room, text string) (m member, err error) {
 
 // appendAll appends the fields of all that there is.
 func (s *kept) appendAll(args []string) []string {
-	args = append(args, "who", s.who, "left", strings.Join(s.left, "\x00"))
+	args = append(args, "who", s.who.text(), "left", strings.Join(s.left, "\x00"))
 	for _, m := range s.in {
 		args = append(args, "r"+m.Room, m.text())
 	}
@@ -75,7 +75,7 @@ func (s *kept) appendChanged(args []string) []string {
 type stored struct {
 	Session
 	roll
-	who     string
+	who     *who
 	version uint64
 }
 
@@ -85,7 +85,10 @@ func parseSession(fields []string) (have stored, err error) {
 		field, value := fields[0], fields[1]
 		switch {
 		case field == "who":
-			have.who = value
+			have.who = &who{}
+			if err := json.Unmarshal([]byte(value), have.who); err != nil {
+				return have, err
+			}
 		case field == "v":
 			if have.version, err = strconv.ParseUint(value, 10, 63); err != nil {
 				return have, err
@@ -101,13 +104,10 @@ func parseSession(fields []string) (have stored, err error) {
 			have.next = max(have.next, m.n)
 		}
 	}
-	var w who
-	if err := json.Unmarshal([]byte(have.who), &w); err != nil {
-		return have, err
+	if have.who == nil || have.version == 0 {
+		return have, errors.New("a session without an owner's name or a version")
 	}
-	if have.version == 0 {
-		return have, errors.New("a session without a version")
-	}
+	w := have.who
 	slices.SortFunc(have.in, func(a, b member) int { return cmp.Or(cmp.Compare(a.n, b.n), cmp.Compare(a.Room, b.Room)) })
 	have.Session = Session{ID: w.ID, User: w.User, Keyed: w.Keyed, Rooms: have.memberships()}
 	return have, nil

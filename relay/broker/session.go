@@ -33,10 +33,10 @@ type Kept interface {
 	// made good later. Of a room that was joined already only Presence changes.
 	Join(ctx context.Context, m Membership) error
 	Leave(room string)
-	// Void says that the client may have missed something that cannot be shown to it later: until Renew, which states the
-	// memberships anew, nobody can resume the session.
-	Void()
-	Renew(rooms []Membership)
+	// Void says that the client was told to go on in a room from another place than it was followed to, and may not have heard
+	// of it yet: until Renew nobody can resume the session.
+	Void(room string, since Offset)
+	Renew()
 	// End forgets the session, Release keeps it for whoever resumes it within Limits.Recovery.
 	End()
 	Release()
@@ -110,11 +110,17 @@ func (r *roll) leave(room string) bool {
 	return true
 }
 
-// renew states the memberships anew. Their order is as given.
-func (r *roll) renew(rooms []Membership) {
-	r.in = nil
+// fill states the first memberships, in their order.
+func (r *roll) fill(rooms []Membership) {
 	for _, m := range rooms {
 		r.join(m)
+	}
+}
+
+// move says that the session is followed in a room from another place on.
+func (r *roll) move(room string, since Offset) {
+	if i := r.at(room); i >= 0 {
+		r.in[i].Since = since
 	}
 }
 

@@ -79,8 +79,8 @@ func (c *connection) dead() {
 		c.t.Errorf("%s joins, though it is not the owner: %v", c.name, err)
 	}
 	c.Leave("a")
-	c.Void()
-	c.Renew(nil)
+	c.Void("a", broker.Offset{})
+	c.Renew()
 	c.Release()
 	c.End()
 }
@@ -296,16 +296,19 @@ func testSessionEnds(t *testing.T, h Harness) {
 	released.Release()
 	released.dead()
 	void := keep(t, relay, "void", in("a", at))
-	void.Void()
+	void.Void("a", at)
 	void.join(in("b", at))
 	lost := keep(t, relay, "lost", in("a", at))
-	lost.Void()
+	lost.Void("a", at)
 	lost.Release()
-	renewed := keep(t, relay, "renewed", in("a", at))
-	renewed.Void()
+	renewed := keep(t, relay, "renewed", in("a", at), in("b", at))
+	renewed.Renew() // of what was not void
+	since := publish(t, relay, "b", "ann", "1", "x").Offset
+	renewed.Void("b", since)
+	renewed.Void("nowhere", since)
 	settle(t, relay)
-	since := publish(t, relay, "c", "ann", "1", "x").Offset
-	renewed.Renew([]broker.Membership{in("c", since), in("b", since)})
+	renewed.join(in("c", since))
+	renewed.Renew()
 	renewed.join(in("d", since))
 	settle(t, relay)
 	for _, key := range []string{"ended", "at once", "lost", "void"} {
@@ -319,7 +322,7 @@ func testSessionEnds(t *testing.T, h Harness) {
 	c.is(r, session("released"))
 	released.alive() // it had gone by itself
 	c, r = resume(t, relay, "renewed", since)
-	c.is(r, session("renewed", in("c", since), in("b", since), in("d", since)))
+	c.is(r, session("renewed", in("a", at), in("b", since), in("c", since), in("d", since)))
 	renewed.fenced()
 }
 
