@@ -1,12 +1,15 @@
 package e2e_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"setu/e2e/cluster"
 	"setu/e2e/member"
@@ -215,4 +218,82 @@ func TestSessionIsOver(t *testing.T) {
 	other := r.with(r.PID, r.Offset())
 	other["key"] = "a-secret-of-another-0123456789"
 	r.isNew(f.tokyo, other)
+}
+
+// A session that moves from relay to relay all the time, while people talk in its
+// rooms at both, a relay dies and Redis closes connections: it hears every
+// message once, in each room in its order.
+func TestSessionMovesUnderLoad(t *testing.T) {
+	t.Parallel()
+	f := startFleet(t, cluster.RedisOptions{}, nil)
+	f.room = "one"
+	r := startRecovering(f)
+	cleo := f.connect("cleo", f.dublin, f.tokyo)
+	for _, room := range r.rooms {
+		cleo.Join(room, member.JoinOptions{})
+	}
+	hush := r.chatter(r.ben, cleo)
+	heard := []member.Heard{}
+	move := func(to *cluster.Relay) {
+		r.Session.Cut()
+		heard = append(heard, r.Session.Heard()...)
+		id, pid := r.ID, r.PID
+		r.Session = member.Open(t, to.WS(), r.with(pid, r.Offset()))
+		if r.ID != id || r.PID != pid {
+			t.Fatalf("%s did not go on with the session, after %d messages", to.Name(), len(heard))
+		}
+		heard = append(heard, r.Replayed...)
+	}
+	for i := range 60 {
+		to := []*cluster.Relay{f.dublin, f.tokyo}[i%2]
+		switch i {
+		case 15:
+			f.do("close subscriptions", func() { f.redis.CLI("CLIENT", "KILL", "TYPE", "pubsub") })
+		case 30:
+			f.do("close connections", func() { f.redis.CLI("CLIENT", "KILL", "TYPE", "normal") })
+		case 45:
+			f.do("kill dublin", f.dublin.Kill)
+			move(f.tokyo)
+			f.do("start dublin", f.dublin.Start)
+		}
+		move(to)
+		if i%3 == 0 { // else it hears what is replayed, and little more
+			r.AwaitMore(10)
+		}
+	}
+	hush()
+	last := r.talk(len(r.rooms))
+	for _, line := range last {
+		room, id, _ := strings.Cut(line, " ")
+		r.AwaitHeard(room, id)
+	}
+	heard = append(heard, r.Session.Heard()...)
+	next := map[string]uint64{}
+	for _, h := range heard {
+		if want := next[h.Room] + 1; h.Seq != want {
+			t.Fatalf("%s: heard %d after %d", h.Room, h.Seq, want-1)
+		}
+		next[h.Room] = h.Seq
+	}
+	t.Logf("heard %d messages over 61 moves", len(heard))
+}
+
+// chatter has members talk in all rooms until it is ended.
+func (r *recovering) chatter(members ...*member.Member) (hush func()) {
+	ctx, stop := context.WithCancel(r.t.Context())
+	var talking sync.WaitGroup
+	for _, m := range members {
+		talking.Go(func() {
+			pace := time.NewTicker(5 * time.Millisecond)
+			defer pace.Stop()
+			for n := 0; ctx.Err() == nil; n++ {
+				if _, err := m.Publish(r.t.Context(), r.rooms[n%len(r.rooms)], m.NewID(), n); err != nil {
+					r.t.Errorf("%s publishes: %v", m.Name(), err)
+					return
+				}
+				<-pace.C
+			}
+		})
+	}
+	return func() { stop(); talking.Wait() }
 }

@@ -114,6 +114,18 @@ func (s *Session) AwaitHeard(room, id string) {
 	})
 }
 
+// AwaitMore waits until the session has heard n messages more than now.
+func (s *Session) AwaitMore(n int) {
+	s.t.Helper()
+	want := len(s.Heard()) + n
+	cluster.Eventually(s.t, patience, fmt.Sprintf("the session hears %d more", n), func() error {
+		if has := len(s.Heard()); has < want {
+			return fmt.Errorf("it has heard %d of %d", has, want)
+		}
+		return nil
+	})
+}
+
 // Join joins a room.
 func (s *Session) Join(room string) {
 	s.t.Helper()

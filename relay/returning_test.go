@@ -1,0 +1,136 @@
+package relay
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// returning is what a stock client keeps for its next connection.
+type returning struct {
+	*peer
+	r           *rig
+	auth        string // members of its CONNECT, with a comma behind each
+	sid, pid    string
+	offset      string
+	recovered   bool
+	seen        []string // "room seq" of each message, in the order in which the client got it
+	early       int      // messages that came before the last CONNECT
+	afterwards  []string // names of events that came since
+	attachments [][]byte
+}
+
+// returning connects somebody new; auth is what he says of himself, like `"name":"Asha",`.
+func (r *rig) returning(auth string) *returning {
+	r.t.Helper()
+	s := &returning{r: r, auth: auth}
+	s.again()
+	return s
+}
+
+// again connects, as stock clients do: with what is kept of the last connection.
+func (s *returning) again() {
+	s.r.t.Helper()
+	s.peer = s.r.open()
+	s.packet() // the handshake
+	auth := strings.TrimSuffix(s.auth, ",")
+	if s.pid != "" {
+		auth = fmt.Sprintf(`%s"pid":%q,"offset":%q`, s.auth, s.pid, s.offset)
+	}
+	s.text("40{" + auth + "}")
+	before := len(s.seen)
+	for {
+		packet := s.packet()
+		data, ok := strings.CutPrefix(packet, "40")
+		if !ok {
+			s.take(packet)
+			continue
+		}
+		var c struct{ SID, PID string }
+		if err := json.Unmarshal([]byte(data), &c); err != nil || c.SID == "" || c.PID == "" {
+			s.r.t.Fatal(packet)
+		}
+		s.recovered, s.sid, s.pid = c.PID == s.pid, c.SID, c.PID
+		break
+	}
+	s.early, s.afterwards = len(s.seen)-before, nil
+	s.take(s.packet()) // welcome
+}
+
+// take does with a packet what a stock client does: whatever event ends with a string, that is the offset.
+func (s *returning) take(packet string) {
+	s.r.t.Helper()
+	if packet == "2" {
+		s.text("3")
+		return
+	}
+	from := strings.Index(packet, "[")
+	if from < 0 || packet[0] != '4' {
+		s.r.t.Fatal(packet)
+	}
+	var args []json.RawMessage
+	if err := json.Unmarshal([]byte(packet[from:]), &args); err != nil {
+		s.r.t.Fatal(err, packet)
+	}
+	if packet[1] == '5' {
+		f := s.frameOf(opBinary)
+		s.attachments = append(s.attachments, f.payload)
+	}
+	var offset string
+	if json.Unmarshal(args[len(args)-1], &offset) == nil {
+		s.offset = offset
+	}
+	name := strings.Trim(string(args[0]), `"`)
+	s.afterwards = append(s.afterwards, name)
+	if name != "message" {
+		return
+	}
+	var m struct {
+		Room   string
+		Seq    int
+		Offset string
+	}
+	if err := json.Unmarshal(args[1], &m); err != nil || m.Offset != offset {
+		s.r.t.Fatal("a message ends with its offset: ", packet)
+	}
+	s.seen = append(s.seen, fmt.Sprint(m.Room, " ", m.Seq))
+}
+
+// hear takes what has come, up to the answer to a question asked now.
+func (s *returning) hear() {
+	s.r.t.Helper()
+	s.call("ping", "{}")
+	for len(s.held) > 0 {
+		s.take(s.packet())
+	}
+}
+
+// cut ends the connection without a word.
+func (s *returning) cut() { _ = s.c.Close() }
+
+// say publishes n messages in each of the rooms, by turns.
+func say(p *peer, n int, rooms ...string) {
+	for range n {
+		for _, room := range rooms {
+			p.call("publish", `{"room":"`+room+`","data":1}`)
+		}
+	}
+	p.held = nil
+}
+
+// expectSeen compares what a client got of its messages.
+func (s *returning) expectSeen(want ...string) {
+	s.r.t.Helper()
+	if !slices.Equal(s.seen, want) {
+		s.r.t.Errorf("seen %v, want %v", s.seen, want)
+	}
+	s.seen = nil
+}
+
+func (s *returning) expectRecovered(want bool) {
+	s.r.t.Helper()
+	if s.recovered != want {
+		s.r.t.Errorf("recovered %v, want %v", s.recovered, want)
+	}
+}
