@@ -124,13 +124,16 @@ func nodeOf(sid string) string {
 	return node
 }
 
-// find looks another relay up. Where the store does not answer, what was known of it last holds.
+// find looks another relay up. Where the store is away, what was known of it last holds.
 func (f *forwarder) find(ctx context.Context, node string) (broker.Peer, bool) {
 	f.mu.Lock()
 	was := f.peers[node]
 	f.mu.Unlock()
-	if time.Since(was.dead) < deadFor {
+	switch {
+	case time.Since(was.dead) < deadFor:
 		return broker.Peer{}, false
+	case was.Node != "" && f.broker.Ready() != nil:
+		return was.Peer, true
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()

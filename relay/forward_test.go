@@ -20,7 +20,8 @@ type directory struct {
 	mu     sync.Mutex
 	peers  map[string]broker.Peer
 	asked  int
-	down   bool
+	down   bool  // it answers that it is away
+	ready  error // it says so unasked
 	secret []byte
 }
 
@@ -48,6 +49,12 @@ func (b fleetBroker) Peer(_ context.Context, node string) (broker.Peer, error) {
 	default:
 		return p, nil
 	}
+}
+
+func (b fleetBroker) Ready() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ready
 }
 
 func (b fleetBroker) Secret(context.Context) ([]byte, error) {
@@ -213,6 +220,23 @@ func TestForwardWithoutTheStore(t *testing.T) {
 	d.set(func(d *directory) { d.down = false; clear(d.peers) })
 	if got := post(); got != unknownSession {
 		t.Error("gone: ", got)
+	}
+}
+
+// While the store is known to be away nobody waits for it.
+func TestForwardAsksNobodyWhoIsAway(t *testing.T) {
+	d := newDirectory()
+	_, home := d.join(t)
+	_, other := d.join(t)
+	sid := sidOf(t, home)
+	for _, ready := range []error{nil, broker.ErrUnavailable} {
+		d.set(func(d *directory) { d.ready, d.asked = ready, 0 })
+		if _, body := request(t, t.Context(), "POST", other+polling+"&sid="+sid, "3"); body != "ok" {
+			t.Error(body)
+		}
+		if d.asked != 0 != (ready == nil) {
+			t.Errorf("ready: %v; asked %d times", ready, d.asked)
+		}
 	}
 }
 

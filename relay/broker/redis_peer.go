@@ -13,7 +13,8 @@ import (
 
 const secretBytes = 32
 
-// announce tells the fleet where this relay is, for the time of one lease.
+// announce tells the fleet where this relay is, for the time of one lease, and knows its secret from then on, whether or not
+// Redis is there when it is wanted.
 func (b *Redis) announce(ctx context.Context, c rueidis.Client) error {
 	if b.cfg.Self.Node == "" {
 		return nil
@@ -24,7 +25,12 @@ func (b *Redis) announce(ctx context.Context, c rueidis.Client) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, connTimeout)
 	defer cancel()
-	return c.Do(ctx, c.B().Set().Key(b.keys.peer+b.cfg.Self.Node).Value(string(text)).Px(b.cfg.Lease).Build()).Error()
+	err = c.Do(ctx, c.B().Set().Key(b.keys.peer+b.cfg.Self.Node).Value(string(text)).Px(b.cfg.Lease).Build()).Error()
+	if err != nil {
+		return err
+	}
+	_, err = b.Secret(ctx)
+	return err
 }
 
 // withdraw takes the announcement back.
