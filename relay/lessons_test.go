@@ -193,6 +193,7 @@ func TestCVE202332695(t *testing.T) {
 			if ack := witness.call("publish", `{"room":"room","data":1}`); field(t, ack, "ok") != "true" {
 				t.Error(ack)
 			}
+			synctest.Wait()
 			if n := r.srv.count(); n != 1 {
 				t.Errorf("%.100s: %d sessions are left", packet, n)
 			}
