@@ -138,10 +138,13 @@ func TestCloseBeforeTheDoor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		s.out.wake = func() {}
 		s.close(closeRestart, "this relay restarts", false)
 		s.hasten()
+		if s.Send(pingFrame) {
+			t.Error("a session that is closed takes more")
+		}
 		var d doorBook
-		s.out.wake = func() {}
 		s.begin(&d) // starts no clock
 		s.close(closeNormal, "", true)
 		if want := []string{"1012 this relay restarts false"}; !slices.Equal(d.ends, want) {

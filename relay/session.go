@@ -123,6 +123,8 @@ func (s *Session) close(code int, reason string, hurry bool) {
 		s.heart.stop()
 		if d != nil {
 			d.end(code, reason, hurry)
+		} else {
+			s.out.close() // it may never get a door
 		}
 	})
 }
