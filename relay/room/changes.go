@@ -3,6 +3,7 @@ package room
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"time"
 
@@ -47,7 +48,18 @@ func (c *changes) add(id string, ch change) {
 	}
 }
 
-func (c *changes) take() (joined, left []string) {
+// noted is a user of whom something changed.
+type noted struct{ id, user string }
+
+func texts(all []noted) []string {
+	out := make([]string, len(all))
+	for i, n := range all {
+		out[i] = n.user
+	}
+	return out
+}
+
+func (c *changes) take() (joined, left []noted) {
 	for _, id := range c.order {
 		ch, ok := c.by[id]
 		if !ok {
@@ -55,9 +67,9 @@ func (c *changes) take() (joined, left []string) {
 		}
 		delete(c.by, id)
 		if ch.joined {
-			joined = append(joined, ch.user)
+			joined = append(joined, noted{id, ch.user})
 		} else {
-			left = append(left, ch.user)
+			left = append(left, noted{id, ch.user})
 		}
 	}
 	c.order, c.by = nil, nil
@@ -98,19 +110,42 @@ func (r *Room) tellChanges() {
 	if r.closed || len(joined)+len(left) == 0 {
 		return
 	}
-	if r.count > MaxMembers {
+	n := news{room: r.quoted, count: r.count, joined: joined, left: left}
+	for _, m := range r.list {
+		if m.presence {
+			n.tell(m.member)
+		}
+	}
+}
+
+// news is what has changed, for those who want to know.
+type news struct {
+	room         string
+	count        int
+	joined, left []noted
+	all          *engineio.Frame // made when somebody wants it
+}
+
+// tell sends m the news, but for those of himself: the answer to his join has told him, and it may come before them.
+func (n *news) tell(m Member) {
+	id := m.User().ID
+	own := func(c noted) bool { return c.id == id }
+	switch {
+	case !slices.ContainsFunc(n.joined, own) && !slices.ContainsFunc(n.left, own):
+		if n.all == nil {
+			n.all = n.frame(n.joined, n.left)
+		}
+		m.Send(n.all)
+	case len(n.joined)+len(n.left) > 1:
+		m.Send(n.frame(slices.DeleteFunc(slices.Clone(n.joined), own), slices.DeleteFunc(slices.Clone(n.left), own)))
+	}
+}
+
+func (n *news) frame(joined, left []noted) *engineio.Frame {
+	if n.count > MaxMembers {
 		joined, left = nil, nil
 	}
-	var f *engineio.Frame // made when somebody wants it
-	for _, m := range r.list {
-		if !m.presence {
-			continue
-		}
-		if f == nil {
-			f = presenceFrame(r.quoted, r.count, joined, left)
-		}
-		m.member.Send(f)
-	}
+	return presenceFrame(n.room, n.count, texts(joined), texts(left))
 }
 
 // refresh tells those who asked who is here, all of it, after changes went by unheard. r.mu is held.
