@@ -246,6 +246,7 @@ func TestFailedJoinHoldsNothing(t *testing.T) {
 	if got := written(&s.out); !slices.Equal(got, []string{"elsewhere", "next"}) {
 		t.Error(got)
 	}
+	s.srv.hub.Wait() // who opened the room lets go of it, too
 	if _, live := s.srv.hub.Tail("room"); live {
 		t.Error("the room stays open")
 	}
