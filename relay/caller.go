@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -267,12 +268,7 @@ func (c *Conn) refuse(err error) {
 
 // disconnect takes the client out of a namespace. Its session stays, for as long as one may be without any.
 func (c *caller) disconnect(conn *Conn) {
-	for i := range c.conns {
-		if c.conns[i] == conn {
-			c.conns = append(c.conns[:i], c.conns[i+1:]...)
-			break
-		}
-	}
+	c.conns = slices.DeleteFunc(c.conns, func(o *Conn) bool { return o == conn })
 	if len(c.conns) == 0 {
 		c.s.heart.expect(c.s.eng.cfg.ConnectTimeout)
 	}

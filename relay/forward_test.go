@@ -130,8 +130,6 @@ func sidOf(t *testing.T, url string) string {
 	return sid
 }
 
-const unknownSession = `{"code":1,"message":"Session ID unknown"}`
-
 // A client whose requests reach another relay each time is served by its own, through its whole life.
 func TestWrongRelay(t *testing.T) {
 	d := newDirectory()
@@ -186,7 +184,7 @@ func TestRightRelayIsGone(t *testing.T) {
 	d.set(func(d *directory) { d.peers[dead] = broker.Peer{Node: dead, URL: "http://" + l.Addr().String()} })
 	for i, sid := range []string{"secret." + dead, "secret." + dead, "secret." + newNode(), "secret." + r.srv.node, "secret", "a.b.c", "secret." + strings.Repeat("x", 5000)} {
 		res, body := request(t, t.Context(), "GET", url+polling+"&sid="+sid, "")
-		if res.StatusCode != 400 || body != unknownSession {
+		if res.StatusCode != 400 || body != unknownSID {
 			t.Error(i, res.Status, body)
 		}
 	}
@@ -206,7 +204,7 @@ func TestForwardWithoutTheStore(t *testing.T) {
 		return body
 	}
 	d.set(func(d *directory) { d.down = true })
-	if got := post(); got != unknownSession {
+	if got := post(); got != unknownSID {
 		t.Error("never heard of, and the store is away: ", got)
 	}
 	d.set(func(d *directory) { d.down = false })
@@ -218,7 +216,7 @@ func TestForwardWithoutTheStore(t *testing.T) {
 		t.Error("known, and the store is away: ", got)
 	}
 	d.set(func(d *directory) { d.down = false; clear(d.peers) })
-	if got := post(); got != unknownSession {
+	if got := post(); got != unknownSID {
 		t.Error("gone: ", got)
 	}
 }
@@ -248,7 +246,7 @@ func TestForwardLoopsAreImpossible(t *testing.T) {
 	node := newNode()
 	for _, way := range [][2]string{{one, two}, {two, one}, {one, one}} {
 		d.set(func(d *directory) { d.peers[node] = broker.Peer{Node: node, URL: way[1]}; d.asked = 0 })
-		if res, body := request(t, t.Context(), "GET", way[0]+polling+"&sid=secret."+node, ""); res.StatusCode != 400 || body != unknownSession {
+		if res, body := request(t, t.Context(), "GET", way[0]+polling+"&sid=secret."+node, ""); res.StatusCode != 400 || body != unknownSID {
 			t.Error(res.Status, body)
 		}
 		if d.asked != 1 {

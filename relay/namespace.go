@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -150,26 +152,31 @@ func (c *Conn) ackFrame(e Event, size int, write func(dst []byte) []byte, attach
 // Ask emits an event that wants an answer, and has done called once: with the answer, or with an error within the time given.
 // done must not block.
 func (c *Conn) Ask(payload []byte, within time.Duration, done func(Event, error), attachments ...[]byte) {
-	c.mu.Lock()
-	if c.events == nil || len(c.asks) >= maxAsks {
-		gone := c.events == nil
-		c.mu.Unlock()
-		if gone {
-			done(Event{}, ErrAskGone)
-		} else {
-			done(Event{}, ErrAskMany)
-		}
+	id, err := c.expect(within, done)
+	if err != nil {
+		done(Event{}, err)
 		return
 	}
-	if c.asks == nil {
+	p := socketio.Packet{Type: kind(socketio.Event, socketio.BinaryEvent, attachments), Data: payload, ID: id, HasID: true}
+	c.Send(c.frame(p, attachments...))
+}
+
+// expect notes who waits for an answer, and returns the id by which it will come.
+func (c *Conn) expect(within time.Duration, done func(Event, error)) (id uint64, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.events == nil:
+		return 0, ErrAskGone
+	case len(c.asks) >= maxAsks:
+		return 0, ErrAskMany
+	case c.asks == nil:
 		c.asks = map[uint64]*ask{}
 	}
 	c.last++
-	id := c.last
+	id = c.last
 	c.asks[id] = &ask{time.AfterFunc(within, func() { c.answered(id, Event{}, ErrAskTimeout) }), done}
-	c.mu.Unlock()
-	p := socketio.Packet{Type: kind(socketio.Event, socketio.BinaryEvent, attachments), Data: payload, ID: id, HasID: true}
-	c.Send(c.frame(p, attachments...))
+	return id, nil
 }
 
 // answered ends an ask. Answers that nobody waits for are let go.
@@ -195,18 +202,14 @@ func (c *Conn) connected(e Events) {
 func (c *Conn) left(bye bool) {
 	events := c.events
 	c.connected(nil)
-	for id := range c.pending() {
+	for _, id := range c.pending() {
 		c.answered(id, Event{}, ErrAskGone)
 	}
 	events.Left(bye)
 }
 
-func (c *Conn) pending() map[uint64]bool {
+func (c *Conn) pending() []uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	ids := make(map[uint64]bool, len(c.asks))
-	for id := range c.asks {
-		ids[id] = true
-	}
-	return ids
+	return slices.Collect(maps.Keys(c.asks))
 }
