@@ -23,7 +23,7 @@ type member struct {
 	// immutable once it is in a room
 	id   string // names the connection to others: Socket.IO's sid
 	user broker.User
-	kept broker.Kept
+	kept broker.SessionHandle
 
 	// owned by the caller's worker
 	rooms []string // joined; few, so a list is less than a map
@@ -93,13 +93,13 @@ func (m *member) Send(f *engineio.Frame) bool {
 // what it misses: until it has shown that it did, by a pong, the session can't be resumed.
 func (m *member) reset(r *room.Reset) {
 	m.void.Store(true)
-	m.kept.Void(r.Room, r.Tail)
+	m.kept.Invalidate(r.Room, r.Tail)
 	m.heart.settle(m.renew)
 }
 
 func (m *member) renew() {
 	m.void.Store(false)
-	m.kept.Renew()
+	m.kept.Revalidate()
 }
 
 // release ends a hold. A reset that was held is on its way from now on only.

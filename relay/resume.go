@@ -37,7 +37,7 @@ func (m *member) resume(ctx context.Context, who identity) bool {
 	if err != nil {
 		return false
 	}
-	m.kept, m.id = was.Kept, was.ID
+	m.kept, m.id = was.Handle, was.ID
 	var same bool
 	if m.user, same = who.resumes(was.Session); !same {
 		m.kept.End()

@@ -54,7 +54,7 @@ type Receipt struct {
 	Err       error
 }
 
-// User is a person as others may see him.
+// User is a person as others may see them.
 type User struct {
 	ID    string `json:"id"`
 	Name  string `json:"name"`
@@ -67,7 +67,7 @@ type Change struct {
 	Count  int
 	User   string
 
-	// Missed, with nothing else set, says that changes may have gone by unheard: Members tells who is there.
+	// Missed, with nothing else set, says that changes may have gone by unheard: Members has who is there.
 	Missed bool
 }
 
@@ -96,49 +96,69 @@ type Subscriber interface {
 	Presence(Change)
 }
 
-// Broker is the contract. All methods may be called concurrently and return within a bounded time, ErrUnavailable if need
-// be, also when ctx has no deadline.
-type Broker interface {
-	// Publish stores the publications in their order and fans each out, in one step apiece; receipts[i] belongs to
-	// pubs[i]. It is idempotent by (room, user, id) while the room's history lives.
+// Messages stores each room's messages in one order and carries them between relays.
+type Messages interface {
+	// Publish stores the publications in their order and fans each out, in one step apiece; receipts[i] belongs to pubs[i].
+	// It is idempotent by (room, user, id) while the room's history lives.
 	Publish(ctx context.Context, pubs ...Publication) (receipts []Receipt)
-	// Subscribe delivers what happens in room to sub, without holes: snapshot first, then everything after it. There is at
-	// most one subscription for a room at a time: another gets ErrUnavailable. After stop has returned sub is not called
-	// again, and stop may be called again.
+	// Subscribe delivers what happens in room to sub, without holes: the snapshot first, then everything after it. There is
+	// at most one subscription for a room at a time: another gets ErrUnavailable. After stop has returned sub is not called
+	// again; stop may be called again.
 	Subscribe(ctx context.Context, room string, sub Subscriber) (stop func(), err error)
-	// History returns at most limit messages older than before, oldest first; the zero offset stands for the end. Fewer
-	// may come where they are large; more tells whether older ones are stored. ErrGap: before is of another history. Where
-	// before's message has been let go of, so has all before it, and nothing comes.
+	// History returns at most limit messages older than before, oldest first; the zero offset stands for the end. Fewer may
+	// come if they are large; more reports whether older ones are stored. ErrGap: before is of another history. If before's
+	// message has been let go of, so has all before it, and nothing comes.
 	History(ctx context.Context, room string, before Offset, limit int) (page []Message, more bool, err error)
 	// Signal fans body out to everyone in the room at most once, and may drop it.
 	Signal(room, sender, body string)
-	// Enter records that user is in room on this relay, Leave that he is not. Both are remembered and made good later
-	// where the store can't take them now; count is how many users the room has then, over all relays. Changes that were
-	// announced while the store was out of reach are not announced again: Members tells how it is.
-	Enter(ctx context.Context, room string, user User) (count int, err error)
-	Leave(room, userID string)
-	// Members returns the JSON of the room's users over all relays, or none with their count where that is over limit.
-	Members(ctx context.Context, room string, limit int) (users []string, count int, err error)
-	// Keep has a session kept under key, a secret that nobody else uses, for others to resume: also where this relay ends
-	// without a word. It returns at once; what the store can't take now is made good later. fenced is called once where
-	// somebody else has resumed the session, from a goroutine of the broker's: it may call the broker, and must not block.
-	Keep(key string, s Session, fenced func()) Kept
-	// Resume goes on with the session under key, whoever owned it, from the message or moment that at names: the last that
-	// its client had. Whoever owned it is fenced. ErrGone: there is no such session, or it can't be told what the client
-	// has missed since at, and then there is no such session any more. fenced, as with Keep, may be called before Resume
-	// has returned.
-	Resume(ctx context.Context, key string, at Offset, fenced func()) (Resumed, error)
-	// Peer finds a live relay of the fleet. ErrGone: there is none of that name.
-	Peer(ctx context.Context, node string) (Peer, error)
-	// Secret is 32 random bytes that the fleet shares. They change where the store has lost them.
-	Secret(ctx context.Context) ([]byte, error)
 	// Reach returns when all messages up to at, which another relay may have delivered already, have been delivered here, or
 	// with an error: at is of another epoch, or they did not come in time.
 	Reach(ctx context.Context, at Offset) error
 	// Head is an offset at or before which all messages of all rooms have been delivered here.
 	Head() Offset
+}
+
+// Presence records which users are in which rooms, over all relays.
+type Presence interface {
+	// Enter records that user is in room on this relay, Leave that the user no longer is. What the store can't take now is
+	// remembered and made good later; count is how many users the room has then, over all relays. Changes that were
+	// announced while the store was out of reach are not announced again: Members has the present state.
+	Enter(ctx context.Context, room string, user User) (count int, err error)
+	Leave(room, userID string)
+	// Members returns the JSON of the room's users over all relays, or none with their count if that is over limit.
+	Members(ctx context.Context, room string, limit int) (users []string, count int, err error)
+}
+
+// Sessions keeps what a client's next connection, to any relay, needs to go on.
+type Sessions interface {
+	// Keep stores a session under key, a secret that nobody else uses, for another connection to resume, even if this relay
+	// ends without a word. It returns at once; what the store can't take now is made good later. fenced is called once when
+	// somebody else has resumed the session, on a goroutine of the broker's: it may call the broker, and must not block.
+	Keep(key string, s Session, fenced func()) SessionHandle
+	// Resume goes on with the session under key, whoever owned it, from the message or moment that at names: the last that
+	// its client had. The former owner is fenced. ErrGone: there is no such session, or what the client has missed since at
+	// can't be found, and then there is no such session any more. fenced, as with Keep, may be called before Resume has
+	// returned.
+	Resume(ctx context.Context, key string, at Offset, fenced func()) (Resumed, error)
+}
+
+// Fleet is what relays on one store know of one another, and of the store.
+type Fleet interface {
+	// Peer finds a live relay of the fleet. ErrGone: there is none of that name.
+	Peer(ctx context.Context, node string) (Peer, error)
+	// Secret is 32 random bytes that the fleet shares. They change when the store has lost them.
+	Secret(ctx context.Context) ([]byte, error)
 	// Ready is nil when the store can be reached and what it fans out arrives.
 	Ready() error
+}
+
+// Broker is the whole contract: four small ones, so that a new store can begin with one. All methods may be called
+// concurrently and return within a bounded time, if need be with ErrUnavailable, even if ctx has no deadline.
+type Broker interface {
+	Messages
+	Presence
+	Sessions
+	Fleet
 	// Close announces that this relay's users have left, stops all delivery and waits for what it started.
 	Close(ctx context.Context) error
 }

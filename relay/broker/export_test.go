@@ -53,7 +53,7 @@ func ParseSession(fields []string) (Session, map[string]string, error) {
 	if err != nil {
 		return Session{}, nil, err
 	}
-	s := kept{who: have.who, roll: have.roll}
+	s := kept{who: have.who, memberships: have.memberships}
 	args, again := s.appendAll(nil), map[string]string{}
 	for ; len(args) > 0; args = args[2:] {
 		again[args[0]] = args[1]

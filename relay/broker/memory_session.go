@@ -14,25 +14,25 @@ type memorySession struct {
 	id    string
 	user  User
 	keyed bool
-	roll
+	memberships
 	void    bool
-	owner   *memoryKept // nil: released
+	owner   *memoryHandle // nil: released
 	expires time.Time   // once released
 }
 
-// memoryKept is one connection's handle: it does nothing once it is not the owner any more.
-type memoryKept struct {
+// memoryHandle is one connection's handle: it does nothing once it is not the owner any more.
+type memoryHandle struct {
 	*memorySession
 	fenced func()
 }
 
 // Keep implements Broker.
-func (b *Memory) Keep(key string, s Session, fenced func()) Kept {
+func (b *Memory) Keep(key string, s Session, fenced func()) SessionHandle {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	kept := &memorySession{b: b, key: key, id: s.ID, user: s.User, keyed: s.Keyed}
 	kept.fill(s.Rooms)
-	h := &memoryKept{kept, fenced}
+	h := &memoryHandle{kept, fenced}
 	if !b.closed {
 		kept.owner = h
 		b.sessions[key] = kept
@@ -60,9 +60,9 @@ func (b *Memory) Resume(_ context.Context, key string, at Offset, fenced func())
 		delete(b.sessions, key)
 		return Resumed{}, ErrGone
 	}
-	s.owner = &memoryKept{s, fenced}
-	state := Session{ID: s.id, User: s.user, Keyed: s.keyed, Rooms: s.memberships()}
-	return Resumed{Session: state, Kept: s.owner, Room: room, At: when}, nil
+	s.owner = &memoryHandle{s, fenced}
+	state := Session{ID: s.id, User: s.user, Keyed: s.keyed, Rooms: s.list()}
+	return Resumed{Session: state, Handle: s.owner, Room: room, At: when}, nil
 }
 
 // session returns what is kept under key, nil where that has expired. b.mu is held.
@@ -107,7 +107,7 @@ func (b *Memory) vouch(s *memorySession, at Offset) (room string, when int64, ok
 }
 
 // owned runs do where h is the owner.
-func (h *memoryKept) owned(do func(s *memorySession)) error {
+func (h *memoryHandle) owned(do func(s *memorySession)) error {
 	h.b.mu.Lock()
 	defer h.b.mu.Unlock()
 	if h.b.closed {
@@ -120,35 +120,35 @@ func (h *memoryKept) owned(do func(s *memorySession)) error {
 	return nil
 }
 
-// Join implements Kept.
-func (h *memoryKept) Join(_ context.Context, m Membership) error {
+// Join implements SessionHandle.
+func (h *memoryHandle) Join(_ context.Context, m Membership) error {
 	return h.owned(func(s *memorySession) { s.join(m) })
 }
 
-// Leave implements Kept.
-func (h *memoryKept) Leave(room string) { h.owned(func(s *memorySession) { s.leave(room) }) }
+// Leave implements SessionHandle.
+func (h *memoryHandle) Leave(room string) { h.owned(func(s *memorySession) { s.leave(room) }) }
 
-// Void implements Kept.
-func (h *memoryKept) Void(room string, since Offset) {
+// Invalidate implements SessionHandle.
+func (h *memoryHandle) Invalidate(room string, since Offset) {
 	h.owned(func(s *memorySession) {
 		s.move(room, since)
 		s.void = true
 	})
 }
 
-// Renew implements Kept.
-func (h *memoryKept) Renew() { h.owned(func(s *memorySession) { s.void = false }) }
+// Revalidate implements SessionHandle.
+func (h *memoryHandle) Revalidate() { h.owned(func(s *memorySession) { s.void = false }) }
 
-// End implements Kept.
-func (h *memoryKept) End() {
+// End implements SessionHandle.
+func (h *memoryHandle) End() {
 	h.owned(func(s *memorySession) {
 		s.owner = nil
 		delete(s.b.sessions, s.key)
 	})
 }
 
-// Release implements Kept.
-func (h *memoryKept) Release() {
+// Release implements SessionHandle.
+func (h *memoryHandle) Release() {
 	h.owned(func(s *memorySession) { s.owner, s.expires = nil, time.Now().Add(s.b.limits.recovery()) })
 }
 

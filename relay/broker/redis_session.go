@@ -32,7 +32,7 @@ type sessions struct {
 	ended  bool
 }
 
-// kept implements Kept. What can change is guarded by of.mu.
+// kept implements SessionHandle. What can change is guarded by of.mu.
 type kept struct {
 	of         *sessions
 	key, owner string
@@ -42,7 +42,7 @@ type kept struct {
 	phase   phase
 	version uint64    // of what is stored
 	since   time.Time // it is released or ended
-	roll
+	memberships
 	changed []string // rooms that are to be written
 	gone    bool     // what left says is to be written
 	whole   bool     // all is
@@ -81,7 +81,7 @@ func (k *sessions) own(key string, p phase, onFence func()) *kept {
 }
 
 // Keep implements Broker. A Join mostly comes right after it, and then both go out as one.
-func (b *Redis) Keep(key string, state Session, onFence func()) Kept {
+func (b *Redis) Keep(key string, state Session, onFence func()) SessionHandle {
 	k := b.sessions
 	who := &who{state.ID, state.User, state.Keyed}
 	k.mu.Lock()
@@ -145,7 +145,7 @@ func (b *Redis) resume(ctx context.Context, s *kept, at Offset) (Resumed, error)
 		b.log.Error("a session that no relay wrote", "error", err)
 		return Resumed{}, ErrGone
 	}
-	r := Resumed{Session: have.Session, Kept: s, Room: fields[0], At: at.At}
+	r := Resumed{Session: have.Session, Handle: s, Room: fields[0], At: at.At}
 	if at.Seq > 0 {
 		r.At, _ = strconv.ParseInt(fields[1], 10, 64)
 	}
@@ -157,7 +157,7 @@ func (b *Redis) resume(ctx context.Context, s *kept, at Offset) (Resumed, error)
 func (k *sessions) install(s *kept, have stored) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	s.who, s.version, s.roll, s.sent = have.who, have.version, have.roll, true
+	s.who, s.version, s.memberships, s.sent = have.who, have.version, have.memberships, true
 	switch s.phase {
 	case resuming:
 		s.phase = live
@@ -216,7 +216,7 @@ func (k *sessions) tellFenced() {
 	}
 }
 
-// Join implements Kept.
+// Join implements SessionHandle.
 func (s *kept) Join(ctx context.Context, m Membership) error {
 	away := s.of.b.feed.ready()
 	answer, err := s.startJoin(m, away)
@@ -281,7 +281,7 @@ func (s *kept) change(do func() bool) {
 	}
 }
 
-// Leave implements Kept.
+// Leave implements SessionHandle.
 func (s *kept) Leave(room string) {
 	s.change(func() bool {
 		if !s.leave(room) {
@@ -293,8 +293,8 @@ func (s *kept) Leave(room string) {
 	})
 }
 
-// Void implements Kept.
-func (s *kept) Void(room string, since Offset) {
+// Invalidate implements SessionHandle.
+func (s *kept) Invalidate(room string, since Offset) {
 	s.change(func() bool {
 		s.move(room, since)
 		s.phase, s.whole = void, true
@@ -302,8 +302,8 @@ func (s *kept) Void(room string, since Offset) {
 	})
 }
 
-// Renew implements Kept.
-func (s *kept) Renew() {
+// Revalidate implements SessionHandle.
+func (s *kept) Revalidate() {
 	s.change(func() bool {
 		was := s.phase
 		s.phase, s.whole = live, s.whole || was == void
@@ -311,10 +311,10 @@ func (s *kept) Renew() {
 	})
 }
 
-// End implements Kept.
+// End implements SessionHandle.
 func (s *kept) End() { s.finish(ended) }
 
-// Release implements Kept.
+// Release implements SessionHandle.
 func (s *kept) Release() { s.finish(released) }
 
 func (s *kept) finish(p phase) {

@@ -15,7 +15,7 @@ import (
 
 func nothing() {}
 
-func join(t testing.TB, k broker.Kept, room string, since broker.Offset) {
+func join(t testing.TB, k broker.SessionHandle, room string, since broker.Offset) {
 	t.Helper()
 	if err := k.Join(t.Context(), broker.Membership{Room: room, Since: since}); err != nil {
 		t.Fatalf("join %q: %v", room, err)
@@ -33,7 +33,7 @@ func TestRedisSessionCost(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.do(t, "CONFIG RESETSTAT")
-	var all []broker.Kept
+	var all []broker.SessionHandle
 	began := time.Now()
 	for i := range 50 {
 		all = append(all, b.Keep(strconv.Itoa(i), broker.Session{}, nothing))
@@ -89,7 +89,7 @@ func TestRedisSessionsEnd(t *testing.T) {
 		case 1:
 			k.Release()
 		case 2:
-			k.Void("a", at)
+			k.Invalidate("a", at)
 			k.Release()
 		}
 	}

@@ -74,7 +74,7 @@ func (s *kept) appendChanged(args []string) []string {
 // stored is what Redis holds of a session.
 type stored struct {
 	Session
-	roll
+	memberships
 	who     *who
 	version uint64
 }
@@ -109,6 +109,6 @@ func parseSession(fields []string) (have stored, err error) {
 	}
 	w := have.who
 	slices.SortFunc(have.in, func(a, b member) int { return cmp.Or(cmp.Compare(a.n, b.n), cmp.Compare(a.Room, b.Room)) })
-	have.Session = Session{ID: w.ID, User: w.User, Keyed: w.Keyed, Rooms: have.memberships()}
+	have.Session = Session{ID: w.ID, User: w.User, Keyed: w.Keyed, Rooms: have.list()}
 	return have, nil
 }

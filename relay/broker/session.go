@@ -25,18 +25,18 @@ type Membership struct {
 	Presence bool
 }
 
-// Kept is a session in the broker's keeping: the handle of the one connection that owns it. Once somebody else has
-// resumed the session, or it was ended or released, its methods do nothing, and Join returns ErrGone. They may be called
-// concurrently; none but Join waits for the store.
-type Kept interface {
-	// Join records a membership, and returns when it is stored. Where the store can't take it now it is remembered and
-	// made good later. Of a room that was joined already only Presence changes.
+// SessionHandle is the handle of the one connection that owns a kept session. Once somebody else has resumed the session, or
+// it was ended or released, its methods do nothing, and Join returns ErrGone. They may be called concurrently; only Join
+// waits for the store.
+type SessionHandle interface {
+	// Join records a membership, and returns when it is stored. If the store can't take it now it is remembered and made
+	// good later. Of a room that was joined already only Presence changes.
 	Join(ctx context.Context, m Membership) error
 	Leave(room string)
-	// Void says that the client was told to go on in a room from another place than it was followed to, and may not have heard
-	// of it yet: until Renew nobody can resume the session.
-	Void(room string, since Offset)
-	Renew()
+	// Invalidate says that the client was told to go on in a room from another place than it was followed to, and may not
+	// have heard of it yet: until Revalidate nobody can resume the session.
+	Invalidate(room string, since Offset)
+	Revalidate()
 	// End forgets the session, Release keeps it for whoever resumes it within Limits.Recovery.
 	End()
 	Release()
@@ -45,9 +45,9 @@ type Kept interface {
 // Resumed is a session that goes on.
 type Resumed struct {
 	Session
-	Kept Kept
-	Room string // of the message that the client had last; empty where it knows of a moment only
-	At   int64  // when that was stored, or the moment: the client has all that was stored before. 0: not known
+	Handle SessionHandle
+	Room   string // of the message that the client had last; empty if it knows of a moment only
+	At     int64  // when that was stored, or the moment: the client has all that was stored before. 0: not known
 }
 
 // Peer is a relay as the others of its fleet reach it.
@@ -70,8 +70,8 @@ func (l Limits) recovery() time.Duration {
 // leftKept is how many rooms that it left a session remembers: the last message that its client had may be of one of them.
 const leftKept = 8
 
-// roll is where a session is, and where it was lately.
-type roll struct {
+// memberships are where a session is, and where it was lately.
+type memberships struct {
 	in   []member // in the order of joining
 	left []string // the latest last
 	next uint64
@@ -82,12 +82,12 @@ type member struct {
 	n uint64 // rises in the order of joining
 }
 
-func (r *roll) at(room string) int {
+func (r *memberships) at(room string) int {
 	return slices.IndexFunc(r.in, func(m member) bool { return m.Room == room })
 }
 
-// join tells whether it changed anything.
-func (r *roll) join(m Membership) bool {
+// join reports whether it changed anything.
+func (r *memberships) join(m Membership) bool {
 	if i := r.at(m.Room); i >= 0 {
 		was := r.in[i].Presence
 		r.in[i].Presence = m.Presence
@@ -98,7 +98,7 @@ func (r *roll) join(m Membership) bool {
 	return true
 }
 
-func (r *roll) leave(room string) bool {
+func (r *memberships) leave(room string) bool {
 	i := r.at(room)
 	if i < 0 {
 		return false
@@ -111,20 +111,20 @@ func (r *roll) leave(room string) bool {
 }
 
 // fill states the first memberships, in their order.
-func (r *roll) fill(rooms []Membership) {
+func (r *memberships) fill(rooms []Membership) {
 	for _, m := range rooms {
 		r.join(m)
 	}
 }
 
 // move says that the session is followed in a room from another place on.
-func (r *roll) move(room string, since Offset) {
+func (r *memberships) move(room string, since Offset) {
 	if i := r.at(room); i >= 0 {
 		r.in[i].Since = since
 	}
 }
 
-func (r *roll) memberships() []Membership {
+func (r *memberships) list() []Membership {
 	out := make([]Membership, len(r.in))
 	for i, m := range r.in {
 		out[i] = m.Membership

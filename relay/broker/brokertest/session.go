@@ -16,7 +16,7 @@ import (
 
 // connection is one client's connection as far as a broker knows of it.
 type connection struct {
-	broker.Kept
+	broker.SessionHandle
 	t      *testing.T
 	name   string
 	fences atomic.Int32
@@ -30,7 +30,7 @@ func session(id string, rooms ...broker.Membership) broker.Session {
 func keep(t *testing.T, relay *Relay, key string, rooms ...broker.Membership) *connection {
 	t.Helper()
 	c := &connection{t: t, name: key}
-	c.Kept = relay.Keep(key, session(key), func() { c.fences.Add(1) })
+	c.SessionHandle = relay.Keep(key, session(key), func() { c.fences.Add(1) })
 	c.join(rooms...)
 	return c
 }
@@ -52,7 +52,7 @@ func resume(t *testing.T, relay *Relay, key string, at broker.Offset) (*connecti
 	if err != nil {
 		t.Fatalf("%s resumes from %v: %v", key, at, err)
 	}
-	c.Kept = r.Kept
+	c.SessionHandle = r.Handle
 	return c, r
 }
 
@@ -79,8 +79,8 @@ func (c *connection) dead() {
 		c.t.Errorf("%s joins, though it is not the owner: %v", c.name, err)
 	}
 	c.Leave("a")
-	c.Void("a", broker.Offset{})
-	c.Renew()
+	c.Invalidate("a", broker.Offset{})
+	c.Revalidate()
 	c.Release()
 	c.End()
 }
@@ -296,19 +296,19 @@ func testSessionEnds(t *testing.T, h Harness) {
 	released.Release()
 	released.dead()
 	void := keep(t, relay, "void", in("a", at))
-	void.Void("a", at)
+	void.Invalidate("a", at)
 	void.join(in("b", at))
 	lost := keep(t, relay, "lost", in("a", at))
-	lost.Void("a", at)
+	lost.Invalidate("a", at)
 	lost.Release()
 	renewed := keep(t, relay, "renewed", in("a", at), in("b", at))
-	renewed.Renew() // of what was not void
+	renewed.Revalidate() // of what was not void
 	since := publish(t, relay, "b", "ann", "1", "x").Offset
-	renewed.Void("b", since)
-	renewed.Void("nowhere", since)
+	renewed.Invalidate("b", since)
+	renewed.Invalidate("nowhere", since)
 	settle(t, relay)
 	renewed.join(in("c", since))
-	renewed.Renew()
+	renewed.Revalidate()
 	renewed.join(in("d", since))
 	settle(t, relay)
 	for _, key := range []string{"ended", "at once", "lost", "void"} {

@@ -135,8 +135,8 @@ func testSessionLost(t *testing.T, h Harness, empty func(*Store)) {
 	// The owner knows which epoch its memberships are of: the stored state is that, whole, and so nobody can go on with it.
 	gone(t, other, "joins", at)
 	joins.fenced()
-	c.Void("a", at)
-	c.Renew()
+	c.Invalidate("a", at)
+	c.Revalidate()
 	settle(t, one)
 	again, r := resume(t, other, "ann", at)
 	again.is(r, session("ann", in("a", at)))
