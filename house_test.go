@@ -15,15 +15,16 @@ import (
 
 // may says which of our packages each may import.
 var may = map[string][]string{
-	"setu/relay/engineio": {},
-	"setu/relay/socketio": {},
-	"setu/relay/broker":   {"setu/relay/broker/lua"},
-	"setu/relay/room":     {"setu/relay/broker", "setu/relay/engineio", "setu/relay/socketio"},
-	"setu/relay":          {"setu/relay/room", "setu/relay/broker", "setu/relay/engineio", "setu/relay/socketio"},
-	"setu/relay/client":   {"setu/relay/engineio", "setu/relay/socketio"},
-	"setu/wasmclient":     {"setu/relay/client", "setu/wasmclient/chat"},
-	"setu":                {"setu/relay", "setu/relay/broker", "setu/public"},
-	"setu/public":         {},
+	"setu/relay/engineio":     {},
+	"setu/relay/socketio":     {},
+	"setu/relay/broker":       {},
+	"setu/relay/broker/redis": {"setu/relay/broker"},
+	"setu/relay/room":         {"setu/relay/broker", "setu/relay/engineio", "setu/relay/socketio"},
+	"setu/relay":              {"setu/relay/room", "setu/relay/broker", "setu/relay/engineio", "setu/relay/socketio"},
+	"setu/relay/client":       {"setu/relay/engineio", "setu/relay/socketio"},
+	"setu/wasmclient":         {"setu/relay/client", "setu/wasmclient/chat"},
+	"setu":                    {"setu/relay", "setu/relay/broker", "setu/relay/broker/redis", "setu/public"},
+	"setu/public":             {},
 }
 
 // never says what no path of imports may lead to.
@@ -31,6 +32,8 @@ var never = map[string][]string{
 	"setu/relay/engineio": {"net", "net/http", "github.com/"},
 	"setu/relay/socketio": {"net", "net/http", "github.com/"},
 	"setu/relay/room":     {"net/http", "github.com/coder/"},
+	"setu/relay/broker":   {"net/http", "github.com/"},
+	"setu/relay":          {"github.com/redis/", "setu/relay/broker/redis"},
 	"setu/wasmclient":     {"net", "net/http", "github.com/", "setu/relay/room", "setu/relay/broker", "setu/relay"},
 }
 

@@ -21,6 +21,7 @@ import (
 	"setu/public"
 	"setu/relay"
 	"setu/relay/broker"
+	"setu/relay/broker/redis"
 )
 
 const usage = `setu is a relay for rooms: stock Socket.IO clients, any number of relays, one Redis.
@@ -142,7 +143,7 @@ func openBroker(cfg relay.Config, log *slog.Logger) (broker.Broker, error) {
 	if cfg.RedisURL == "" {
 		return broker.NewMemory(cfg.Limits()), nil
 	}
-	b, err := broker.OpenRedis(broker.RedisConfig{URL: cfg.RedisURL, CA: cfg.RedisCA, Prefix: cfg.RedisPrefix,
+	b, err := redis.Open(redis.Config{URL: cfg.RedisURL, CA: cfg.RedisCA, Prefix: cfg.RedisPrefix,
 		Lease: cfg.PresenceLease, Limits: cfg.Limits(), Self: cfg.Peer()}, log)
 	if err != nil {
 		return nil, fmt.Errorf("REDIS_URL, REDIS_CA: %w", err)

@@ -96,6 +96,13 @@ type Subscriber interface {
 	Presence(Change)
 }
 
+// Reasons of a Load that is not the first.
+const (
+	ReasonEpoch   = "epoch"   // the store lost what it had taken
+	ReasonTrimmed = "trimmed" // more was missed than the history keeps
+	ReasonExpired = "expired" // what may have been missed has expired
+)
+
 // Messages stores each room's messages in one order and carries them between relays.
 type Messages interface {
 	// Publish stores the publications in their order and fans each out, in one step apiece; receipts[i] belongs to pubs[i].

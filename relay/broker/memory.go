@@ -16,8 +16,11 @@ import (
 type Limits struct {
 	History  int           // messages a room, at least 1
 	TTL      time.Duration // after a room's last message, its history goes
-	Recovery time.Duration // a session that was released goes after it; zero: an hour
+	Recovery time.Duration // a session that was released goes after it; zero: DefaultRecovery
 }
+
+// DefaultRecovery is how long a session that was released can be resumed, if Limits does not say.
+const DefaultRecovery = time.Hour
 
 // Memory is a broker within one process: nothing outlives it, and no other relay takes part.
 type Memory struct {
@@ -48,6 +51,9 @@ type memoryRoom struct {
 
 // NewMemory makes an empty broker. Close ends what it started.
 func NewMemory(l Limits) *Memory {
+	if l.Recovery <= 0 {
+		l.Recovery = DefaultRecovery
+	}
 	b := &Memory{limits: l, epoch: newEpoch(), secret: newSecret(), rooms: map[string]*memoryRoom{},
 		sessions: map[string]*memorySession{}, stop: make(chan struct{}), done: make(chan struct{})}
 	go b.sweep()
@@ -57,7 +63,7 @@ func NewMemory(l Limits) *Memory {
 func newEpoch() string { return strings.ToLower(rand.Text()[:10]) }
 
 func newSecret() []byte {
-	secret := make([]byte, secretBytes)
+	secret := make([]byte, 32)
 	rand.Read(secret) // never fails
 	return secret
 }

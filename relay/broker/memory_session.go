@@ -17,7 +17,7 @@ type memorySession struct {
 	memberships
 	void    bool
 	owner   *memoryHandle // nil: released
-	expires time.Time   // once released
+	expires time.Time     // once released
 }
 
 // memoryHandle is one connection's handle: it does nothing once it is not the owner any more.
@@ -99,7 +99,7 @@ func (b *Memory) vouch(s *memorySession, at Offset) (room string, when int64, ok
 		if i := slices.IndexFunc(messages, func(m Message) bool { return m.Pos == at.Pos }); i >= 0 {
 			return name, messages[i].At, messages[i].Offset() == at
 		}
-		if len(messages) > 0 && messages[0].Seq > 1 && messages[0].follows(at) {
+		if len(messages) > 0 && messages[0].Seq > 1 && messages[0].Follows(at) {
 			return name, 0, true
 		}
 	}
@@ -149,7 +149,7 @@ func (h *memoryHandle) End() {
 
 // Release implements SessionHandle.
 func (h *memoryHandle) Release() {
-	h.owned(func(s *memorySession) { s.owner, s.expires = nil, time.Now().Add(s.b.limits.recovery()) })
+	h.owned(func(s *memorySession) { s.owner, s.expires = nil, time.Now().Add(s.b.limits.Recovery) })
 }
 
 // Peer implements Broker: there are no others.

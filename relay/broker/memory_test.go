@@ -2,7 +2,6 @@ package broker_test
 
 import (
 	"fmt"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,7 +13,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) { shared.stop(); exit(code) }))
+	goleak.VerifyTestMain(m)
 }
 
 func TestMemory(t *testing.T) {
@@ -53,7 +52,7 @@ func TestMemorySweepSessions(t *testing.T) {
 		b := broker.NewMemory(broker.Limits{History: 10, TTL: time.Hour})
 		defer b.Close(t.Context())
 		for i := range 100 {
-			k := b.Keep(fmt.Sprint(i), broker.Session{}, nothing)
+			k := b.Keep(fmt.Sprint(i), broker.Session{}, func() {})
 			if i > 0 {
 				k.Release()
 			}
@@ -70,41 +69,8 @@ func TestMemorySweepSessions(t *testing.T) {
 	})
 }
 
-// counter is the cheapest subscriber.
-type counter struct{ n atomic.Int64 }
-
-func (*counter) Load(broker.Snapshot, string) {}
-func (c *counter) Deliver(broker.Message)     { c.n.Add(1) }
-func (*counter) Signal(broker.Signal)         {}
-func (*counter) Presence(broker.Change)       {}
-
 func BenchmarkMemoryPublish(b *testing.B) {
 	m := broker.NewMemory(broker.Limits{History: 256, TTL: time.Hour})
 	defer m.Close(b.Context())
-	benchmarkPublish(b, m)
-}
-
-// benchmarkPublish publishes in parallel into one room that is followed.
-func benchmarkPublish(b *testing.B, m broker.Broker) {
-	var c counter
-	stop, err := m.Subscribe(b.Context(), "a", &c)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer stop()
-	body := fmt.Sprintf("%100s", "")
-	var id atomic.Int64
-	b.ReportAllocs()
-	b.ResetTimer()
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			p := broker.Publication{Room: "a", User: "ann", ID: fmt.Sprint(id.Add(1)), Body: body}
-			if r := m.Publish(b.Context(), p); r[0].Err != nil {
-				b.Error(r[0].Err)
-			}
-		}
-	})
-	for c.n.Load() < int64(b.N) && b.Context().Err() == nil {
-	}
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
+	brokertest.BenchmarkPublish(b, m)
 }

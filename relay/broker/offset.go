@@ -21,7 +21,7 @@ const MaxOffset = 96
 
 var errOffset = errors.New("not an offset")
 
-// IsZero tells whether o names nothing.
+// IsZero reports whether o names nothing.
 func (o Offset) IsZero() bool { return o == Offset{} }
 
 // Append writes o as text, "epoch.pos.seq.digest" with numbers in base 36. Clients must not read anything into it.
@@ -73,9 +73,9 @@ func plain(s string) bool {
 	return s != ""
 }
 
-// follows tells whether m comes right after the message (or moment) that tail names. A room whose history has expired
+// Follows reports whether m comes right after the message (or moment) that tail names. A room whose history has expired
 // whole begins again with sequence 1, which is no gap for somebody who was there.
-func (m Message) follows(tail Offset) bool {
+func (m Message) Follows(tail Offset) bool {
 	if m.Pos <= tail.Pos || m.Epoch != tail.Epoch {
 		return false
 	}

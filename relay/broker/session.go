@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 )
 
 // ErrGone: nothing is kept under that name (any more), or what is kept cannot be gone on with from there.
@@ -55,16 +54,6 @@ type Peer struct {
 	Node    string `json:"-"`   // names the life of one relay process; random, given by the caller
 	URL     string `json:"url"` // http://host:port on the private network
 	Machine string `json:"machine,omitempty"`
-}
-
-// maxNode bounds a Peer's Node, in bytes: others are asked for, too.
-const maxNode = 128
-
-func (l Limits) recovery() time.Duration {
-	if l.Recovery <= 0 {
-		return time.Hour
-	}
-	return l.Recovery
 }
 
 // leftKept is how many rooms that it left a session remembers: the last message that its client had may be of one of them.

@@ -1,4 +1,4 @@
-package broker
+package redis
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"setu/relay/broker"
 )
 
 // presence keeps what Redis knows of this relay's users in step with what is so here. It does not queue what happened: it
@@ -17,7 +19,7 @@ import (
 // process slept), a new life begins, everything is written anew and the former life is taken out: whoever is still here
 // stays, without a flicker, and a leave that Redis never took is made good.
 type presence struct {
-	b    *Redis
+	b    *Broker
 	wake chan struct{}
 
 	// owned by run; retire uses them after run has ended
@@ -45,15 +47,15 @@ const presenceBatch = 256
 
 var errLife = errors.New("the lease was lost")
 
-func newPresence(b *Redis) *presence {
+func newPresence(b *Broker) *presence {
 	return &presence{b: b, wake: make(chan struct{}, 1), done: make(chan struct{}),
 		want: map[place]string{}, dirty: map[place][]chan entered{}}
 }
 
 func (p *presence) nudge() { nudge(p.wake) }
 
-// Enter implements Broker.
-func (b *Redis) Enter(ctx context.Context, room string, user User) (int, error) {
+// Enter implements broker.Broker.
+func (b *Broker) Enter(ctx context.Context, room string, user broker.User) (int, error) {
 	text, err := json.Marshal(user)
 	if err != nil {
 		return 0, err
@@ -73,8 +75,8 @@ func (b *Redis) Enter(ctx context.Context, room string, user User) (int, error) 
 	}
 }
 
-// Leave implements Broker.
-func (b *Redis) Leave(room, userID string) { b.presence.mark(place{room, userID}, "", nil) }
+// Leave implements broker.Broker.
+func (b *Broker) Leave(room, userID string) { b.presence.mark(place{room, userID}, "", nil) }
 
 // mark says that a user is in a room (text is not empty) or not.
 func (p *presence) mark(at place, text string, answer chan entered) {
@@ -167,7 +169,7 @@ func (p *presence) writeBatch(c rueidis.Client, work []step) error {
 		if err := leaveScript.run(ctx, c, p.leaving(p.life, pairs...))[0].Error(); err != nil {
 			failed = p.giveBack(leave, err)
 		}
-		answer(leave, entered{err: ErrUnavailable}) // he entered and left at once
+		answer(leave, entered{err: broker.ErrUnavailable}) // he entered and left at once
 	}
 	if len(enter) == 0 {
 		return failed

@@ -1,4 +1,4 @@
-package broker
+package redis
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// Members implements Broker, from the client-side cache where that is still valid.
-func (b *Redis) Members(ctx context.Context, room string, limit int) ([]string, int, error) {
+// Members implements broker.Broker, from the client-side cache where that is still valid.
+func (b *Broker) Members(ctx context.Context, room string, limit int) ([]string, int, error) {
 	ctx, cancel := context.WithTimeout(ctx, connTimeout)
 	defer cancel()
 	c, err := b.use()

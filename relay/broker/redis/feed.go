@@ -1,4 +1,4 @@
-package broker
+package redis
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"setu/relay/broker"
 )
 
 // subscribeChunk is how many channels one command subscribes to.
@@ -19,7 +21,7 @@ const subscribeChunk = 512
 // A message takes this way: Redis' push -> receive -> (held while catching up) -> advance -> Subscriber. All of it happens
 // under mu, which is never held across I/O: there is one order of positions for everything that this relay delivers.
 type feed struct {
-	b       *Redis
+	b       *Broker
 	channel string // of this relay alone: for the health check, and for who resumes its sessions
 
 	wake chan struct{} // something stands in joining or leaving, or catching is set
@@ -48,11 +50,11 @@ type feed struct {
 // subscription is one room of the feed. Its fields are guarded by feed.mu.
 type subscription struct {
 	room string
-	sub  Subscriber
+	sub  broker.Subscriber
 
 	loading bool // subscribed or about to be; sub has not been loaded yet
 	held    hold // while loading
-	tail    Offset
+	tail    broker.Offset
 	tailAt  int64 // when the tail's message was stored, ms
 
 	answer chan tailAnswer // what Redis said right after it took the subscription; buffered
@@ -63,7 +65,7 @@ type tailAnswer struct {
 	err  error
 }
 
-func newFeed(b *Redis) *feed {
+func newFeed(b *Broker) *feed {
 	return &feed{b: b, channel: b.keys.private + newEpoch(), wake: make(chan struct{}, 1), kick: make(chan struct{}, 1),
 		catching: true, moved: make(chan struct{}), passed: make(chan struct{}), rooms: map[string]*subscription{}}
 }
@@ -169,7 +171,7 @@ func (f *feed) down() {
 	for name, s := range f.rooms {
 		if s.loading {
 			delete(f.rooms, name)
-			s.answer <- tailAnswer{err: ErrUnavailable}
+			s.answer <- tailAnswer{err: broker.ErrUnavailable}
 		}
 	}
 	select {

@@ -1,7 +1,9 @@
-package broker
+// Package redis is a broker over one Redis or Valkey that any number of relays share.
+package redis
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -13,6 +15,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"setu/relay/broker"
 )
 
 // How long Redis may take, and how much may wait for it.
@@ -34,22 +38,22 @@ const (
 	maxReconnect   = 2 * time.Second
 )
 
-// RedisConfig says which Redis or Valkey, and how to use it.
-type RedisConfig struct {
+// Config says which Redis or Valkey, and how to use it.
+type Config struct {
 	URL    string // redis://, rediss://, valkey:// or valkeys://
 	CA     string // PEM of the certificate authorities to trust; empty: the system's
 	Prefix string // of all keys and channels; empty: "setu"
 	Lease  time.Duration
-	Self   Peer // where this relay is; without a Node the others are not told
-	Limits
+	Self   broker.Peer // where this relay is; without a Node the others are not told
+	broker.Limits
 }
 
-// Redis is a broker over one Redis or Valkey, version 7 or later, that any number of relays share.
+// Broker is a broker over one Redis or Valkey, version 7 or later, that any number of relays share.
 //
 // The stream of a room is the truth; a publish also wakes everyone over pub/sub, on one dedicated connection (feed). When
 // that connection was away, or a sequence jumps, what is missing is read from the streams before anything new is delivered.
-type Redis struct {
-	cfg  RedisConfig
+type Broker struct {
+	cfg  Config
 	opt  rueidis.ClientOption
 	log  *slog.Logger
 	keys keys
@@ -68,8 +72,8 @@ type Redis struct {
 	closed sync.Once
 }
 
-// OpenRedis starts a broker. It returns before Redis is reached, and keeps trying; Ready tells. An error is a bad setting.
-func OpenRedis(cfg RedisConfig, log *slog.Logger) (*Redis, error) {
+// Open starts a broker. It returns before Redis is reached, and keeps trying; Ready tells. An error is a bad setting.
+func Open(cfg Config, log *slog.Logger) (*Broker, error) {
 	opt, err := options(cfg)
 	if err != nil {
 		return nil, err
@@ -77,7 +81,10 @@ func OpenRedis(cfg RedisConfig, log *slog.Logger) (*Redis, error) {
 	if cfg.Prefix == "" {
 		cfg.Prefix = "setu"
 	}
-	b := &Redis{cfg: cfg, opt: opt, log: log, keys: newKeys(cfg.Prefix),
+	if cfg.Recovery <= 0 {
+		cfg.Recovery = broker.DefaultRecovery
+	}
+	b := &Broker{cfg: cfg, opt: opt, log: log, keys: newKeys(cfg.Prefix),
 		slots: make(chan struct{}, publishSlots), signals: make(chan signal, signalQueue)}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.feed = newFeed(b)
@@ -93,7 +100,16 @@ func OpenRedis(cfg RedisConfig, log *slog.Logger) (*Redis, error) {
 	return b, nil
 }
 
-func options(cfg RedisConfig) (rueidis.ClientOption, error) {
+// newEpoch is a name that nothing has had before: of an epoch, a lease or a relay's channel.
+func newEpoch() string { return strings.ToLower(rand.Text()[:10]) }
+
+func newSecret() []byte {
+	secret := make([]byte, secretBytes)
+	rand.Read(secret) // never fails
+	return secret
+}
+
+func options(cfg Config) (rueidis.ClientOption, error) {
 	opt, err := rueidis.ParseURL(cfg.URL)
 	if err != nil {
 		return opt, err
@@ -125,7 +141,7 @@ func options(cfg RedisConfig) (rueidis.ClientOption, error) {
 }
 
 // open makes the client once Redis answers; nil error means that b.client is set.
-func (b *Redis) open() error {
+func (b *Broker) open() error {
 	if b.client.Load() != nil {
 		return nil
 	}
@@ -143,32 +159,32 @@ func (b *Redis) open() error {
 }
 
 // use returns the client, or ErrUnavailable where Redis has not been reached yet.
-func (b *Redis) use() (rueidis.Client, error) {
+func (b *Broker) use() (rueidis.Client, error) {
 	if b.ctx.Err() != nil {
-		return nil, ErrClosed
+		return nil, broker.ErrClosed
 	}
 	if c := b.client.Load(); c != nil {
 		return *c, nil
 	}
-	return nil, ErrUnavailable
+	return nil, broker.ErrUnavailable
 }
 
 // unavailable wraps whatever Redis or the way to it said.
 func unavailable(err error) error {
-	if err == nil || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrClosed) {
+	if err == nil || errors.Is(err, broker.ErrUnavailable) || errors.Is(err, broker.ErrClosed) {
 		return err
 	}
-	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	return fmt.Errorf("%w: %w", broker.ErrUnavailable, err)
 }
 
-// Ready implements Broker: a message published through Redis has come back over the subscription lately.
-func (b *Redis) Ready() error { return b.feed.ready() }
+// Ready implements broker.Broker: a message published through Redis has come back over the subscription lately.
+func (b *Broker) Ready() error { return b.feed.ready() }
 
-// Head implements Broker.
-func (b *Redis) Head() Offset { return b.feed.head() }
+// Head implements broker.Broker.
+func (b *Broker) Head() broker.Offset { return b.feed.head() }
 
-// Close implements Broker. ctx bounds the announcing of leaves; what else it waits for is bounded by the time-outs above.
-func (b *Redis) Close(ctx context.Context) error {
+// Close implements broker.Broker. ctx bounds the announcing of leaves; what else it waits for is bounded by the time-outs above.
+func (b *Broker) Close(ctx context.Context) error {
 	b.closed.Do(func() {
 		b.sessions.retire(ctx)
 		b.presence.retire(ctx)
@@ -200,7 +216,7 @@ func (k keys) room(channel string) (string, bool) { return strings.CutPrefix(cha
 func (k keys) relay(channel string) string { return strings.TrimPrefix(channel, k.private) }
 
 // check has all looked at that Redis, which was away, may have lost.
-func (b *Redis) check() {
+func (b *Broker) check() {
 	b.presence.check()
 	b.sessions.check()
 	b.secret.check()
@@ -208,8 +224,8 @@ func (b *Redis) check() {
 
 type signal struct{ room, payload string }
 
-// Signal implements Broker. The payload is "s<sender> <body>".
-func (b *Redis) Signal(room, sender, body string) {
+// Signal implements broker.Broker. The payload is "s<sender> <body>".
+func (b *Broker) Signal(room, sender, body string) {
 	select {
 	case b.signals <- signal{room, "s" + sender + " " + body}:
 	default: // a signal may be dropped
@@ -217,7 +233,7 @@ func (b *Redis) Signal(room, sender, body string) {
 }
 
 // sendSignals publishes what is queued, many in one trip.
-func (b *Redis) sendSignals() {
+func (b *Broker) sendSignals() {
 	defer b.wg.Done()
 	for {
 		var batch []signal

@@ -1,4 +1,4 @@
-package broker
+package redis
 
 import (
 	"context"
@@ -9,13 +9,18 @@ import (
 	"sync"
 
 	"github.com/redis/rueidis"
+
+	"setu/relay/broker"
 )
 
-const secretBytes = 32
+const (
+	secretBytes = 32
+	maxNode     = 128 // bytes of a Peer's Node: peers that never were are asked for, too
+)
 
 // announce tells the fleet where this relay is, for the time of one lease, and knows its secret from then on, whether or not
 // Redis is there when it is wanted.
-func (b *Redis) announce(ctx context.Context, c rueidis.Client) error {
+func (b *Broker) announce(ctx context.Context, c rueidis.Client) error {
 	if b.cfg.Self.Node == "" {
 		return nil
 	}
@@ -34,37 +39,37 @@ func (b *Redis) announce(ctx context.Context, c rueidis.Client) error {
 }
 
 // withdraw takes the announcement back.
-func (b *Redis) withdraw(ctx context.Context, c rueidis.Client) {
+func (b *Broker) withdraw(ctx context.Context, c rueidis.Client) {
 	if b.cfg.Self.Node != "" {
 		c.Do(ctx, c.B().Del().Key(b.keys.peer+b.cfg.Self.Node).Build()) // or it ends with the lease
 	}
 }
 
-// Peer implements Broker, from the client-side cache where that is still valid: also that there is none.
-func (b *Redis) Peer(ctx context.Context, node string) (Peer, error) {
+// Peer implements broker.Broker, from the client-side cache where that is still valid: also that there is none.
+func (b *Broker) Peer(ctx context.Context, node string) (broker.Peer, error) {
 	if node == "" || len(node) > maxNode {
-		return Peer{}, ErrGone
+		return broker.Peer{}, broker.ErrGone
 	}
 	ctx, cancel := context.WithTimeout(ctx, connTimeout)
 	defer cancel()
 	c, err := b.use()
 	if err != nil {
-		return Peer{}, err
+		return broker.Peer{}, err
 	}
 	text, err := c.DoCache(ctx, c.B().Get().Key(b.keys.peer+node).Cache().Pin(), b.cfg.Lease).ToString()
 	if rueidis.IsRedisNil(err) {
-		return Peer{}, ErrGone
+		return broker.Peer{}, broker.ErrGone
 	}
 	if err != nil {
-		return Peer{}, unavailable(err)
+		return broker.Peer{}, unavailable(err)
 	}
 	return parsePeer(node, text)
 }
 
-func parsePeer(node, text string) (Peer, error) {
-	p := Peer{Node: node}
+func parsePeer(node, text string) (broker.Peer, error) {
+	p := broker.Peer{Node: node}
 	if err := json.Unmarshal([]byte(text), &p); err != nil {
-		return Peer{}, fmt.Errorf("%w: not a peer: %w", ErrGone, err)
+		return broker.Peer{}, fmt.Errorf("%w: not a peer: %w", broker.ErrGone, err)
 	}
 	return p, nil
 }
@@ -97,8 +102,8 @@ func (s *secret) set(value []byte, doubt uint64) {
 	s.value, s.read = slices.Clone(value), doubt == s.doubt
 }
 
-// Secret implements Broker. Where Redis has lost it, the first relay to come brings back the one that all know.
-func (b *Redis) Secret(ctx context.Context) ([]byte, error) {
+// Secret implements broker.Broker. Where Redis has lost it, the first relay to come brings back the one that all know.
+func (b *Broker) Secret(ctx context.Context) ([]byte, error) {
 	value, read, doubt := b.secret.get()
 	if read || value != nil && b.feed.ready() != nil {
 		return value, nil
@@ -116,7 +121,7 @@ func (b *Redis) Secret(ctx context.Context) ([]byte, error) {
 }
 
 // readSecret stores the offer where there is none, and returns what is stored.
-func (b *Redis) readSecret(ctx context.Context, offer []byte) ([]byte, error) {
+func (b *Broker) readSecret(ctx context.Context, offer []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, connTimeout)
 	defer cancel()
 	c, err := b.use()

@@ -1,4 +1,4 @@
-package broker_test
+package redis_test
 
 import (
 	"context"
@@ -12,14 +12,15 @@ import (
 
 	"setu/relay/broker"
 	"setu/relay/broker/brokertest"
+	"setu/relay/broker/redis"
 )
 
 // config is for tests of one server of their own: nothing but what they do reaches it, save for a health check now and then.
-func config(s *server) broker.RedisConfig {
-	return broker.RedisConfig{URL: "redis://" + s.addr, Lease: time.Hour, Limits: broker.Limits{History: 50, TTL: time.Hour}}
+func config(s *server) redis.Config {
+	return redis.Config{URL: "redis://" + s.addr, Lease: time.Hour, Limits: broker.Limits{History: 50, TTL: time.Hour}}
 }
 
-func open(t *testing.T, cfg broker.RedisConfig) *broker.Redis {
+func open(t *testing.T, cfg redis.Config) *redis.Broker {
 	t.Helper()
 	b := openRedis(t, cfg, testLog(t))
 	waitReady(t, b)
@@ -168,7 +169,7 @@ func TestRedisAsAivenRunsIt(t *testing.T) {
 func storeOn(s *server, scheme string) func(*testing.T, brokertest.Options) *brokertest.Store {
 	return func(t *testing.T, o brokertest.Options) *brokertest.Store {
 		return &brokertest.Store{Open: func(t *testing.T) *brokertest.Relay {
-			cfg := broker.RedisConfig{URL: scheme + s.addr, Prefix: t.Name(), Lease: o.Lease, Self: newSelf(), Limits: o.Limits}
+			cfg := redis.Config{URL: scheme + s.addr, Prefix: t.Name(), Lease: o.Lease, Self: newSelf(), Limits: o.Limits}
 			b := open(t, cfg)
 			return &brokertest.Relay{Broker: b, Self: cfg.Self, Kill: b.Kill}
 		}}
@@ -370,7 +371,7 @@ func TestRedisSettings(t *testing.T) {
 		"CA, no TLS":   {"redis://localhost", "x", "rediss://"},
 		"no CA":        {"rediss://localhost", "x", "PEM"},
 	} {
-		b, err := broker.OpenRedis(broker.RedisConfig{URL: c.url, CA: c.ca}, testLog(t))
+		b, err := redis.Open(redis.Config{URL: c.url, CA: c.ca}, testLog(t))
 		if err == nil {
 			b.Close(t.Context())
 			t.Errorf("%s: accepted", name)
@@ -385,5 +386,5 @@ func BenchmarkRedisPublish(b *testing.B) {
 	m := openRedis(b, config(s), testLog(b))
 	waitReady(b, m)
 	b.SetParallelism(64)
-	benchmarkPublish(b, m)
+	brokertest.BenchmarkPublish(b, m)
 }

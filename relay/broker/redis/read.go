@@ -1,4 +1,4 @@
-package broker
+package redis
 
 import (
 	"context"
@@ -9,13 +9,15 @@ import (
 	"strings"
 
 	"github.com/redis/rueidis"
+
+	"setu/relay/broker"
 )
 
-// History implements Broker. Pages come from the client-side cache; any new message in the room invalidates them.
+// History implements broker.Broker. Pages come from the client-side cache; any new message in the room invalidates them.
 //
 // The page is read with the message that before names, which must be there with its digest: what stands before another
 // one is another history's. Where nothing is left up to it, it has been let go of, and so has all before it.
-func (b *Redis) History(ctx context.Context, room string, before Offset, limit int) ([]Message, bool, error) {
+func (b *Broker) History(ctx context.Context, room string, before broker.Offset, limit int) ([]broker.Message, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	epoch, err := b.feed.epochNow(ctx)
@@ -23,7 +25,7 @@ func (b *Redis) History(ctx context.Context, room string, before Offset, limit i
 		return nil, false, unavailable(err)
 	}
 	if !before.IsZero() && before.Epoch != epoch {
-		return nil, false, ErrGap
+		return nil, false, broker.ErrGap
 	}
 	if before.Seq > 0 {
 		limit++
@@ -34,7 +36,7 @@ func (b *Redis) History(ctx context.Context, room string, before Offset, limit i
 	}
 	if n := len(page); before.Seq > 0 && n > 0 {
 		if last := page[n-1]; last.Pos != before.Pos || last.Digest != before.Digest {
-			return nil, false, ErrGap
+			return nil, false, broker.ErrGap
 		}
 		page = page[:n-1]
 	}
@@ -46,7 +48,7 @@ func (b *Redis) History(ctx context.Context, room string, before Offset, limit i
 
 // page reads at most limit messages up to the one that upTo names, oldest first, without their epoch. It may be as old as
 // the client-side cache is.
-func (b *Redis) page(ctx context.Context, room string, upTo Offset, limit int) ([]Message, bool, error) {
+func (b *Broker) page(ctx context.Context, room string, upTo broker.Offset, limit int) ([]broker.Message, bool, error) {
 	c, err := b.use()
 	if err != nil {
 		return nil, false, err
@@ -65,19 +67,19 @@ func (b *Redis) page(ctx context.Context, room string, upTo Offset, limit int) (
 	return parsePage(room, fields)
 }
 
-func (b *Redis) pageCall(upper string, limit int, keys ...string) call {
+func (b *Broker) pageCall(upper string, limit int, keys ...string) call {
 	return call{keys: keys, args: []string{upper, strconv.Itoa(limit), strconv.Itoa(pageBudget)}}
 }
 
 // state is a room as it is at one moment.
 type state struct {
 	tail tail
-	page []Message
+	page []broker.Message
 	more bool
 }
 
 // states reads the present state of rooms, not from the cache, in one trip.
-func (b *Redis) states(ctx context.Context, rooms []string) ([]state, error) {
+func (b *Broker) states(ctx context.Context, rooms []string) ([]state, error) {
 	c, err := b.use()
 	if err != nil {
 		return nil, err
@@ -109,7 +111,7 @@ func (b *Redis) states(ctx context.Context, rooms []string) ([]state, error) {
 }
 
 // parsePage reads more, id, text, id, text, ..., newest first, and returns it oldest first.
-func parsePage(room string, fields []rueidis.RedisMessage) ([]Message, bool, error) {
+func parsePage(room string, fields []rueidis.RedisMessage) ([]broker.Message, bool, error) {
 	if len(fields) == 0 {
 		return nil, false, fmt.Errorf("unexpected empty page of %q", room)
 	}
@@ -125,14 +127,14 @@ func parsePage(room string, fields []rueidis.RedisMessage) ([]Message, bool, err
 // tail is where a room stands.
 type tail struct {
 	epoch  string
-	pos    uint64  // of the partition
-	now    int64   // ms, by Redis' clock
-	newest Message // Seq 0: the room is empty, or this was not asked
+	pos    uint64         // of the partition
+	now    int64          // ms, by Redis' clock
+	newest broker.Message // Seq 0: the room is empty, or this was not asked
 }
 
 // endOf tells whether page, newest last, ends right at the tail. One that goes beyond may be newer, or may come from the
 // cache of a connection whose Redis is no more.
-func (t tail) endOf(page []Message) bool {
+func (t tail) endOf(page []broker.Message) bool {
 	if len(page) == 0 || t.newest.Seq == 0 {
 		return len(page) == 0 && t.newest.Seq == 0
 	}
@@ -165,7 +167,7 @@ func parseHead(f []string) (t tail, err error) {
 	return t, err
 }
 
-func entryID(o Offset) string {
+func entryID(o broker.Offset) string {
 	return strconv.FormatUint(o.Pos, 10) + "-" + strconv.FormatUint(o.Seq, 10)
 }
 
@@ -177,8 +179,8 @@ func parseEntryID(id string) (pos, seq uint64, err error) {
 }
 
 // parseEntries reads id, text, id, text, ...
-func parseEntries(room string, fields []rueidis.RedisMessage) ([]Message, error) {
-	out := make([]Message, 0, len(fields)/2)
+func parseEntries(room string, fields []rueidis.RedisMessage) ([]broker.Message, error) {
+	out := make([]broker.Message, 0, len(fields)/2)
 	for ; len(fields) >= 2; fields = fields[2:] {
 		id, err := fields[0].ToString()
 		if err != nil {
@@ -198,8 +200,8 @@ func parseEntries(room string, fields []rueidis.RedisMessage) ([]Message, error)
 }
 
 // parseEntry reads a stream entry: the id is "<pos>-<seq>", the text "<at> <prev> <digest> <body>".
-func parseEntry(room, epoch, id, text string) (Message, error) {
-	m := Message{Room: room, Epoch: epoch}
+func parseEntry(room, epoch, id, text string) (broker.Message, error) {
+	m := broker.Message{Room: room, Epoch: epoch}
 	at, rest, _ := strings.Cut(text, " ")
 	m.Prev, rest, _ = strings.Cut(rest, " ")
 	var whole bool
@@ -208,7 +210,7 @@ func parseEntry(room, epoch, id, text string) (Message, error) {
 	m.Pos, m.Seq, err1 = parseEntryID(id)
 	m.At, err2 = strconv.ParseInt(at, 10, 64)
 	if !whole || err1 != nil || err2 != nil || m.Seq == 0 {
-		return Message{}, fmt.Errorf("not a stored message: id %.40q", id)
+		return broker.Message{}, fmt.Errorf("not a stored message: id %.40q", id)
 	}
 	return m, nil
 }

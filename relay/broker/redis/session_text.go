@@ -1,4 +1,4 @@
-package broker
+package redis
 
 import (
 	"cmp"
@@ -7,13 +7,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"setu/relay/broker"
 )
 
 // who is what does not change of a session, in Redis' field of that name.
 type who struct {
-	ID    string `json:"id"`
-	User  User   `json:"user"`
-	Keyed bool   `json:"keyed,omitempty"`
+	ID    string      `json:"id"`
+	User  broker.User `json:"user"`
+	Keyed bool        `json:"keyed,omitempty"`
 }
 
 func (w *who) text() string {
@@ -43,7 +45,7 @@ func parseMember(room, text string) (m member, err error) {
 	m.Room, m.Presence = room, f[1] == "1"
 	var err1, err2 error
 	m.n, err1 = strconv.ParseUint(f[0], 10, 63)
-	m.Since, err2 = ParseOffset(f[2])
+	m.Since, err2 = broker.ParseOffset(f[2])
 	return m, errors.Join(err1, err2)
 }
 
@@ -73,7 +75,7 @@ func (s *kept) appendChanged(args []string) []string {
 
 // stored is what Redis holds of a session.
 type stored struct {
-	Session
+	broker.Session
 	memberships
 	who     *who
 	version uint64
@@ -109,6 +111,6 @@ func parseSession(fields []string) (have stored, err error) {
 	}
 	w := have.who
 	slices.SortFunc(have.in, func(a, b member) int { return cmp.Or(cmp.Compare(a.n, b.n), cmp.Compare(a.Room, b.Room)) })
-	have.Session = Session{ID: w.ID, User: w.User, Keyed: w.Keyed, Rooms: have.list()}
+	have.Session = broker.Session{ID: w.ID, User: w.User, Keyed: w.Keyed, Rooms: have.list()}
 	return have, nil
 }

@@ -1,4 +1,4 @@
-package broker
+package redis
 
 import (
 	"cmp"
@@ -8,13 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
-)
 
-// Reasons of a reset.
-const (
-	ReasonEpoch   = "epoch"   // the store lost what it had taken
-	ReasonTrimmed = "trimmed" // more was missed than the history keeps
-	ReasonExpired = "expired" // what may have been missed has expired
+	"setu/relay/broker"
 )
 
 // How many rooms are read in one trip. A room's state is bounded by pageBudget.
@@ -56,7 +51,7 @@ func (f *feed) catchUpOnce() error {
 		return err
 	}
 	lost := now.epoch == epoch && now.pos < pos
-	var missed []Message
+	var missed []broker.Message
 	var gaps []gap
 	if !lost {
 		if missed, gaps, lost, err = f.missed(now); err != nil {
@@ -97,7 +92,7 @@ func (f *feed) readGaps(gaps []gap, epoch string) (moved bool, err error) {
 }
 
 // missed reads what each room took since it was last delivered to.
-func (f *feed) missed(now tail) (missed []Message, gaps []gap, lost bool, err error) {
+func (f *feed) missed(now tail) (missed []broker.Message, gaps []gap, lost bool, err error) {
 	f.mu.Lock()
 	away := time.Duration(0)
 	if !f.downAt.IsZero() {
@@ -109,7 +104,7 @@ func (f *feed) missed(now tail) (missed []Message, gaps []gap, lost bool, err er
 		switch {
 		case s.loading:
 		case s.tail.Epoch != now.epoch:
-			gaps = append(gaps, gap{s: s, reason: ReasonEpoch})
+			gaps = append(gaps, gap{s: s, reason: broker.ReasonEpoch})
 		default:
 			rooms, tails = append(rooms, s), append(tails, subscription{room: s.room, tail: s.tail, tailAt: s.tailAt})
 		}
@@ -122,7 +117,7 @@ func (f *feed) missed(now tail) (missed []Message, gaps []gap, lost bool, err er
 		}
 		for i, fd := range found {
 			got, reason := some[i].judge(fd, now, away, f.b.cfg.TTL)
-			if reason == ReasonEpoch {
+			if reason == broker.ReasonEpoch {
 				return nil, nil, true, nil
 			}
 			if reason != "" {
@@ -136,12 +131,12 @@ func (f *feed) missed(now tail) (missed []Message, gaps []gap, lost bool, err er
 		}
 		rooms = rooms[len(some):]
 	}
-	slices.SortFunc(missed, func(a, b Message) int { return cmp.Compare(a.Pos, b.Pos) })
+	slices.SortFunc(missed, func(a, b broker.Message) int { return cmp.Compare(a.Pos, b.Pos) })
 	return missed, gaps, false, nil
 }
 
 // goOn delivers what was missed in the order of positions, then what was held, and ends the catching.
-func (f *feed) goOn(now tail, missed []Message, gaps []gap) {
+func (f *feed) goOn(now tail, missed []broker.Message, gaps []gap) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, m := range missed {
@@ -165,7 +160,7 @@ func (f *feed) goOn(now tail, missed []Message, gaps []gap) {
 	f.settle(now)
 	for _, s := range f.rooms {
 		if wasAway && !s.loading {
-			s.sub.Presence(Change{Missed: true})
+			s.sub.Presence(broker.Change{Missed: true})
 		}
 	}
 	for _, m := range held.messages {
@@ -189,11 +184,11 @@ func (f *feed) agree(epoch string) bool {
 
 // found is what missed.lua returns.
 type found struct {
-	oldest  Offset // position and sequence of the oldest message; zero: the room is empty
-	entries []Message
+	oldest  broker.Offset // position and sequence of the oldest message; zero: the room is empty
+	entries []broker.Message
 }
 
-func (b *Redis) readMissed(tails []subscription) ([]found, error) {
+func (b *Broker) readMissed(tails []subscription) ([]found, error) {
 	ctx, cancel := context.WithTimeout(b.ctx, callTimeout)
 	defer cancel()
 	c, err := b.use()
@@ -232,11 +227,11 @@ func (b *Redis) readMissed(tails []subscription) ([]found, error) {
 
 // judge compares what a stream holds with what was delivered of it: the messages to deliver now, or why that can't be.
 // ReasonEpoch means that the stream is not the one that was delivered.
-func (s *subscription) judge(have found, now tail, away, ttl time.Duration) ([]Message, string) {
+func (s *subscription) judge(have found, now tail, away, ttl time.Duration) ([]broker.Message, string) {
 	e, followed := have.entries, s.tail.Seq > 0
 	if followed && len(e) > 0 && e[0].Pos == s.tail.Pos && e[0].Seq == s.tail.Seq {
 		if e[0].Digest != s.tail.Digest {
-			return nil, ReasonEpoch
+			return nil, broker.ReasonEpoch
 		}
 		return e[1:], ""
 	}
@@ -244,21 +239,21 @@ func (s *subscription) judge(have found, now tail, away, ttl time.Duration) ([]M
 	lives := s.tailAt + ttl.Milliseconds() // until then, by Redis' clock, the tail's message can't have expired
 	switch {
 	case have.oldest.Seq == 0 && followed && now.now < lives:
-		return nil, ReasonEpoch
+		return nil, broker.ReasonEpoch
 	case have.oldest.Seq == 0 && unseen:
-		return nil, ReasonExpired
+		return nil, broker.ReasonExpired
 	case have.oldest.Seq == 0:
 		return nil, ""
 	case have.oldest.Pos <= s.tail.Pos:
-		return nil, ReasonEpoch // messages stand where there were none, or older ones are there and ours is not
+		return nil, broker.ReasonEpoch // messages stand where there were none, or older ones are there and ours is not
 	case followed && len(e) > 0 && e[0].Prev == s.tail.Digest && e[0].Seq == s.tail.Seq+1:
 		return e, "" // ours is the last that was let go of
 	case have.oldest.Seq == 1 && len(e) > 0 && followed && e[0].At < lives:
-		return nil, ReasonEpoch // begun anew too early
+		return nil, broker.ReasonEpoch // begun anew too early
 	case have.oldest.Seq == 1 && unseen:
-		return nil, ReasonExpired
+		return nil, broker.ReasonExpired
 	case have.oldest.Seq == 1 && len(e) > 0:
 		return e, "" // the room began, or expired whole and begun anew
 	}
-	return nil, ReasonTrimmed
+	return nil, broker.ReasonTrimmed
 }

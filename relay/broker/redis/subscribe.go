@@ -1,22 +1,24 @@
-package broker
+package redis
 
 import (
 	"context"
+
+	"setu/relay/broker"
 )
 
-// Subscribe implements Broker: the feed subscribes first, then the history is read, and what arrived meanwhile joins it.
-func (b *Redis) Subscribe(ctx context.Context, room string, sub Subscriber) (func(), error) {
+// Subscribe implements broker.Broker: the feed subscribes first, then the history is read, and what arrived meanwhile joins it.
+func (b *Broker) Subscribe(ctx context.Context, room string, sub broker.Subscriber) (func(), error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	if b.ctx.Err() != nil {
-		return nil, ErrClosed
+		return nil, broker.ErrClosed
 	}
 	f := b.feed
 	s := &subscription{room: room, sub: sub, loading: true, answer: make(chan tailAnswer, 2)}
 	f.mu.Lock()
 	if !f.up || f.rooms[room] != nil {
 		f.mu.Unlock()
-		return nil, ErrUnavailable
+		return nil, broker.ErrUnavailable
 	}
 	f.rooms[room] = s
 	f.joining = append(f.joining, s)
@@ -45,7 +47,7 @@ func (f *feed) remove(s *subscription) {
 // begin loads s: its newest page from the client-side cache, if the tail that Redis stated after it had taken the
 // subscription shows the page to be fresh.
 func (f *feed) begin(ctx context.Context, s *subscription) error {
-	page, more, err := f.b.page(ctx, s.room, Offset{}, f.b.cfg.History)
+	page, more, err := f.b.page(ctx, s.room, broker.Offset{}, f.b.cfg.History)
 	if err != nil {
 		return err
 	}
@@ -76,11 +78,11 @@ func (f *feed) begin(ctx context.Context, s *subscription) error {
 // install loads s with the page and what was held since. It is false where that can't be done from this page.
 //
 // What was held becomes part of the snapshot: to deliver it now would bring it behind newer messages of other rooms.
-func (f *feed) install(s *subscription, t tail, page []Message, more bool) (bool, error) {
+func (f *feed) install(s *subscription, t tail, page []broker.Message, more bool) (bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.rooms[s.room] != s {
-		return false, ErrUnavailable // the connection went away meanwhile
+		return false, broker.ErrUnavailable // the connection went away meanwhile
 	}
 	held := s.held
 	if s.held = (hold{}); held.over {
@@ -91,7 +93,7 @@ func (f *feed) install(s *subscription, t tail, page []Message, more bool) (bool
 		if m.Epoch == at.Epoch && m.Pos <= at.Pos {
 			continue
 		}
-		if !m.follows(at) {
+		if !m.Follows(at) {
 			f.look() // the streams hold it, and what should stand before it
 			break
 		}
@@ -108,22 +110,22 @@ func (f *feed) install(s *subscription, t tail, page []Message, more bool) (bool
 }
 
 // load gives s a snapshot to go on from. f.mu is held.
-func (s *subscription) load(t tail, page []Message, more bool, reason string) {
+func (s *subscription) load(t tail, page []broker.Message, more bool, reason string) {
 	s.loading = false
 	s.tail, s.tailAt = t.label(page), t.now
 	if n := len(page); n > 0 {
 		s.tailAt = page[n-1].At
 	}
-	s.sub.Load(Snapshot{Tail: s.tail, Messages: page, More: more}, reason)
+	s.sub.Load(broker.Snapshot{Tail: s.tail, Messages: page, More: more}, reason)
 }
 
 // label states the epoch on the page's messages, and returns where the page ends.
-func (t tail) label(page []Message) Offset {
+func (t tail) label(page []broker.Message) broker.Offset {
 	for i := range page {
 		page[i].Epoch = t.epoch
 	}
 	if n := len(page); n > 0 {
 		return page[n-1].Offset()
 	}
-	return Offset{Epoch: t.epoch, Pos: t.pos, At: t.now}
+	return broker.Offset{Epoch: t.epoch, Pos: t.pos, At: t.now}
 }

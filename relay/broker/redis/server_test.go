@@ -1,4 +1,4 @@
-package broker_test
+package redis_test
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package broker_test
+package redis_test
 
 import (
 	"errors"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"setu/relay/broker"
+	"setu/relay/broker/redis"
 )
 
 func nothing() {}
@@ -38,13 +39,13 @@ func TestRedisSessionCost(t *testing.T) {
 	for i := range 50 {
 		all = append(all, b.Keep(strconv.Itoa(i), broker.Session{}, nothing))
 	}
-	<-time.After(broker.KeepDelay / 4)
+	<-time.After(redis.KeepDelay / 4)
 	for _, k := range all {
 		join(t, k, "a", at)
 		join(t, k, "a", at) // nothing new
 	}
-	inTime := time.Since(began) < broker.KeepDelay
-	<-time.After(4 * broker.KeepDelay)                          // by then that they were fresh is forgotten
+	inTime := time.Since(began) < redis.KeepDelay
+	<-time.After(4 * redis.KeepDelay)                           // by then that they were fresh is forgotten
 	if n := s.calls(t, "evalsha"); n < 50 || n > 54 && inTime { // a few are health checks
 		t.Errorf("%d scripts run for 50 connections that joined a room", n)
 	}

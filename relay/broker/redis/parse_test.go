@@ -1,4 +1,4 @@
-package broker_test
+package redis_test
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"setu/relay/broker"
+	"setu/relay/broker/redis"
 )
 
 func FuzzPush(f *testing.F) {
@@ -17,12 +18,12 @@ func FuzzPush(f *testing.F) {
 	f.Add("")
 	f.Add("e 1 0 1 x y z")
 	f.Fuzz(func(t *testing.T, text string) {
-		m, err := broker.ParsePush("room", text)
+		m, err := redis.ParsePush("room", text)
 		if err != nil {
 			return
 		}
 		again := fmt.Sprintf("%s %d %d %d %s %s %s", m.Epoch, m.Pos, m.Seq, m.At, m.Prev, m.Digest, m.Body)
-		if n, err := broker.ParsePush("room", again); err != nil || n != m {
+		if n, err := redis.ParsePush("room", again); err != nil || n != m {
 			t.Errorf("%q reads as %+v, whose text reads as %+v, %v", text, m, n, err)
 		}
 	})
@@ -32,7 +33,7 @@ func FuzzEntry(f *testing.F) {
 	f.Add("7-3", `1700000000000 ba9876543210 0123456789ab {"a": "b c"}`)
 	f.Add("", "")
 	f.Fuzz(func(t *testing.T, id, text string) {
-		if m, err := broker.ParseEntry("room", "e", id, text); err == nil && (m.Seq == 0 || m.Room != "room" || m.Epoch != "e") {
+		if m, err := redis.ParseEntry("room", "e", id, text); err == nil && (m.Seq == 0 || m.Room != "room" || m.Epoch != "e") {
 			t.Errorf("%q, %q reads as %+v", id, text, m)
 		}
 	})
@@ -45,7 +46,7 @@ func FuzzSession(f *testing.F) {
 	f.Add("null", "1", "\x00", "a", "1 0 ", "a", "9223372036854775808 1 e.1.1.1")
 	f.Fuzz(func(t *testing.T, who, version, left, room1, text1, room2, text2 string) {
 		fields := []string{"owner", "x.1", "who", who, "v", version, "left", left, "r" + room1, text1, "r" + room2, text2, "odd"}
-		s, again, err := broker.ParseSession(fields)
+		s, again, err := redis.ParseSession(fields)
 		if err != nil {
 			return
 		}
@@ -53,7 +54,7 @@ func FuzzSession(f *testing.F) {
 		for field, value := range again {
 			fields = append(fields, field, value)
 		}
-		if same, _, err := broker.ParseSession(fields); err != nil || room1 != room2 && !reflect.DeepEqual(same, s) {
+		if same, _, err := redis.ParseSession(fields); err != nil || room1 != room2 && !reflect.DeepEqual(same, s) {
 			t.Errorf("%q reads as %+v, which reads as %+v, %v", fields, s, same, err)
 		}
 	})
@@ -63,7 +64,7 @@ func FuzzPeer(f *testing.F) {
 	f.Add("n", `{"url":"http://10.0.0.1:8080","machine":"m"}`)
 	f.Add("", "null")
 	f.Fuzz(func(t *testing.T, node, text string) {
-		p, err := broker.ParsePeer(node, text)
+		p, err := redis.ParsePeer(node, text)
 		if err == nil && p.Node != node || err != nil && !errors.Is(err, broker.ErrGone) {
 			t.Errorf("%q reads as %+v, %v", text, p, err)
 		}
@@ -133,7 +134,7 @@ func TestJudge(t *testing.T) {
 				found = append(found, m)
 			}
 		}
-		got, reason := broker.Judge(t, c.tail, at, oldest, found, c.now, c.away, ttl)
+		got, reason := redis.Judge(t, c.tail, at, oldest, found, c.now, c.away, ttl)
 		if reason != c.reason || !slices.Equal(got, c.want) {
 			t.Errorf("%s: %+v, %q; want %+v, %q", name, got, reason, c.want, c.reason)
 		}

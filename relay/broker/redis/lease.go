@@ -1,4 +1,4 @@
-package broker
+package redis
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"setu/relay/broker"
 )
 
 // check has the lease looked at: Redis was away, and may have lost it.
@@ -123,7 +125,7 @@ func (p *presence) lease(c rueidis.Client, life string, begin bool) (held bool, 
 		args: []string{life, ms(p.b.cfg.Lease), flag, ms(membersTTL)},
 	})[0].AsStrSlice()
 	if err != nil || len(out) == 0 {
-		return false, nil, errors.Join(err, ErrUnavailable)
+		return false, nil, errors.Join(err, broker.ErrUnavailable)
 	}
 	return out[0] == "1", out[1:], nil
 }

@@ -1,17 +1,19 @@
-package broker
+package redis
 
 import (
 	"context"
 	"errors"
 	"strconv"
 	"time"
+
+	"setu/relay/broker"
 )
 
 // head is where the feed stands, by Redis' clock.
-func (f *feed) head() Offset {
+func (f *feed) head() broker.Offset {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return Offset{Epoch: f.epoch, Pos: f.pos, At: time.Now().Add(f.clock).UnixMilli()}
+	return broker.Offset{Epoch: f.epoch, Pos: f.pos, At: time.Now().Add(f.clock).UnixMilli()}
 }
 
 // epochNow returns the epoch to publish under; while it is in doubt, it waits.
@@ -28,7 +30,7 @@ func (f *feed) epochNow(ctx context.Context) (string, error) {
 		case <-ctx.Done():
 			return "", ctx.Err()
 		case <-f.b.ctx.Done():
-			return "", ErrClosed
+			return "", broker.ErrClosed
 		}
 	}
 }
@@ -64,7 +66,7 @@ func (f *feed) settle(now tail) {
 }
 
 // readEpoch reads the partition's epoch and position, and moves the epoch on where it is still leave.
-func (b *Redis) readEpoch(pos uint64, leave string) (t tail, err error) {
+func (b *Broker) readEpoch(pos uint64, leave string) (t tail, err error) {
 	ctx, cancel := context.WithTimeout(b.ctx, callTimeout)
 	defer cancel()
 	c, err := b.use()

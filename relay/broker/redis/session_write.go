@@ -1,4 +1,4 @@
-package broker
+package redis
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"setu/relay/broker"
 )
 
 const (
@@ -36,7 +38,7 @@ func (k *sessions) takeDue() bool {
 func (k *sessions) run() {
 	defer k.b.wg.Done()
 	defer close(k.done)
-	touch := time.NewTicker(max(k.b.cfg.recovery()/2, 10*time.Millisecond))
+	touch := time.NewTicker(max(k.b.cfg.Recovery/2, 10*time.Millisecond))
 	defer touch.Stop()
 	ripe := time.NewTimer(time.Hour)
 	defer ripe.Stop()
@@ -93,7 +95,7 @@ func (k *sessions) forget() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, s := range k.owned {
-		if (s.phase == released || s.phase == ended) && time.Since(s.since) > 2*k.b.cfg.recovery() {
+		if (s.phase == released || s.phase == ended) && time.Since(s.since) > 2*k.b.cfg.Recovery {
 			k.letGo(s, s.phase)
 		}
 	}
@@ -139,7 +141,7 @@ func (k *sessions) take() (work []update) {
 // update says all that is to be written of s, and takes it for written. k.mu is held.
 func (k *sessions) update(s *kept) update {
 	u := update{s: s, version: s.version + 1, last: s.phase == released || s.phase == ended, waiting: s.waiting}
-	ttl := 2 * k.b.cfg.recovery()
+	ttl := 2 * k.b.cfg.Recovery
 	switch s.phase {
 	case released:
 		ttl /= 2
@@ -192,7 +194,7 @@ func (k *sessions) written(u update, answer int64, err error) {
 	s.busy, s.version = false, u.version // where it failed, too: it may come late, and must not count then
 	switch {
 	case s.phase == fenced || answer < 0:
-		err = ErrGone
+		err = broker.ErrGone
 	case err != nil:
 		k.enqueue(s) // for the next time, which finds out whether it was stored
 	case answer == 0:
@@ -232,7 +234,7 @@ func (k *sessions) touch(c rueidis.Client) error {
 }
 
 func (k *sessions) touchSome(c rueidis.Client, some []*kept) error {
-	do := call{args: []string{ms(2 * k.b.cfg.recovery())}}
+	do := call{args: []string{ms(2 * k.b.cfg.Recovery)}}
 	var asked []*kept
 	k.mu.Lock()
 	for _, s := range some {

@@ -1,10 +1,12 @@
-package broker
+package redis
 
 import (
 	"context"
 	"fmt"
 	"strings"
 	"time"
+
+	"setu/relay/broker"
 )
 
 // probe sends a message to itself through Redis, all the way round, and has the connection made anew when it stays away.
@@ -80,13 +82,13 @@ func (f *feed) ready() error {
 	defer f.mu.Unlock()
 	switch {
 	case f.b.ctx.Err() != nil:
-		return ErrClosed
+		return broker.ErrClosed
 	case !f.up:
-		return fmt.Errorf("%w: not subscribed", ErrUnavailable)
+		return fmt.Errorf("%w: not subscribed", broker.ErrUnavailable)
 	case f.catching:
-		return fmt.Errorf("%w: catching up", ErrUnavailable)
+		return fmt.Errorf("%w: catching up", broker.ErrUnavailable)
 	case time.Since(f.rounded) > probeTimeout:
-		return fmt.Errorf("%w: what is published does not come back", ErrUnavailable)
+		return fmt.Errorf("%w: what is published does not come back", broker.ErrUnavailable)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package broker
+package redis
 
 import (
 	"context"
@@ -8,16 +8,18 @@ import (
 	"strings"
 
 	"github.com/redis/rueidis"
+
+	"setu/relay/broker"
 )
 
 // errStale: the publish stated an epoch that is not Redis' any more.
-var errStale = fmt.Errorf("%w: the epoch has moved on", ErrUnavailable)
+var errStale = fmt.Errorf("%w: the epoch has moved on", broker.ErrUnavailable)
 
-// Publish implements Broker: one call of one script for each message, all in one trip.
-func (b *Redis) Publish(ctx context.Context, pubs ...Publication) []Receipt {
+// Publish implements broker.Broker: one call of one script for each message, all in one trip.
+func (b *Broker) Publish(ctx context.Context, pubs ...broker.Publication) []broker.Receipt {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	receipts := make([]Receipt, len(pubs))
+	receipts := make([]broker.Receipt, len(pubs))
 	c, err := b.use()
 	if err == nil {
 		err = b.enterSlot(ctx)
@@ -45,7 +47,7 @@ func (b *Redis) Publish(ctx context.Context, pubs ...Publication) []Receipt {
 }
 
 // enterSlot bounds the publishes under way: a full ring of rueidis' heeds no deadline.
-func (b *Redis) enterSlot(ctx context.Context) error {
+func (b *Broker) enterSlot(ctx context.Context) error {
 	select {
 	case b.slots <- struct{}{}:
 		return nil
@@ -55,9 +57,9 @@ func (b *Redis) enterSlot(ctx context.Context) error {
 }
 
 // failed puts err on receipts, and returns the whole where it was given a part.
-func failed(part []Receipt, err error, whole ...[]Receipt) []Receipt {
+func failed(part []broker.Receipt, err error, whole ...[]broker.Receipt) []broker.Receipt {
 	for i := range part {
-		part[i] = Receipt{Err: unavailable(err)}
+		part[i] = broker.Receipt{Err: unavailable(err)}
 	}
 	if len(whole) > 0 {
 		return whole[0]
@@ -65,7 +67,7 @@ func failed(part []Receipt, err error, whole ...[]Receipt) []Receipt {
 	return part
 }
 
-func (b *Redis) publishUnder(ctx context.Context, c rueidis.Client, epoch string, pubs []Publication, receipts []Receipt) {
+func (b *Broker) publishUnder(ctx context.Context, c rueidis.Client, epoch string, pubs []broker.Publication, receipts []broker.Receipt) {
 	calls := make([]call, len(pubs))
 	limit, ttl := strconv.Itoa(b.cfg.History), strconv.FormatInt(b.cfg.TTL.Milliseconds(), 10)
 	for i, p := range pubs {
@@ -77,23 +79,23 @@ func (b *Redis) publishUnder(ctx context.Context, c rueidis.Client, epoch string
 	for i, res := range publishScript.inOrder(ctx, c, calls...) {
 		text, err := res.ToString()
 		if err != nil {
-			receipts[i] = Receipt{Err: unavailable(err)}
+			receipts[i] = broker.Receipt{Err: unavailable(err)}
 			continue
 		}
 		receipts[i] = parseReceipt(epoch, text)
 	}
 }
 
-func parseReceipt(epoch, text string) Receipt {
+func parseReceipt(epoch, text string) broker.Receipt {
 	f := strings.Fields(text)
 	if len(f) > 0 && f[0] == "!" {
-		return Receipt{Err: errStale}
+		return broker.Receipt{Err: errStale}
 	}
 	if len(f) != 5 {
-		return Receipt{Err: unavailable(fmt.Errorf("unexpected answer %.80q", text))}
+		return broker.Receipt{Err: unavailable(fmt.Errorf("unexpected answer %.80q", text))}
 	}
-	r := Receipt{Duplicate: f[0] == "="}
-	r.Offset = Offset{Epoch: epoch, Digest: f[4]}
+	r := broker.Receipt{Duplicate: f[0] == "="}
+	r.Offset = broker.Offset{Epoch: epoch, Digest: f[4]}
 	var err1, err2, err3 error
 	r.Offset.Pos, err1 = strconv.ParseUint(f[1], 10, 63)
 	r.Offset.Seq, err2 = strconv.ParseUint(f[2], 10, 63)

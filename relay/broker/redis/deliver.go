@@ -1,4 +1,4 @@
-package broker
+package redis
 
 import (
 	"fmt"
@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/redis/rueidis"
+
+	"setu/relay/broker"
 )
 
 // Bounds of what is held back while the streams are read.
@@ -16,12 +18,12 @@ const (
 
 // hold keeps messages back, within bounds; past them it keeps none and says so.
 type hold struct {
-	messages []Message
+	messages []broker.Message
 	bytes    int
 	over     bool
 }
 
-func (h *hold) add(m Message) {
+func (h *hold) add(m broker.Message) {
 	if h.over || len(h.messages) >= holdMessages || h.bytes+len(m.Body) > holdBytes {
 		*h = hold{over: true}
 		return
@@ -63,15 +65,15 @@ func (f *feed) receive(session int, push rueidis.PubSubMessage) {
 	}
 	switch kind {
 	case 's':
-		s.sub.Signal(Signal{Sender: head, Body: rest})
+		s.sub.Signal(broker.Signal{Sender: head, Body: rest})
 	case 'j', 'l':
 		count, _ := strconv.Atoi(head)
-		s.sub.Presence(Change{Joined: kind == 'j', Count: count, User: rest})
+		s.sub.Presence(broker.Change{Joined: kind == 'j', Count: count, User: rest})
 	}
 }
 
 // arrive delivers m, or holds it back. f.mu is held.
-func (f *feed) arrive(s *subscription, m Message) {
+func (f *feed) arrive(s *subscription, m broker.Message) {
 	switch {
 	case f.catching:
 		f.held.add(m)
@@ -91,11 +93,11 @@ func (f *feed) look() {
 
 // advance delivers m if it continues what s has, drops it if s had it already, and else tells that something is missing.
 // f.mu is held.
-func (f *feed) advance(s *subscription, m Message) bool {
+func (f *feed) advance(s *subscription, m broker.Message) bool {
 	if m.Epoch == s.tail.Epoch && m.Pos <= s.tail.Pos {
 		return true
 	}
-	if !m.follows(s.tail) {
+	if !m.Follows(s.tail) {
 		return false
 	}
 	s.tail, s.tailAt = m.Offset(), m.At
@@ -105,10 +107,10 @@ func (f *feed) advance(s *subscription, m Message) bool {
 }
 
 // parsePush reads "<epoch> <pos> <seq> <at> <prev> <digest> <body>".
-func parsePush(room, text string) (Message, error) {
+func parsePush(room, text string) (broker.Message, error) {
 	f := strings.SplitN(text, " ", 4)
 	if len(f) != 4 {
-		return Message{}, fmt.Errorf("not a message: %.80q", text)
+		return broker.Message{}, fmt.Errorf("not a message: %.80q", text)
 	}
 	return parseEntry(room, f[0], f[1]+"-"+f[2], f[3])
 }

@@ -1,4 +1,4 @@
-package broker
+package redis
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"setu/relay/broker"
 )
 
 // sessions keeps what Redis knows of this relay's sessions in step with what is so here, in the manner of presence: what
@@ -14,7 +16,7 @@ import (
 // A state in Redis names its owner, one connection of one relay, and counts what was written. So whoever writes or renews
 // it notices that somebody else has taken it over, and that Redis has lost something of it.
 type sessions struct {
-	b    *Redis
+	b    *Broker
 	id   string        // of this process: its channel is called so
 	wake chan struct{} // something is marked
 	soon chan struct{} // something is fresh
@@ -32,7 +34,7 @@ type sessions struct {
 	ended  bool
 }
 
-// kept implements SessionHandle. What can change is guarded by of.mu.
+// kept implements broker.SessionHandle. What can change is guarded by of.mu.
 type kept struct {
 	of         *sessions
 	key, owner string
@@ -63,7 +65,7 @@ const (
 	fenced
 )
 
-func newSessions(b *Redis) *sessions {
+func newSessions(b *Broker) *sessions {
 	return &sessions{b: b, id: b.keys.relay(b.feed.channel), wake: make(chan struct{}, 1), soon: make(chan struct{}, 1),
 		tell: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}), owned: map[string]*kept{}}
 }
@@ -80,8 +82,8 @@ func (k *sessions) own(key string, p phase, onFence func()) *kept {
 	return s
 }
 
-// Keep implements Broker. A Join mostly comes right after it, and then both go out as one.
-func (b *Redis) Keep(key string, state Session, onFence func()) SessionHandle {
+// Keep implements broker.Broker. A Join mostly comes right after it, and then both go out as one.
+func (b *Broker) Keep(key string, state broker.Session, onFence func()) broker.SessionHandle {
 	k := b.sessions
 	who := &who{state.ID, state.User, state.Keyed}
 	k.mu.Lock()
@@ -98,8 +100,8 @@ func (b *Redis) Keep(key string, state Session, onFence func()) SessionHandle {
 	return s
 }
 
-// Resume implements Broker.
-func (b *Redis) Resume(ctx context.Context, key string, at Offset, onFence func()) (Resumed, error) {
+// Resume implements broker.Broker.
+func (b *Broker) Resume(ctx context.Context, key string, at broker.Offset, onFence func()) (broker.Resumed, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	k := b.sessions
@@ -108,44 +110,44 @@ func (b *Redis) Resume(ctx context.Context, key string, at Offset, onFence func(
 	closed := k.ended
 	k.mu.Unlock()
 	if closed {
-		return Resumed{}, ErrClosed
+		return broker.Resumed{}, broker.ErrClosed
 	}
 	r, err := b.resume(ctx, s, at)
 	if err != nil {
 		k.mu.Lock()
 		k.letGo(s, ended)
 		k.mu.Unlock()
-		return Resumed{}, err
+		return broker.Resumed{}, err
 	}
 	return r, nil
 }
 
-func (b *Redis) resume(ctx context.Context, s *kept, at Offset) (Resumed, error) {
+func (b *Broker) resume(ctx context.Context, s *kept, at broker.Offset) (broker.Resumed, error) {
 	c, err := b.use()
 	if err == nil {
 		err = b.enterSlot(ctx)
 	}
 	if err != nil {
-		return Resumed{}, err
+		return broker.Resumed{}, err
 	}
 	defer func() { <-b.slots }()
 	fields, err := resumeScript.run(ctx, c, call{
 		keys: []string{b.keys.session + s.key, b.keys.head},
-		args: []string{s.owner, ms(2 * b.cfg.recovery()), at.Epoch, strconv.FormatUint(at.Pos, 10), strconv.FormatUint(at.Seq, 10),
+		args: []string{s.owner, ms(2 * b.cfg.Recovery), at.Epoch, strconv.FormatUint(at.Pos, 10), strconv.FormatUint(at.Seq, 10),
 			at.Digest, b.keys.stream, b.keys.private},
 	})[0].AsStrSlice()
 	if err != nil {
-		return Resumed{}, unavailable(err)
+		return broker.Resumed{}, unavailable(err)
 	}
 	if len(fields) < 2 {
-		return Resumed{}, ErrGone
+		return broker.Resumed{}, broker.ErrGone
 	}
 	have, err := parseSession(fields[2:])
 	if err != nil {
 		b.log.Error("a session that no relay wrote", "error", err)
-		return Resumed{}, ErrGone
+		return broker.Resumed{}, broker.ErrGone
 	}
-	r := Resumed{Session: have.Session, Handle: s, Room: fields[0], At: at.At}
+	r := broker.Resumed{Session: have.Session, Handle: s, Room: fields[0], At: at.At}
 	if at.Seq > 0 {
 		r.At, _ = strconv.ParseInt(fields[1], 10, 64)
 	}
@@ -171,7 +173,7 @@ func (k *sessions) letGo(s *kept, p phase) {
 	delete(k.owned, s.owner)
 	s.phase = p
 	for _, w := range s.waiting {
-		w <- ErrGone
+		w <- broker.ErrGone
 	}
 	s.waiting = nil
 }
@@ -216,8 +218,8 @@ func (k *sessions) tellFenced() {
 	}
 }
 
-// Join implements SessionHandle.
-func (s *kept) Join(ctx context.Context, m Membership) error {
+// Join implements broker.SessionHandle.
+func (s *kept) Join(ctx context.Context, m broker.Membership) error {
 	away := s.of.b.feed.ready()
 	answer, err := s.startJoin(m, away)
 	if err != nil || answer == nil {
@@ -235,15 +237,15 @@ func (s *kept) Join(ctx context.Context, m Membership) error {
 
 // startJoin marks what is to be written, and returns where that is answered; nil where there is nothing to wait for. An
 // error that away is given stands for the answer.
-func (s *kept) startJoin(m Membership, away error) (chan error, error) {
+func (s *kept) startJoin(m broker.Membership, away error) (chan error, error) {
 	k := s.of
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if s.phase != live && s.phase != void {
 		if k.ended {
-			return nil, ErrClosed
+			return nil, broker.ErrClosed
 		}
-		return nil, ErrGone
+		return nil, broker.ErrGone
 	}
 	changed := s.join(m)
 	if changed {
@@ -281,7 +283,7 @@ func (s *kept) change(do func() bool) {
 	}
 }
 
-// Leave implements SessionHandle.
+// Leave implements broker.SessionHandle.
 func (s *kept) Leave(room string) {
 	s.change(func() bool {
 		if !s.leave(room) {
@@ -293,8 +295,8 @@ func (s *kept) Leave(room string) {
 	})
 }
 
-// Invalidate implements SessionHandle.
-func (s *kept) Invalidate(room string, since Offset) {
+// Invalidate implements broker.SessionHandle.
+func (s *kept) Invalidate(room string, since broker.Offset) {
 	s.change(func() bool {
 		s.move(room, since)
 		s.phase, s.whole = void, true
@@ -302,7 +304,7 @@ func (s *kept) Invalidate(room string, since Offset) {
 	})
 }
 
-// Revalidate implements SessionHandle.
+// Revalidate implements broker.SessionHandle.
 func (s *kept) Revalidate() {
 	s.change(func() bool {
 		was := s.phase
@@ -311,10 +313,10 @@ func (s *kept) Revalidate() {
 	})
 }
 
-// End implements SessionHandle.
+// End implements broker.SessionHandle.
 func (s *kept) End() { s.finish(ended) }
 
-// Release implements SessionHandle.
+// Release implements broker.SessionHandle.
 func (s *kept) Release() { s.finish(released) }
 
 func (s *kept) finish(p phase) {

@@ -1,4 +1,4 @@
-package broker_test
+package redis_test
 
 import (
 	"bytes"
@@ -13,9 +13,16 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"setu/relay/broker"
 	"setu/relay/broker/brokertest"
+	"setu/relay/broker/redis"
 )
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) { shared.stop(); exit(code) }))
+}
 
 func TestRedis(t *testing.T) {
 	t.Parallel()
@@ -37,7 +44,7 @@ func newRedisStore(t *testing.T, o brokertest.Options) *brokertest.Store {
 	return &brokertest.Store{
 		Open: func(t *testing.T) *brokertest.Relay {
 			l := newLink(t, s.addr)
-			cfg := broker.RedisConfig{URL: "redis://" + l.listener.Addr().String(), Prefix: prefix, Lease: o.Lease, Self: newSelf(), Limits: o.Limits}
+			cfg := redis.Config{URL: "redis://" + l.listener.Addr().String(), Prefix: prefix, Lease: o.Lease, Self: newSelf(), Limits: o.Limits}
 			b := openRedis(t, cfg, testLog(t))
 			if !stopped {
 				waitReady(t, b)
@@ -76,9 +83,9 @@ func newSelf() broker.Peer {
 	return broker.Peer{Node: node, URL: "http://" + node + ":8080", Machine: "machine of " + node}
 }
 
-func openRedis(t testing.TB, cfg broker.RedisConfig, log *slog.Logger) *broker.Redis {
+func openRedis(t testing.TB, cfg redis.Config, log *slog.Logger) *redis.Broker {
 	t.Helper()
-	b, err := broker.OpenRedis(cfg, log)
+	b, err := redis.Open(cfg, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,3 +143,11 @@ func testLog(t testing.TB) *slog.Logger {
 }
 
 func newLog(l *logBuffer) *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+// counter is the cheapest subscriber.
+type counter struct{ n atomic.Int64 }
+
+func (*counter) Load(broker.Snapshot, string) {}
+func (c *counter) Deliver(broker.Message)     { c.n.Add(1) }
+func (*counter) Signal(broker.Signal)         {}
+func (*counter) Presence(broker.Change)       {}

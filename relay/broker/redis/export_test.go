@@ -1,0 +1,64 @@
+package redis
+
+import (
+	"testing"
+	"time"
+
+	"setu/relay/broker"
+)
+
+// Kill ends b as SIGKILL would: without a word.
+func (b *Broker) Kill() {
+	b.closed.Do(func() {
+		b.cancel()
+		b.wg.Wait()
+		if c := b.client.Load(); c != nil {
+			(*c).Close()
+		}
+	})
+}
+
+// MembersTTL is how long a room's members are kept without anybody renewing them.
+const MembersTTL = membersTTL
+
+// KeepDelay is how long a fresh session waits for its first Join.
+const KeepDelay = keepDelay
+
+// Judge is the judgement over one room after an outage, for a table of cases.
+func Judge(t testing.TB, tail broker.Offset, tailAt int64, oldest broker.Offset, entries []broker.Message, now int64, away, ttl time.Duration) ([]broker.Message, string) {
+	t.Helper()
+	s := subscription{tail: tail, tailAt: tailAt}
+	return s.judge(found{oldest, entries}, newTail(now), away, ttl)
+}
+
+func newTail(now int64) (t tail) {
+	t.now = now
+	return t
+}
+
+var (
+	ParsePush  = parsePush
+	ParseEntry = parseEntry
+	ParsePeer  = parsePeer
+)
+
+// ParseSession reads the fields of a stored session, and returns what they would be written as, by name.
+func ParseSession(fields []string) (broker.Session, map[string]string, error) {
+	have, err := parseSession(fields)
+	if err != nil {
+		return broker.Session{}, nil, err
+	}
+	s := kept{who: have.who, memberships: have.memberships}
+	args, again := s.appendAll(nil), map[string]string{}
+	for ; len(args) > 0; args = args[2:] {
+		again[args[0]] = args[1]
+	}
+	return have.Session, again, nil
+}
+
+// Sessions counts the connections that own a session, or of which something is still to be written.
+func (b *Broker) Sessions() int {
+	b.sessions.mu.Lock()
+	defer b.sessions.mu.Unlock()
+	return len(b.sessions.owned)
+}
