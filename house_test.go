@@ -17,20 +17,26 @@ import (
 var may = map[string][]string{
 	"setu/relay/engineio":     {},
 	"setu/relay/socketio":     {},
+	"setu/relay/engine":       {"setu/relay/engineio"},
+	"setu/relay/namespace":    {"setu/relay/engine", "setu/relay/engineio", "setu/relay/socketio"},
 	"setu/relay/broker":       {},
 	"setu/relay/broker/redis": {"setu/relay/broker"},
 	"setu/relay/room":         {"setu/relay/broker", "setu/relay/engineio", "setu/relay/socketio"},
-	"setu/relay":              {"setu/relay/room", "setu/relay/broker", "setu/relay/engineio", "setu/relay/socketio"},
-	"setu/relay/client":       {"setu/relay/engineio", "setu/relay/socketio"},
-	"setu/wasmclient":         {"setu/relay/client", "setu/wasmclient/chat"},
-	"setu":                    {"setu/relay", "setu/relay/broker", "setu/relay/broker/redis", "setu/public"},
-	"setu/public":             {},
+	"setu/relay/events":       {"setu/relay/namespace", "setu/relay/room", "setu/relay/broker", "setu/relay/engineio", "setu/relay/socketio"},
+	"setu/relay/forward":      {"setu/relay/engine", "setu/relay/engineio", "setu/relay/broker"},
+	"setu/relay": {"setu/relay/events", "setu/relay/forward", "setu/relay/namespace", "setu/relay/engine", "setu/relay/room",
+		"setu/relay/broker", "setu/relay/engineio", "setu/relay/socketio"},
+	"setu/relay/client": {"setu/relay/engineio", "setu/relay/socketio"},
+	"setu/wasmclient":   {"setu/relay/client", "setu/wasmclient/chat"},
+	"setu":              {"setu/relay", "setu/relay/broker", "setu/relay/broker/redis", "setu/public"},
+	"setu/public":       {},
 }
 
 // never says what no path of imports may lead to.
 var never = map[string][]string{
 	"setu/relay/engineio": {"net", "net/http", "github.com/"},
 	"setu/relay/socketio": {"net", "net/http", "github.com/"},
+	"setu/relay/engine":   {"setu/relay/broker", "setu/relay/room", "setu/relay/socketio"},
 	"setu/relay/room":     {"net/http", "github.com/coder/"},
 	"setu/relay/broker":   {"net/http", "github.com/"},
 	"setu/relay":          {"github.com/redis/", "setu/relay/broker/redis"},

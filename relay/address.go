@@ -10,14 +10,6 @@ import (
 	"setu/relay/broker"
 )
 
-// Ways for a request that reached the wrong relay.
-const (
-	forwardAuto   = "auto"
-	forwardReplay = "fly-replay"
-	forwardProxy  = "proxy"
-	forwardOff    = "off"
-)
-
 // Peer is this relay as the others of its fleet reach it.
 func (c Config) Peer() broker.Peer {
 	return broker.Peer{Node: c.Node, URL: c.privateURL(), Machine: c.Machine}

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"setu/relay/broker"
-	"setu/relay/room"
+	"setu/relay/wiretest"
 )
 
 // cpu is what this process has used so far.
@@ -28,7 +28,7 @@ func crowd(b *testing.B, r *rig, n int) (heard *sync.WaitGroup) {
 	for i := range n {
 		p := r.member(fmt.Sprint(i), "room")
 		go func() {
-			in := bufio.NewReaderSize(p.c, 4096)
+			in := bufio.NewReaderSize(p.Conn, 4096)
 			for {
 				if _, err := in.ReadSlice('\n'); err == nil || err == bufio.ErrBufferFull { // the data holds one newline
 					if err == nil {
@@ -66,57 +66,20 @@ func BenchmarkFanOut(b *testing.B) {
 	}
 }
 
-// discard is a socket that takes everything at once, so that what is left is the relay's own cost of a delivery.
-type discard struct{ net.Conn }
-
-func (discard) Write(p []byte) (int, error) { return len(p), nil }
-func (discard) Close() error                { return nil }
-
-// BenchmarkFanOutOwn is one message to 1,000 members whose sockets cost nothing.
-func BenchmarkFanOutOwn(b *testing.B) {
-	const members = 1000
-	r := overTCP(b)
-	hub := room.NewHub(r.broker, r.srv.cfg.Limits())
-	var all []*member
-	for range members {
-		s := r.srv.newSession()
-		m := &member{Conn: &Conn{Session: s, name: "/"}, id: s.id, user: broker.User{ID: s.id, Name: "n"}}
-		k := &socket{eng: r.srv.Engine, s: s, wire: newWire(discard{}, nil), out: &s.out}
-		s.out.wake = func() { // as a flusher, without its goroutine
-			for frames := k.out.take(nil, 0); len(frames) > 0; frames = k.out.take(frames[:0], sizeOf(frames)) {
-				_ = k.wire.push(frames, 0)
-			}
-		}
-		if err := hub.Join(b.Context(), "room", m, room.JoinOptions{}, func(room.Joined) {}); err != nil {
-			b.Fatal(err)
-		}
-		all = append(all, m)
-	}
-	body := `"id":"m","data":"` + strings.Repeat("x", 100) + `"`
-	b.ReportAllocs()
-	for i := 0; b.Loop(); i++ {
-		r.broker.Publish(b.Context(), broker.Publication{Room: "room", User: "u", ID: fmt.Sprint(i), Body: body})
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*members), "ns/delivery")
-	for _, m := range all {
-		hub.Leave("room", m)
-	}
-}
-
 // BenchmarkJoin is a connection from dial to the answer to its join, and its end, with the client's part.
 func BenchmarkJoin(b *testing.B) {
 	r := overTCP(b)
 	stay := r.member("stay", "room")
 	for range 20 {
-		stay.call("publish", `{"room":"room","data":"`+strings.Repeat("x", 100)+`"}`)
+		stay.Call("publish", `{"room":"room","data":"`+strings.Repeat("x", 100)+`"}`)
 	}
 	b.ReportAllocs()
 	start := cpu()
 	for b.Loop() {
-		p := upgrade(b, r.dialer())
-		p.connect(`{"name":"a"}`)
-		p.call("join", `{"room":"room","history":20}`)
-		_ = p.c.Close()
+		p := wiretest.Upgrade(b, r.New())
+		p.Connect(`{"name":"a"}`)
+		p.Call("join", `{"room":"room","history":20}`)
+		_ = p.Conn.Close()
 	}
 	b.ReportMetric(float64((cpu()-start).Microseconds())/float64(b.N), "cpu-us/op")
 }
@@ -173,8 +136,8 @@ func idle(b *testing.B, n int, connect func(r *rig, name string) net.Conn) {
 func BenchmarkIdle(b *testing.B) {
 	idle(b, 500, func(r *rig, name string) net.Conn {
 		p := r.member(name, "room")
-		p.r.Reset(strings.NewReader(""))
-		return p.c
+		p.Reader.Reset(strings.NewReader(""))
+		return p.Conn
 	})
 }
 
@@ -182,9 +145,9 @@ func BenchmarkIdle(b *testing.B) {
 func BenchmarkIdlePolling(b *testing.B) {
 	idle(b, 500, func(r *rig, name string) net.Conn {
 		p := r.pollingMember(name, "room")
-		p.web.CloseIdleConnections()
-		c := r.dial()
-		fmt.Fprintf(c, "GET %s?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: relay\r\n\r\n", Path, p.sid)
+		p.Web.CloseIdleConnections()
+		c := r.Dial()
+		fmt.Fprintf(c, "GET %s?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: relay\r\n\r\n", Path, p.SID)
 		return c
 	})
 }

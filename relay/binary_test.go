@@ -2,6 +2,7 @@ package relay
 
 import (
 	"fmt"
+	"setu/relay/wiretest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -10,24 +11,24 @@ import (
 const reference = `{"_placeholder":true,"num":%d}`
 
 // sayBinary sends an event with attachments, with an ack id.
-func (p *peer) sayBinary(event, arg string, attachments ...string) (id string) {
-	p.t.Helper()
-	p.acks++
-	id = fmt.Sprint(p.acks)
-	b := clientFrame(0x81, fmt.Appendf(nil, `45%d-%s["%s",%s]`, len(attachments), id, event, arg))
+func sayBinary(p *wiretest.Peer, event, arg string, attachments ...string) (id string) {
+	p.T.Helper()
+	p.Acks++
+	id = fmt.Sprint(p.Acks)
+	b := wiretest.ClientFrame(0x81, fmt.Appendf(nil, `45%d-%s["%s",%s]`, len(attachments), id, event, arg))
 	for _, a := range attachments {
-		b = append(b, clientFrame(0x82, []byte(a))...)
+		b = append(b, wiretest.ClientFrame(0x82, []byte(a))...)
 	}
-	p.write(b)
+	p.Write(b)
 	return id
 }
 
 // binary reads a packet and so many attachments.
-func (p *peer) binary(n int) (packet string, attachments []string) {
-	p.t.Helper()
-	packet = p.packet()
+func binary(p *wiretest.Peer, n int) (packet string, attachments []string) {
+	p.T.Helper()
+	packet = p.Packet()
 	for range n {
-		attachments = append(attachments, string(p.frameOf(opBinary).payload))
+		attachments = append(attachments, string(p.FrameOf(wiretest.OpBinary).Payload))
 	}
 	return packet, attachments
 }
@@ -37,26 +38,26 @@ func TestBinaryMessages(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		asha, ben := r.member("asha", "room"), r.member("ben", "room")
 		two := fmt.Sprintf(`{"a": [`+reference+`, 1.10], "b":{"num": 1 ,"_\u0070laceholder":true}}`, 0)
-		id := asha.sayBinary("publish", `{"room":"room","id":"m1","data":`+two+`}`, "cat", "")
+		id := sayBinary(asha, "publish", `{"room":"room","id":"m1","data":`+two+`}`, "cat", "")
 		const data = `"data":{"a": [{"_placeholder":true,"num":0}, 1.10], "b":{"_placeholder":true,"num":1}}`
-		for _, p := range []*peer{asha, ben} {
-			packet, got := p.binary(2)
+		for _, p := range []*wiretest.Peer{asha, ben} {
+			packet, got := binary(p, 2)
 			if !strings.HasPrefix(packet, `452-["message",{"room":"room","seq":1,"id":"m1",`) || !strings.Contains(packet, data) || got[0] != "cat" || got[1] != "" {
 				t.Error(packet, got)
 			}
 		}
-		if ack := asha.answer(id); field(t, ack, "seq") != "1" {
+		if ack := asha.Answer(id); wiretest.Field(t, ack, "seq") != "1" {
 			t.Error(ack)
 		}
-		asha.call("publish", `{"room":"room","data":"plain"}`)
-		asha.held = nil
-		ben.packet()
-		asha.sayBinary("publish", fmt.Sprintf(`{"room":"room","data":`+reference+`}`, 0), "dog")
-		ben.binary(1)
+		asha.Call("publish", `{"room":"room","data":"plain"}`)
+		asha.Held = nil
+		ben.Packet()
+		sayBinary(asha, "publish", fmt.Sprintf(`{"room":"room","data":`+reference+`}`, 0), "dog")
+		binary(ben, 1)
 		for _, ask := range []string{"history", "join"} {
 			p := r.guest("cid")
-			p.text(`427["` + ask + `",{"room":"room","history":9}]`)
-			packet, got := p.binary(3)
+			p.Text(`427["` + ask + `",{"room":"room","history":9}]`)
+			packet, got := binary(p, 3)
 			if !strings.HasPrefix(packet, `463-7[{"ok":true,`) || !strings.Contains(packet, data) || !strings.Contains(packet, `"data":{"_placeholder":true,"num":2}`) ||
 				fmt.Sprint(got) != "[cat  dog]" {
 				t.Error(packet, got)
@@ -70,14 +71,14 @@ func TestBinaryOverPolling(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		asha := r.member("asha", "room")
 		p := r.pollingMember("ben", "room")
-		p.say(fmt.Sprintf(`451-["signal",{"room":"room","data":`+reference+`}]`, 0), "bAQID")
-		packet, got := asha.binary(1)
+		p.Say(fmt.Sprintf(`451-["signal",{"room":"room","data":`+reference+`}]`, 0), "bAQID")
+		packet, got := binary(asha, 1)
 		if !strings.HasPrefix(packet, `451-["signal",{"room":"room","from":{`) || got[0] != "\x01\x02\x03" {
 			t.Error(packet, got)
 		}
-		asha.sayBinary("publish", fmt.Sprintf(`{"room":"room","data":[`+reference+`]}`, 0), "\x04\x05")
-		if got := p.get(); !strings.HasPrefix(got.body, `451-["message",`) || !strings.HasSuffix(got.body, "\x1ebBAU=") {
-			t.Errorf("%q", got.body)
+		sayBinary(asha, "publish", fmt.Sprintf(`{"room":"room","data":[`+reference+`]}`, 0), "\x04\x05")
+		if got := p.Get(); !strings.HasPrefix(got.Body, `451-["message",`) || !strings.HasSuffix(got.Body, "\x1ebBAU=") {
+			t.Errorf("%q", got.Body)
 		}
 	})
 }
@@ -88,14 +89,14 @@ func TestCVE20222421(t *testing.T) {
 		t.Run(num, func(t *testing.T) {
 			overPipes(t, func(t *testing.T, r *rig) {
 				witness, p := r.member("witness", "room"), r.member("p", "room")
-				p.text(`451-1["publish",{"room":"room","data":{"_placeholder":true,"num":` + num + `}}]`)
-				if code, reason := p.closed(); code != closeProtocol || !strings.Contains(reason, "placeholder") {
+				p.Text(`451-1["publish",{"room":"room","data":{"_placeholder":true,"num":` + num + `}}]`)
+				if code, reason := p.Closed(); code != closeProtocol || !strings.Contains(reason, "placeholder") {
 					t.Errorf("closed with %d %q", code, reason)
 				}
-				p.eof()
-				witness.nothing()
+				p.EOF()
+				witness.Nothing()
 				synctest.Wait()
-				if n := r.srv.count(); n != 1 {
+				if n := r.srv.engine.Count(); n != 1 {
 					t.Errorf("%d sessions are left", n)
 				}
 			})
@@ -108,21 +109,21 @@ func TestLiteralPlaceholders(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		p := r.member("p", "room")
 		const literal = `{"_placeholder":true,"num":7}`
-		p.call("publish", `{"room":"room","data":`+literal+`}`)
-		if s := p.packet(); !strings.HasPrefix(s, `42["message",`) || !strings.Contains(s, `"data":`+literal) {
+		p.Call("publish", `{"room":"room","data":`+literal+`}`)
+		if s := p.Packet(); !strings.HasPrefix(s, `42["message",`) || !strings.Contains(s, `"data":`+literal) {
 			t.Error(s)
 		}
-		p.sayBinary("publish", fmt.Sprintf(`{"room":"room","data":`+reference+`}`, 0), "x")
-		p.binary(1)
-		p.packet()
-		p.text(`429["history",{"room":"room"}]`)
-		packet, _ := p.binary(1)
+		sayBinary(p, "publish", fmt.Sprintf(`{"room":"room","data":`+reference+`}`, 0), "x")
+		binary(p, 1)
+		p.Packet()
+		p.Text(`429["history",{"room":"room"}]`)
+		packet, _ := binary(p, 1)
 		if !strings.HasPrefix(packet, `461-9[`) || strings.Contains(packet, literal) || !strings.HasSuffix(packet, `"more":true}]`) {
 			t.Error(packet)
 		}
-		first := field(t, strings.TrimSuffix(strings.TrimPrefix(packet, "461-9["), "]"), "messages")
+		first := wiretest.Field(t, strings.TrimSuffix(strings.TrimPrefix(packet, "461-9["), "]"), "messages")
 		offset := first[strings.LastIndex(first, `"offset":`)+len(`"offset":`) : strings.LastIndex(first, "}")]
-		if ack := p.call("history", `{"room":"room","before":`+offset+`}`); !strings.Contains(ack, literal) {
+		if ack := p.Call("history", `{"room":"room","before":`+offset+`}`); !strings.Contains(ack, literal) {
 			t.Error(ack)
 		}
 	})

@@ -19,7 +19,7 @@ func dialClient(t *testing.T, r *rig, o client.Options) (c *client.Client, cut f
 	var now net.Conn
 	o.Native.HTTPClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true,
 		DialContext: func(context.Context, string, string) (net.Conn, error) {
-			now = r.dialer()
+			now = r.New()
 			return now, nil
 		}}}
 	c, err := client.Dial(t.Context(), "http://relay", &o)

@@ -14,6 +14,12 @@ import (
 	"time"
 
 	"github.com/caarlos0/env/v11"
+
+	"setu/relay/broker"
+	"setu/relay/engine"
+	"setu/relay/events"
+	"setu/relay/forward"
+	"setu/relay/namespace"
 )
 
 // Config is every setting. The zero environment is a relay for one machine: port 8080, everything in memory.
@@ -75,7 +81,7 @@ func LoadConfig(environ []string) (Config, error) {
 	if c.Region == "" {
 		c.Region = vars["FLY_REGION"]
 	}
-	c.Node, c.Machine, c.PrivateIP = newNode(), vars["FLY_MACHINE_ID"], vars["FLY_PRIVATE_IP"]
+	c.Node, c.Machine, c.PrivateIP = engine.NewNode(), vars["FLY_MACHINE_ID"], vars["FLY_PRIVATE_IP"]
 	if c.RelayID == "" {
 		c.RelayID = c.Machine
 	}
@@ -140,7 +146,7 @@ func (c Config) check() error {
 	within("MAX_CONNECTIONS", c.MaxConnections >= 1, c.MaxConnections)
 	between("DRAIN_TIMEOUT", c.DrainTimeout, 0, 5*time.Minute)
 	within("LOG_FORMAT", c.LogFormat == "text" || c.LogFormat == "json", c.LogFormat)
-	within("FORWARD", slices.Contains([]string{forwardAuto, forwardProxy, forwardReplay, forwardOff}, c.Forward), c.Forward)
+	within("FORWARD", slices.Contains([]string{forward.Auto, forward.Proxy, forward.Replay, forward.Off}, c.Forward), c.Forward)
 	within("PRIVATE_URL", c.PrivateURL == "" || isOrigin(c.PrivateURL), c.PrivateURL)
 	within("REDIS_PREFIX", !strings.ContainsAny(c.RedisPrefix, "{}"), c.RedisPrefix)
 	for _, o := range c.AllowedOrigins {
@@ -149,7 +155,31 @@ func (c Config) check() error {
 	return errors.Join(out...)
 }
 
-// isOrigin tells whether s is scheme and host, and nothing else.
+// Limits returns what the settings say of history and sessions.
+func (c Config) Limits() broker.Limits {
+	return broker.Limits{History: c.HistoryLimit, TTL: c.HistoryTTL, Recovery: c.RecoveryTTL}
+}
+
+// Engine returns what the settings say of sessions.
+func (c Config) Engine() engine.Config {
+	return engine.Config{Node: c.Node, PingInterval: c.PingInterval, PingTimeout: c.PingTimeout, MaxPayload: c.MaxPayload,
+		OutboxBytes: c.OutboxBytes, MaxConnections: c.MaxConnections, AllowedOrigins: c.AllowedOrigins}
+}
+
+// Namespace returns what the settings say of Socket.IO.
+func (c Config) Namespace() namespace.Config {
+	return namespace.Config{ConnectTimeout: c.ConnectTimeout, MaxPayload: c.MaxPayload}
+}
+
+func (c Config) events() events.Config {
+	return events.Config{RelayID: c.RelayID, Region: c.Region, MaxPayload: c.MaxPayload, History: c.HistoryLimit}
+}
+
+func (c Config) forward() forward.Config {
+	return forward.Config{Mode: c.Forward, Machine: c.Machine}
+}
+
+// isOrigin reports whether s is scheme and host, and nothing else.
 func isOrigin(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" &&

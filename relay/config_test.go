@@ -3,6 +3,7 @@ package relay
 import (
 	"log/slog"
 	"reflect"
+	"setu/relay/engine"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +17,7 @@ func TestDefaults(t *testing.T) {
 	if len(c.RelayID) != 8 || c.RelayID != strings.ToLower(c.RelayID) {
 		t.Errorf("made-up relay id %q", c.RelayID)
 	}
-	if len(c.Node) != nodeLength {
+	if engine.NodeOf("sid."+c.Node) != c.Node {
 		t.Errorf("made-up node %q", c.Node)
 	}
 	c.RelayID, c.Node = "", ""

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"setu/relay/engineio"
+	"setu/relay/wiretest"
 )
 
 func TestHandshake(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
-		a, b := r.open(), r.open()
-		s := a.packet()
+		a, b := r.Open(), r.Open()
+		s := a.Packet()
 		if !strings.Contains(s, `"upgrades":[]`) {
 			t.Error("upgrades must be an empty list: ", s)
 		}
@@ -21,12 +22,12 @@ func TestHandshake(t *testing.T) {
 		if err != nil || h.PingInterval != 25000 || h.PingTimeout != 20000 || h.MaxPayload != 1000000 {
 			t.Errorf("handshake %+v: %v", h, err)
 		}
-		other, err := engineio.ParseHandshake([]byte(b.packet()[1:]))
+		other, err := engineio.ParseHandshake([]byte(b.Packet()[1:]))
 		if err != nil || other.SID == h.SID || len(h.SID) < 20 {
 			t.Errorf("ids must be unique and hard to guess: %q, %q: %v", h.SID, other.SID, err)
 		}
-		a.text("40")
-		if s := a.packet(); strings.Contains(s, h.SID) {
+		a.Text("40")
+		if s := a.Packet(); strings.Contains(s, h.SID) {
 			t.Error("the engine's secret id shows: ", s)
 		}
 	})
@@ -34,8 +35,8 @@ func TestHandshake(t *testing.T) {
 
 func TestWelcomeComesFirst(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
-		p := r.open()
-		w, offset := p.connect(`{"name":" Asha ","key":"0123456789abcdef"}`)
+		p := r.Open()
+		w, offset := p.Connect(`{"name":" Asha ","key":"0123456789abcdef"}`)
 		if w.Relay != "relay-1" || w.Region != "here" || w.Epoch != r.broker.Head().Epoch || !strings.HasPrefix(offset, w.Epoch+".") {
 			t.Errorf("welcome %+v, offset %q", w, offset)
 		}
@@ -47,12 +48,12 @@ func TestWelcomeComesFirst(t *testing.T) {
 				t.Errorf("no limit %s: %v", name, w.Limits)
 			}
 		}
-		again, _ := r.open().connect(`{"name":"B","key":"0123456789abcdef"}`)
-		other, _ := r.open().connect(`{"name":"Asha"}`)
+		again, _ := r.Open().Connect(`{"name":"B","key":"0123456789abcdef"}`)
+		other, _ := r.Open().Connect(`{"name":"Asha"}`)
 		if again.User.ID != w.User.ID || other.User.ID == w.User.ID {
 			t.Error("the key, and nothing else, keeps a guest the same user")
 		}
-		made, _ := r.open().connect("")
+		made, _ := r.Open().Connect("")
 		if !strings.HasPrefix(made.User.Name, "guest-") {
 			t.Errorf("made-up name %q", made.User.Name)
 		}
@@ -76,12 +77,12 @@ func TestConnect(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			overPipes(t, func(t *testing.T, r *rig) {
-				p := r.open()
-				p.packet()
-				p.text(tt.send)
-				p.expect(tt.answer)
-				p.text("40") // a refusal leaves the connection, and the way to "/"
-				if s := p.packet(); !strings.HasPrefix(s, "40{") {
+				p := r.Open()
+				p.Packet()
+				p.Text(tt.send)
+				p.Expect(tt.answer)
+				p.Text("40") // a refusal leaves the connection, and the way to "/"
+				if s := p.Packet(); !strings.HasPrefix(s, "40{") {
 					t.Error(s)
 				}
 			})
@@ -95,49 +96,49 @@ func TestViolationsClose(t *testing.T) {
 		connect bool
 		send    []byte
 	}{
-		{"an event first", false, clientFrame(0x81, []byte(`42["join",{"room":"a"}]`))},
-		{"an ack first", false, clientFrame(0x81, []byte(`431[]`))},
-		{"a disconnect first", false, clientFrame(0x81, []byte(`41`))},
-		{"a second CONNECT", true, clientFrame(0x81, []byte(`40`))},
-		{"an event of another namespace", true, clientFrame(0x81, []byte(`42/x,["join",{"room":"a"}]`))},
-		{"a CONNECT_ERROR", true, clientFrame(0x81, []byte(`44{"message":"x"}`))},
-		{"a ping, which is the server's", true, clientFrame(0x81, []byte(`2`))},
-		{"an open", true, clientFrame(0x81, []byte(`0{}`))},
-		{"an upgrade", true, clientFrame(0x81, []byte(`5`))},
-		{"an empty frame", true, clientFrame(0x81, nil)},
-		{"an unknown packet", true, clientFrame(0x81, []byte(`9`))},
-		{"an empty message", true, clientFrame(0x81, []byte(`4`))},
-		{"an event that is no array", true, clientFrame(0x81, []byte(`42{"a":1}`))},
-		{"an event named by an object", true, clientFrame(0x81, []byte(`42[{"toString":"foo"}]`))},
-		{"an event named by null", true, clientFrame(0x81, []byte(`42[null]`))},
-		{"an event without a name", true, clientFrame(0x81, []byte(`42[]`))},
-		{"a reserved name", true, clientFrame(0x81, []byte(`42["disconnect"]`))},
-		{"broken JSON", true, clientFrame(0x81, []byte(`42["join",{"room":]`))},
-		{"text that is not UTF-8", true, clientFrame(0x81, []byte("42[\"join\",{\"room\":\"\xff\"}]"))},
-		{"deep nesting", true, clientFrame(0x81, []byte(`42["join",`+strings.Repeat("[", 10000)+strings.Repeat("]", 10000)+`]`))},
-		{"binary that nobody announced", true, clientFrame(0x82, []byte("x"))},
-		{"text during reassembly", true, append(clientFrame(0x81, []byte(`451-["a",{"_placeholder":true,"num":0}]`)), clientFrame(0x81, []byte(`42["ping",{}]`))...)},
-		{"too many attachments", true, clientFrame(0x81, []byte(`45999999-["a"]`))},
+		{"an event first", false, wiretest.ClientFrame(0x81, []byte(`42["join",{"room":"a"}]`))},
+		{"an ack first", false, wiretest.ClientFrame(0x81, []byte(`431[]`))},
+		{"a disconnect first", false, wiretest.ClientFrame(0x81, []byte(`41`))},
+		{"a second CONNECT", true, wiretest.ClientFrame(0x81, []byte(`40`))},
+		{"an event of another namespace", true, wiretest.ClientFrame(0x81, []byte(`42/x,["join",{"room":"a"}]`))},
+		{"a CONNECT_ERROR", true, wiretest.ClientFrame(0x81, []byte(`44{"message":"x"}`))},
+		{"a ping, which is the server's", true, wiretest.ClientFrame(0x81, []byte(`2`))},
+		{"an open", true, wiretest.ClientFrame(0x81, []byte(`0{}`))},
+		{"an upgrade", true, wiretest.ClientFrame(0x81, []byte(`5`))},
+		{"an empty frame", true, wiretest.ClientFrame(0x81, nil)},
+		{"an unknown packet", true, wiretest.ClientFrame(0x81, []byte(`9`))},
+		{"an empty message", true, wiretest.ClientFrame(0x81, []byte(`4`))},
+		{"an event that is no array", true, wiretest.ClientFrame(0x81, []byte(`42{"a":1}`))},
+		{"an event named by an object", true, wiretest.ClientFrame(0x81, []byte(`42[{"toString":"foo"}]`))},
+		{"an event named by null", true, wiretest.ClientFrame(0x81, []byte(`42[null]`))},
+		{"an event without a name", true, wiretest.ClientFrame(0x81, []byte(`42[]`))},
+		{"a reserved name", true, wiretest.ClientFrame(0x81, []byte(`42["disconnect"]`))},
+		{"broken JSON", true, wiretest.ClientFrame(0x81, []byte(`42["join",{"room":]`))},
+		{"text that is not UTF-8", true, wiretest.ClientFrame(0x81, []byte("42[\"join\",{\"room\":\"\xff\"}]"))},
+		{"deep nesting", true, wiretest.ClientFrame(0x81, []byte(`42["join",`+strings.Repeat("[", 10000)+strings.Repeat("]", 10000)+`]`))},
+		{"binary that nobody announced", true, wiretest.ClientFrame(0x82, []byte("x"))},
+		{"text during reassembly", true, append(wiretest.ClientFrame(0x81, []byte(`451-["a",{"_placeholder":true,"num":0}]`)), wiretest.ClientFrame(0x81, []byte(`42["ping",{}]`))...)},
+		{"too many attachments", true, wiretest.ClientFrame(0x81, []byte(`45999999-["a"]`))},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			overPipes(t, func(t *testing.T, r *rig) {
 				witness := r.guest("witness")
-				p := r.open()
+				p := r.Open()
 				if tt.connect {
-					p.connect("")
+					p.Connect("")
 				} else {
-					p.packet()
+					p.Packet()
 				}
-				p.write(tt.send)
-				code, reason := p.closed()
+				p.Write(tt.send)
+				code, reason := p.Closed()
 				if code != closeProtocol || reason == "" || len(reason) > 123 {
 					t.Errorf("closed with %d %q", code, reason)
 				}
-				p.eof()
-				witness.nothing() // one connection pays
+				p.EOF()
+				witness.Nothing() // one connection pays
 				synctest.Wait()
-				if n := r.srv.count(); n != 1 {
+				if n := r.srv.engine.Count(); n != 1 {
 					t.Errorf("%d sessions are left", n)
 				}
 			})
@@ -148,11 +149,11 @@ func TestViolationsClose(t *testing.T) {
 func TestGoodbye(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		p := r.guest("a")
-		p.text("1")
-		if code, _ := p.closed(); code != closeNormal {
+		p.Text("1")
+		if code, _ := p.Closed(); code != closeNormal {
 			t.Errorf("closed with %d", code)
 		}
-		p.eof()
+		p.EOF()
 	})
 }
 
@@ -160,46 +161,46 @@ func TestGoodbye(t *testing.T) {
 func TestDisconnect(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		p, other := r.member("a", "room"), r.guest("b")
-		p.text("41")
-		p.text("40")
-		if s := p.packet(); !strings.HasPrefix(s, `40{"sid":"`) {
+		p.Text("41")
+		p.Text("40")
+		if s := p.Packet(); !strings.HasPrefix(s, `40{"sid":"`) {
 			t.Error(s)
 		}
-		p.packet() // welcome
-		if ack := other.call("members", `{"room":"room"}`); field(t, ack, "count") != "0" {
+		p.Packet() // welcome
+		if ack := other.Call("members", `{"room":"room"}`); wiretest.Field(t, ack, "count") != "0" {
 			t.Error(ack)
 		}
-		p.text("41")
+		p.Text("41")
 		start := time.Now()
-		p.expect("2")
-		p.text("3")
-		if code, reason := p.closed(); code != closeGone || time.Since(start) != 45*time.Second {
+		p.Expect("2")
+		p.Text("3")
+		if code, reason := p.Closed(); code != closeGone || time.Since(start) != 45*time.Second {
 			t.Errorf("closed after %s with %d %q", time.Since(start), code, reason)
 		}
-		p.eof()
+		p.EOF()
 	})
 	overPipes(t, func(t *testing.T, r *rig) {
 		p := r.guest("a")
-		p.text("41", `42["ping",{}]`)
-		if code, reason := p.closed(); code != closeProtocol || reason != errNamespace.Error() {
+		p.Text("41", `42["ping",{}]`)
+		if code, reason := p.Closed(); code != closeProtocol || reason != "a packet for a namespace that was not joined" {
 			t.Errorf("an event after leaving: closed with %d %q", code, reason)
 		}
-		p.eof()
+		p.EOF()
 	})
 }
 
 func TestNoConnectCloses(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
-		p := r.open()
+		p := r.Open()
 		start := time.Now()
-		p.packet()
-		p.expect("2") // at 25 s
-		p.text("3")
-		code, reason := p.closed()
+		p.Packet()
+		p.Expect("2") // at 25 s
+		p.Text("3")
+		code, reason := p.Closed()
 		if got := time.Since(start); got != 45*time.Second || code != closeGone {
 			t.Errorf("closed after %s with %d %q", got, code, reason)
 		}
-		p.eof()
+		p.EOF()
 	})
 }
 
@@ -208,22 +209,22 @@ func TestHeartbeat(t *testing.T) {
 		p := r.guest("a")
 		last := time.Now()
 		for range 5 {
-			p.expect("2")
+			p.Expect("2")
 			if got := time.Since(last); got != 25*time.Second {
 				t.Fatalf("a ping after %s", got)
 			}
 			last = time.Now()
-			p.text("3", "3") // a pong too many changes nothing
+			p.Text("3", "3") // a pong too many changes nothing
 		}
-		p.expect("2")
+		p.Expect("2")
 		last = time.Now()
 		for range 19 { // data is no pong
 			<-time.After(time.Second)
-			p.call("ping", "{}")
+			p.Call("ping", "{}")
 		}
-		f, err := readFrame(p.r)
+		f, err := wiretest.ReadFrame(p.Reader)
 		if got := time.Since(last); err == nil || got != 20*time.Second {
-			t.Errorf("frame %v %q after %s: %v", f.op, f.payload, got, err)
+			t.Errorf("frame %v %q after %s: %v", f.Op, f.Payload, got, err)
 		}
 	})
 }
@@ -231,16 +232,16 @@ func TestHeartbeat(t *testing.T) {
 // A client counts from the last ping that it heard, so a late CONNECT must not move the next.
 func TestLateConnectMovesNoPing(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
-		p := r.open()
+		p := r.Open()
 		start := time.Now()
 		<-time.After(24 * time.Second)
-		p.connect("")
-		p.expect("2")
+		p.Connect("")
+		p.Expect("2")
 		if got := time.Since(start); got != 25*time.Second {
 			t.Errorf("the first ping came after %s", got)
 		}
-		p.text("3")
-		p.expect("2")
+		p.Text("3")
+		p.Expect("2")
 		if got := time.Since(start); got != 50*time.Second {
 			t.Errorf("the second ping came after %s", got)
 		}
@@ -250,32 +251,32 @@ func TestLateConnectMovesNoPing(t *testing.T) {
 func TestAckIDsAbove53Bits(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		p := r.guest("a")
-		p.text(`4218446744073709551615["leave",{"room":"a"}]`)
-		p.expect(`4318446744073709551615[{"ok":true}]`)
-		p.text(`429007199254740993["leave",{"room":"a"}]`)
-		p.expect(`439007199254740993[{"ok":true}]`)
+		p.Text(`4218446744073709551615["leave",{"room":"a"}]`)
+		p.Expect(`4318446744073709551615[{"ok":true}]`)
+		p.Text(`429007199254740993["leave",{"room":"a"}]`)
+		p.Expect(`439007199254740993[{"ok":true}]`)
 	})
 }
 
 func TestBinaryEventThatIsRefused(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		p := r.guest("a")
-		p.text(`452-7["publish",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]`)
-		p.write(clientFrame(0x82, []byte("one")))
-		p.text("3") // a packet of the engine's own may come between
-		p.write(clientFrame(0x82, nil))
+		p.Text(`452-7["publish",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]`)
+		p.Write(wiretest.ClientFrame(0x82, []byte("one")))
+		p.Text("3") // a packet of the engine's own may come between
+		p.Write(wiretest.ClientFrame(0x82, nil))
 		var body struct {
 			OK    bool
 			Error fault
 		}
-		s := strings.TrimSuffix(strings.TrimPrefix(p.packet(), "437["), "]")
+		s := strings.TrimSuffix(strings.TrimPrefix(p.Packet(), "437["), "]")
 		if err := json.Unmarshal([]byte(s), &body); err != nil || body.OK || body.Error.Code != codeBadRequest {
 			t.Error(s, err)
 		}
-		p.text(`450-["publish"]`)
-		if s := p.packet(); !strings.HasPrefix(s, `42["error_event",{"ok":false,"error":{"code":"bad_request"`) {
+		p.Text(`450-["publish"]`)
+		if s := p.Packet(); !strings.HasPrefix(s, `42["error_event",{"ok":false,"error":{"code":"bad_request"`) {
 			t.Error(s)
 		}
-		p.nothing()
+		p.Nothing()
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"setu/relay/wiretest"
 	"slices"
 	"strings"
 	"sync"
@@ -15,10 +16,10 @@ import (
 func TestDrain(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		const n = 40
-		peers := make([]*peer, n)
+		peers := make([]*wiretest.Peer, n)
 		for i := range peers {
 			peers[i] = r.guest(fmt.Sprint("p", i))
-			peers[i].call("join", `{"room":"room","presence":true}`)
+			peers[i].Call("join", `{"room":"room","presence":true}`)
 		}
 		<-time.After(time.Second) // what they tell one another of their coming waits in the pipes
 		start := time.Now()
@@ -28,21 +29,21 @@ func TestDrain(t *testing.T) {
 		for _, p := range peers {
 			reading.Go(func() {
 				for {
-					f := p.frame()
-					if f.op != opClose {
-						if strings.Contains(string(f.payload), `"left"`) {
-							t.Error("a leave was announced: ", string(f.payload))
+					f := p.NextFrame()
+					if f.Op != wiretest.OpClose {
+						if strings.Contains(string(f.Payload), `"left"`) {
+							t.Error("a leave was announced: ", string(f.Payload))
 						}
 						continue
 					}
-					if string(f.payload) != "\x03\xf4this relay restarts" {
-						t.Errorf("closed with %q", f.payload)
+					if string(f.Payload) != "\x03\xf4this relay restarts" {
+						t.Errorf("closed with %q", f.Payload)
 					}
 					mu.Lock()
 					at = append(at, time.Since(start))
 					mu.Unlock()
-					_, _ = p.c.Write(clientFrame(0x80|opClose, f.payload))
-					p.eof()
+					_, _ = p.Conn.Write(wiretest.ClientFrame(0x80|wiretest.OpClose, f.Payload))
+					p.EOF()
 					return
 				}
 			})
@@ -56,16 +57,16 @@ func TestDrain(t *testing.T) {
 		synctest.Wait()
 		up := http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"AAAAAAAAAAAAAAAAAAAAAA=="}}
 		for path, want := range map[string]int{Path + "?EIO=4&transport=websocket": 503, "/readyz": 503, "/healthz": 200} {
-			if status, body := r.get("GET", path, up); status != want {
+			if status, body := r.Request("GET", path, up); status != want {
 				t.Error(path, status, body)
 			}
 		}
 		reading.Wait()
 		slices.Sort(at)
-		if err != nil || at[0] != 0 || at[n-1] != (n-1)*spread {
+		if err != nil || at[0] != 0 || at[n-1] != (n-1)*20*time.Millisecond {
 			t.Errorf("closed from %s to %s: %v", at[0], at[n-1], err)
 		}
-		if n := r.srv.count(); n != 0 {
+		if n := r.srv.engine.Count(); n != 0 {
 			t.Errorf("%d sessions are left", n)
 		}
 		if _, count, err := r.broker.Members(t.Context(), "room", 100); count != n || err != nil {
@@ -80,15 +81,15 @@ func TestDrainOfTheDeaf(t *testing.T) {
 		for range 5 {
 			r.member("deaf", "room")
 		}
-		r.open() // in the middle of its handshake
+		r.Open() // in the middle of its handshake
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
 		start := time.Now()
 		err := r.srv.Shutdown(ctx)
-		if took := time.Since(start); err != context.DeadlineExceeded || took > 500*time.Millisecond+flushPause {
+		if took := time.Since(start); err != context.DeadlineExceeded || took > 500*time.Millisecond+flushTimeout {
 			t.Errorf("%v after %s", err, took)
 		}
-		if n := r.srv.count(); n != 0 {
+		if n := r.srv.engine.Count(); n != 0 {
 			t.Errorf("%d sessions are left", n)
 		}
 	})
@@ -108,10 +109,10 @@ func TestDrainUnderStorm(t *testing.T) {
 						return
 					default:
 					}
-					c := r.dialer()
-					request := "GET " + Path + "?EIO=4&transport=websocket HTTP/1.1\r\nHost: relay\r\n" + handshakeHeader + "\r\n"
-					_, _ = c.Write(slices.Concat([]byte(request), clientFrame(0x81, []byte("40")), clientFrame(0x81, []byte(`421["join",{"room":"room","presence":true}]`)),
-						clientFrame(0x81, []byte(`422["publish",{"room":"room","data":1}]`))))
+					c := r.New()
+					request := "GET " + Path + "?EIO=4&transport=websocket HTTP/1.1\r\nHost: relay\r\n" + wiretest.HandshakeHeader + "\r\n"
+					_, _ = c.Write(slices.Concat([]byte(request), wiretest.ClientFrame(0x81, []byte("40")), wiretest.ClientFrame(0x81, []byte(`421["join",{"room":"room","presence":true}]`)),
+						wiretest.ClientFrame(0x81, []byte(`422["publish",{"room":"room","data":1}]`))))
 					if i%2 == 0 {
 						_, _ = c.Read(make([]byte, 4096))
 					}
@@ -123,50 +124,12 @@ func TestDrainUnderStorm(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		_ = r.srv.Shutdown(ctx)
 		cancel()
-		if n := r.srv.count(); n != 0 {
+		if n := r.srv.engine.Count(); n != 0 {
 			t.Errorf("%d sessions are left", n)
 		}
 		close(stop)
 		storm.Wait()
 	}
-}
-
-// A session that a drain closes before it has its door ends as soon as it has one.
-func TestCloseBeforeTheDoor(t *testing.T) {
-	overPipes(t, func(t *testing.T, r *rig) {
-		s, err := r.srv.admit()
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.out.wake = func() {}
-		s.close(closeRestart, "this relay restarts", false)
-		s.hasten()
-		if s.Send(pingFrame) {
-			t.Error("a session that is closed takes more")
-		}
-		var d doorBook
-		s.begin(&d) // starts no clock
-		s.close(closeNormal, "", true)
-		if want := []string{"1012 this relay restarts false"}; !slices.Equal(d.ends, want) {
-			t.Error(d.ends)
-		}
-		s.hasten()
-		if len(d.ends) != 2 || d.ends[1] != "1012 this relay restarts true" {
-			t.Error(d.ends)
-		}
-		s.finish()
-		r.srv.forget(s)
-		if n := r.srv.count(); n != 0 {
-			t.Errorf("%d sessions are left", n)
-		}
-	})
-}
-
-// doorBook notes how a session is ended.
-type doorBook struct{ ends []string }
-
-func (d *doorBook) end(code int, reason string, hurry bool) {
-	d.ends = append(d.ends, fmt.Sprint(code, " ", reason, " ", hurry))
 }
 
 func TestShutdownTwice(t *testing.T) {

@@ -3,6 +3,7 @@ package relay
 import (
 	"encoding/json"
 	"fmt"
+	"setu/relay/wiretest"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,21 +67,21 @@ func TestBadRequests(t *testing.T) {
 		p := r.member("a", "a")
 		for _, tt := range tests {
 			for _, event := range tt.events {
-				p.acks++
-				id := strconv.Itoa(p.acks)
-				p.text("42" + id + `["` + event + `"` + tt.args + `]`)
-				answer := p.answer(id)
+				p.Acks++
+				id := strconv.Itoa(p.Acks)
+				p.Text("42" + id + `["` + event + `"` + tt.args + `]`)
+				answer := p.Answer(id)
 				if f := failure(t, answer); f.Code != codeBadRequest || f.Retry != 0 || len(f.Message) > 300 {
 					t.Errorf("%s, %s: %s", event, tt.name, answer)
 				}
 			}
 		}
-		p.text(`42["join",5]`) // without an ack id
-		if s := p.packet(); !strings.HasPrefix(s, `42["error_event",{"ok":false,"error":{"code":"bad_request","message":"`) {
+		p.Text(`42["join",5]`) // without an ack id
+		if s := p.Packet(); !strings.HasPrefix(s, `42["error_event",{"ok":false,"error":{"code":"bad_request","message":"`) {
 			t.Error(s)
 		}
-		p.text(`42[7]`)
-		if s := p.packet(); !strings.HasPrefix(s, `42["error_event",{"ok":false,"error":{"code":"bad_request","message":"unknown event`) {
+		p.Text(`42[7]`)
+		if s := p.Packet(); !strings.HasPrefix(s, `42["error_event",{"ok":false,"error":{"code":"bad_request","message":"unknown event`) {
 			t.Error(s)
 		}
 	})
@@ -90,22 +91,22 @@ func TestBoundsThatHold(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		p := r.guest("a")
 		for _, room := range []string{"x", strings.Repeat("r", maxRoom), strings.Repeat("é", 100), "a b/ü,😀", `q\"uote\\`, "<&>\u2028"} {
-			if ack := p.call("join", `{"room":"`+room+`","history":100000,"since":null,"presence":false}`); field(t, ack, "ok") != "true" || field(t, ack, "room") == "" {
+			if ack := p.Call("join", `{"room":"`+room+`","history":100000,"since":null,"presence":false}`); wiretest.Field(t, ack, "ok") != "true" || wiretest.Field(t, ack, "room") == "" {
 				t.Errorf("%s: %s", room, ack)
 			}
-			ack := p.call("publish", `{"room":"`+room+`","data":null,"id":"`+strings.Repeat("é", maxID)+`"}`)
-			if field(t, ack, "ok") != "true" || field(t, ack, "seq") != "1" {
+			ack := p.Call("publish", `{"room":"`+room+`","data":null,"id":"`+strings.Repeat("é", maxID)+`"}`)
+			if wiretest.Field(t, ack, "ok") != "true" || wiretest.Field(t, ack, "seq") != "1" {
 				t.Errorf("%s: %s", room, ack)
 			}
 			var got []struct {
 				Room string
 				Data json.RawMessage
 			}
-			p.held = nil
-			ack = p.call("history", `{"room":"`+room+`","limit":100000}`)
+			p.Held = nil
+			ack = p.Call("history", `{"room":"`+room+`","limit":100000}`)
 			var want string
 			_ = json.Unmarshal([]byte(`"`+room+`"`), &want)
-			if err := json.Unmarshal([]byte(field(t, ack, "messages")), &got); err != nil || len(got) != 1 || got[0].Room != want || string(got[0].Data) != "null" {
+			if err := json.Unmarshal([]byte(wiretest.Field(t, ack, "messages")), &got); err != nil || len(got) != 1 || got[0].Room != want || string(got[0].Data) != "null" {
 				t.Errorf("%s: %s: %v", room, ack, err)
 			}
 		}
@@ -116,25 +117,25 @@ func TestMembershipIsNeeded(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		p := r.guest("a")
 		for _, event := range []string{"publish", "signal"} {
-			if f := failure(t, p.call(event, `{"room":"a","data":1}`)); f.Code != codeNotJoined {
+			if f := failure(t, p.Call(event, `{"room":"a","data":1}`)); f.Code != codeNotJoined {
 				t.Error(event, f)
 			}
 		}
-		if ack := p.call("leave", `{"room":"a"}`); ack != `{"ok":true}` {
+		if ack := p.Call("leave", `{"room":"a"}`); ack != `{"ok":true}` {
 			t.Error(ack)
 		}
-		p.call("join", `{"room":"a"}`)
-		p.call("leave", `{"room":"a"}`)
-		if f := failure(t, p.call("publish", `{"room":"a","data":1}`)); f.Code != codeNotJoined {
+		p.Call("join", `{"room":"a"}`)
+		p.Call("leave", `{"room":"a"}`)
+		if f := failure(t, p.Call("publish", `{"room":"a","data":1}`)); f.Code != codeNotJoined {
 			t.Error(f)
 		}
 		for i := range maxJoined {
-			p.text(fmt.Sprintf(`42["join",{"room":"r%d"}]`, i))
+			p.Text(fmt.Sprintf(`42["join",{"room":"r%d"}]`, i))
 		}
-		if f := failure(t, p.call("join", `{"room":"one more"}`)); f.Code != codeTooLarge {
+		if f := failure(t, p.Call("join", `{"room":"one more"}`)); f.Code != codeTooLarge {
 			t.Error(f)
 		}
-		if ack := p.call("join", `{"room":"r7"}`); field(t, ack, "ok") != "true" {
+		if ack := p.Call("join", `{"room":"r7"}`); wiretest.Field(t, ack, "ok") != "true" {
 			t.Error("a room that it is in already: ", ack)
 		}
 	})
@@ -144,23 +145,23 @@ func TestMessageReachesAllInOneOrder(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		a, b := r.member("a", "room"), r.member("b", "room")
 		elsewhere := r.member("c", "other")
-		ack := a.call("publish", `{"room":"room","id":"m1","data":{"text":"hi"}}`)
+		ack := a.Call("publish", `{"room":"room","id":"m1","data":{"text":"hi"}}`)
 		want := `42["message",{"room":"room","seq":1,"id":"m1","from":{"id":`
-		offset := field(t, ack, "offset")
-		for _, p := range []*peer{a, b} {
-			s := p.packet()
-			if !strings.HasPrefix(s, want) || !strings.HasSuffix(s, `,"data":{"text":"hi"},"at":`+field(t, ack, "at")+`,"offset":`+offset+`},`+offset+`]`) {
+		offset := wiretest.Field(t, ack, "offset")
+		for _, p := range []*wiretest.Peer{a, b} {
+			s := p.Packet()
+			if !strings.HasPrefix(s, want) || !strings.HasSuffix(s, `,"data":{"text":"hi"},"at":`+wiretest.Field(t, ack, "at")+`,"offset":`+offset+`},`+offset+`]`) {
 				t.Error(s)
 			}
 		}
-		if field(t, ack, "ok")+field(t, ack, "room")+field(t, ack, "id")+field(t, ack, "seq") != `true"room""m1"1` || field(t, ack, "duplicate") != "" {
+		if wiretest.Field(t, ack, "ok")+wiretest.Field(t, ack, "room")+wiretest.Field(t, ack, "id")+wiretest.Field(t, ack, "seq") != `true"room""m1"1` || wiretest.Field(t, ack, "duplicate") != "" {
 			t.Error(ack)
 		}
-		if at, _ := strconv.ParseInt(field(t, ack, "at"), 10, 64); at != time.Now().UnixMilli() {
+		if at, _ := strconv.ParseInt(wiretest.Field(t, ack, "at"), 10, 64); at != time.Now().UnixMilli() {
 			t.Error("at: ", at)
 		}
-		elsewhere.nothing()
-		a.nothing()
+		elsewhere.Nothing()
+		a.Nothing()
 	})
 }
 
@@ -170,19 +171,19 @@ func TestDataPassesByteForByte(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		a, b := r.member("a", "room"), r.member("b", "room")
 		for _, d := range data {
-			a.call("publish", `{"data":`+d+`,"room":"room"}`)
-			for _, p := range []*peer{a, b} {
-				if s := p.packet(); !strings.Contains(s, `,"data":`+d+`,"at":`) {
+			a.Call("publish", `{"data":`+d+`,"room":"room"}`)
+			for _, p := range []*wiretest.Peer{a, b} {
+				if s := p.Packet(); !strings.Contains(s, `,"data":`+d+`,"at":`) {
 					t.Errorf("%.100s came as %.300s", d, s)
 				}
 			}
-			a.call("signal", `{"data":`+d+`,"room":"nowhere"}`)
-			a.text(`42["signal",{"data":` + d + `,"room":"room"}]`)
-			if s := b.packet(); !strings.HasSuffix(s, `,"data":`+d+`}]`) {
+			a.Call("signal", `{"data":`+d+`,"room":"nowhere"}`)
+			a.Text(`42["signal",{"data":` + d + `,"room":"room"}]`)
+			if s := b.Packet(); !strings.HasSuffix(s, `,"data":`+d+`}]`) {
 				t.Errorf("signal: %.100s came as %.300s", d, s)
 			}
 		}
-		ack := b.call("history", `{"room":"room"}`)
+		ack := b.Call("history", `{"room":"room"}`)
 		for _, d := range data {
 			if !strings.Contains(ack, `,"data":`+d+`,"at":`) {
 				t.Errorf("history is without %.100s", d)
@@ -202,11 +203,11 @@ func TestAnswersComeInOrder(t *testing.T) {
 		done := make(chan struct{})
 		go func() { // a pipe holds nothing: whoever asks all at once must read meanwhile
 			defer close(done)
-			p.text(all...)
+			p.Text(all...)
 		}()
 		next := 1000
 		for next < 1060 {
-			id, isAck := strings.CutPrefix(p.packet(), "43")
+			id, isAck := strings.CutPrefix(p.Packet(), "43")
 			if !isAck {
 				continue
 			}
@@ -225,15 +226,15 @@ func TestAnswersComeInOrder(t *testing.T) {
 func TestSignal(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		a, b := r.member("a", "room"), r.member("b", "room")
-		a.text(`42["signal",{"room":"room","data":"typing"}]`, `42["signal",{"room":"room"}]`)
-		if s := b.packet(); !strings.HasPrefix(s, `42["signal",{"room":"room","from":{"id":"`) || !strings.HasSuffix(s, `"name":"a","guest":true},"data":"typing"}]`) {
+		a.Text(`42["signal",{"room":"room","data":"typing"}]`, `42["signal",{"room":"room"}]`)
+		if s := b.Packet(); !strings.HasPrefix(s, `42["signal",{"room":"room","from":{"id":"`) || !strings.HasSuffix(s, `"name":"a","guest":true},"data":"typing"}]`) {
 			t.Error(s)
 		}
-		if s := b.packet(); !strings.HasSuffix(s, `"data":null}]`) {
+		if s := b.Packet(); !strings.HasSuffix(s, `"data":null}]`) {
 			t.Error(s)
 		}
-		a.nothing()
-		if ack := b.call("history", `{"room":"room"}`); ack != `{"ok":true,"messages":[],"more":false}` {
+		a.Nothing()
+		if ack := b.Call("history", `{"room":"room"}`); ack != `{"ok":true,"messages":[],"more":false}` {
 			t.Error("a signal was stored: ", ack)
 		}
 	})
@@ -242,23 +243,23 @@ func TestSignal(t *testing.T) {
 func TestPublishIsIdempotent(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		key := `{"name":"a","key":"0123456789abcdef"}`
-		a, tab := r.open(), r.open()
-		a.connect(key)
-		tab.connect(key)
+		a, tab := r.Open(), r.Open()
+		a.Connect(key)
+		tab.Connect(key)
 		other := r.member("b", "room")
-		a.call("join", `{"room":"room"}`)
-		tab.call("join", `{"room":"room"}`)
-		first := a.call("publish", `{"room":"room","id":"m1","data":1}`)
-		again := tab.call("publish", `{"room":"room","id":"m1","data":2}`)
-		if field(t, again, "duplicate") != "true" || field(t, again, "offset") != field(t, first, "offset") || field(t, again, "seq") != "1" {
+		a.Call("join", `{"room":"room"}`)
+		tab.Call("join", `{"room":"room"}`)
+		first := a.Call("publish", `{"room":"room","id":"m1","data":1}`)
+		again := tab.Call("publish", `{"room":"room","id":"m1","data":2}`)
+		if wiretest.Field(t, again, "duplicate") != "true" || wiretest.Field(t, again, "offset") != wiretest.Field(t, first, "offset") || wiretest.Field(t, again, "seq") != "1" {
 			t.Error(again)
 		}
-		if ack := other.call("publish", `{"room":"room","id":"m1","data":3}`); field(t, ack, "duplicate") != "" || field(t, ack, "seq") != "2" {
+		if ack := other.Call("publish", `{"room":"room","id":"m1","data":3}`); wiretest.Field(t, ack, "duplicate") != "" || wiretest.Field(t, ack, "seq") != "2" {
 			t.Error("another user's: ", ack)
 		}
-		a.packet()
-		a.packet()
-		a.nothing()
+		a.Packet()
+		a.Packet()
+		a.Nothing()
 	})
 }
 
@@ -267,11 +268,11 @@ func TestHistoryAndSince(t *testing.T) {
 		a := r.member("a", "room")
 		var offsets []string
 		for i := range 10 {
-			offsets = append(offsets, field(t, a.call("publish", fmt.Sprintf(`{"room":"room","data":%d}`, i)), "offset"))
+			offsets = append(offsets, wiretest.Field(t, a.Call("publish", fmt.Sprintf(`{"room":"room","data":%d}`, i)), "offset"))
 		}
 		data := func(ack string) (out []int) {
 			var messages []struct{ Data int }
-			if err := json.Unmarshal([]byte(field(t, ack, "messages")), &messages); err != nil {
+			if err := json.Unmarshal([]byte(wiretest.Field(t, ack, "messages")), &messages); err != nil {
 				t.Fatal(err, ack)
 			}
 			for _, m := range messages {
@@ -296,19 +297,19 @@ func TestHistoryAndSince(t *testing.T) {
 		}
 		for _, tt := range tests {
 			p := r.guest("p")
-			ack := p.call(tt.event, `{"room":"room",`+tt.arg+`}`)
-			if got := data(ack); !slices.Equal(got, tt.want) || field(t, ack, tt.key) != tt.value {
+			ack := p.Call(tt.event, `{"room":"room",`+tt.arg+`}`)
+			if got := data(ack); !slices.Equal(got, tt.want) || wiretest.Field(t, ack, tt.key) != tt.value {
 				t.Errorf("%s %s: %s", tt.event, tt.arg, ack)
 			}
-			if tt.event == "join" && field(t, ack, "offset") != offsets[9] {
+			if tt.event == "join" && wiretest.Field(t, ack, "offset") != offsets[9] {
 				t.Error("offset: ", ack)
 			}
 		}
 		p := r.guest("p")
-		if f := failure(t, p.call("history", `{"room":"room","before":"otherepoch.5.5.abc"}`)); f.Code != codeGap {
+		if f := failure(t, p.Call("history", `{"room":"room","before":"otherepoch.5.5.abc"}`)); f.Code != codeGap {
 			t.Error(f)
 		}
-		if f := failure(t, p.call("history", `{"room":"cold","before":"otherepoch.5.5.abc"}`)); f.Code != codeGap {
+		if f := failure(t, p.Call("history", `{"room":"cold","before":"otherepoch.5.5.abc"}`)); f.Code != codeGap {
 			t.Error(f)
 		}
 	})

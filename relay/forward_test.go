@@ -2,17 +2,23 @@ package relay
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"setu/relay/broker"
+	"setu/relay/engine"
+	"setu/relay/wiretest"
 )
 
 // directory is what the relays of a fleet know of one another, and how often they asked.
@@ -70,22 +76,12 @@ func newDirectory() *directory {
 // join starts a relay of the fleet on loopback, and announces it.
 func (d *directory) join(t *testing.T, pairs ...string) (r *rig, url string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l, dial := wiretest.ListenTCP(t)
 	url = "http://" + l.Addr().String()
-	r = newRig(t, l, fleetBroker{broker.NewMemory(settings(t).Limits()), d}, pairs...)
-	r.dialer = func() net.Conn {
-		c, err := net.Dial("tcp", l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
+	r = newRig(t, l, dial, fleetBroker{broker.NewMemory(settings(t).Limits()), d}, pairs...)
 	t.Cleanup(r.close)
 	d.set(func(d *directory) {
-		d.peers[r.srv.node] = broker.Peer{Node: r.srv.node, URL: url, Machine: r.srv.cfg.Machine}
+		d.peers[r.cfg.Node] = broker.Peer{Node: r.cfg.Node, URL: url, Machine: r.cfg.Machine}
 	})
 	return r, url
 }
@@ -154,21 +150,21 @@ func TestWrongRelay(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	p := upgradeTo(t, c, sid)
-	p.text("2probe")
-	p.expect("3probe")
-	p.text("5", `421["join",{"room":"room"}]`)
-	if s := p.packet(); !strings.HasPrefix(s, `431[{"ok":true,"room":"room"`) {
+	p := wiretest.UpgradeTo(t, c, sid)
+	p.Text("2probe")
+	p.Expect("3probe")
+	p.Text("5", `421["join",{"room":"room"}]`)
+	if s := p.Packet(); !strings.HasPrefix(s, `431[{"ok":true,"room":"room"`) {
 		t.Error(s)
 	}
-	if n := home.srv.count(); n != 1 {
+	if n := home.srv.engine.Count(); n != 1 {
 		t.Errorf("%d sessions", n)
 	}
 	if res, body := request(t, t.Context(), "GET", one+polling+"&sid="+sid, ""); res.StatusCode != 400 || !strings.Contains(body, `"code":3`) {
 		t.Error("polling after the upgrade: ", res.Status, body)
 	}
-	p.text("1")
-	p.closed()
+	p.Text("1")
+	p.Closed()
 }
 
 // Where the right relay is gone, the client hears so at once, and the others don't try it again and again.
@@ -180,11 +176,11 @@ func TestRightRelayIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = l.Close() // nobody listens there
-	dead := newNode()
+	dead := engine.NewNode()
 	d.set(func(d *directory) { d.peers[dead] = broker.Peer{Node: dead, URL: "http://" + l.Addr().String()} })
-	for i, sid := range []string{"secret." + dead, "secret." + dead, "secret." + newNode(), "secret." + r.srv.node, "secret", "a.b.c", "secret." + strings.Repeat("x", 5000)} {
+	for i, sid := range []string{"secret." + dead, "secret." + dead, "secret." + engine.NewNode(), "secret." + r.cfg.Node, "secret", "a.b.c", "secret." + strings.Repeat("x", 5000)} {
 		res, body := request(t, t.Context(), "GET", url+polling+"&sid="+sid, "")
-		if res.StatusCode != 400 || body != unknownSID {
+		if res.StatusCode != 400 || body != wiretest.UnknownSID {
 			t.Error(i, res.Status, body)
 		}
 	}
@@ -204,7 +200,7 @@ func TestForwardWithoutTheStore(t *testing.T) {
 		return body
 	}
 	d.set(func(d *directory) { d.down = true })
-	if got := post(); got != unknownSID {
+	if got := post(); got != wiretest.UnknownSID {
 		t.Error("never heard of, and the store is away: ", got)
 	}
 	d.set(func(d *directory) { d.down = false })
@@ -216,7 +212,7 @@ func TestForwardWithoutTheStore(t *testing.T) {
 		t.Error("known, and the store is away: ", got)
 	}
 	d.set(func(d *directory) { d.down = false; clear(d.peers) })
-	if got := post(); got != unknownSID {
+	if got := post(); got != wiretest.UnknownSID {
 		t.Error("gone: ", got)
 	}
 }
@@ -243,10 +239,10 @@ func TestForwardLoopsAreImpossible(t *testing.T) {
 	d := newDirectory()
 	_, one := d.join(t)
 	_, two := d.join(t)
-	node := newNode()
+	node := engine.NewNode()
 	for _, way := range [][2]string{{one, two}, {two, one}, {one, one}} {
 		d.set(func(d *directory) { d.peers[node] = broker.Peer{Node: node, URL: way[1]}; d.asked = 0 })
-		if res, body := request(t, t.Context(), "GET", way[0]+polling+"&sid=secret."+node, ""); res.StatusCode != 400 || body != unknownSID {
+		if res, body := request(t, t.Context(), "GET", way[0]+polling+"&sid=secret."+node, ""); res.StatusCode != 400 || body != wiretest.UnknownSID {
 			t.Error(res.Status, body)
 		}
 		if d.asked != 1 {
@@ -261,10 +257,12 @@ func TestForwardIsAuthenticated(t *testing.T) {
 	r, url := d.join(t)
 	sid := sidOf(t, url)
 	signed := func(secret, node, method, sid string, at time.Time) string {
-		req, _ := http.NewRequest(method, "http://relay"+polling+"&sid="+sid, nil)
-		return pass([]byte(secret), node, req, at)
+		head := node + " " + strconv.FormatInt(at.Unix(), 10)
+		mac := hmac.New(sha256.New, []byte(secret))
+		fmt.Fprintf(mac, "setu forward\n%s\n%s\n%s", head, method, sid)
+		return head + " " + hex.EncodeToString(mac.Sum(nil))
 	}
-	secret, node, now := string(d.secret), r.srv.node, time.Now()
+	secret, node, now := string(d.secret), r.cfg.Node, time.Now()
 	for name, tt := range map[string]struct {
 		header string
 		status int
@@ -279,12 +277,12 @@ func TestForwardIsAuthenticated(t *testing.T) {
 		"nonsense":          {"x", 403},
 		"nonsense, 3 parts": {"a b c", 403},
 	} {
-		res, body := request(t, t.Context(), "POST", url+polling+"&sid="+sid, "3", forwardHeader, tt.header)
+		res, body := request(t, t.Context(), "POST", url+polling+"&sid="+sid, "3", "Setu-Forward", tt.header)
 		if res.StatusCode != tt.status {
 			t.Errorf("%s: %s %s", name, res.Status, body)
 		}
 	}
-	if !r.log.has("claims to come from another relay") {
+	if !r.log.Has("claims to come from another relay") {
 		t.Error("nothing was logged")
 	}
 }
@@ -300,12 +298,12 @@ func TestFlyReplay(t *testing.T) {
 	check := func(name, url, sid, body, replay string, status int) {
 		t.Helper()
 		res, text := request(t, t.Context(), "POST", url+polling+"&sid="+sid, body)
-		if res.Header.Get(replayHeader) != replay || res.StatusCode != status {
-			t.Errorf("%s: %s, %q, %.100s", name, res.Status, res.Header.Get(replayHeader), text)
+		if res.Header.Get("Fly-Replay") != replay || res.StatusCode != status {
+			t.Errorf("%s: %s, %q, %.100s", name, res.Status, res.Header.Get("Fly-Replay"), text)
 		}
 	}
 	check("another machine", one, sid, "3", "instance=m2", 409)
-	check("a body that is not replayed goes by the hop", one, sid, strings.Repeat("x", maxReplay+1), "", 413)
+	check("a body that is not replayed goes by the hop", one, sid, strings.Repeat("x", 1_000_001), "", 413)
 	sid = sidOf(t, homeURL)
 	check("told to go by the hop", offURL, sid, "3", "", 200)
 	check("told to stay", noURL, sid, "3", "", 400)
@@ -313,20 +311,20 @@ func TestFlyReplay(t *testing.T) {
 	check("its own session", homeURL, sid, "3", "", 200)
 	up := []string{"Upgrade", "websocket", "Connection", "Upgrade", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="}
 	res, _ := request(t, t.Context(), "GET", one+Path+"?EIO=4&transport=websocket&sid="+sid, "", up...)
-	if res.Header.Get(replayHeader) != "instance=m2" || res.StatusCode == 101 {
+	if res.Header.Get("Fly-Replay") != "instance=m2" || res.StatusCode == 101 {
 		t.Error("an upgrade: ", res.Status, res.Header)
 	}
-	for home.srv.count() != 1 { // the first one's end is told to nobody
+	for home.srv.engine.Count() != 1 { // the first one's end is told to nobody
 		<-time.After(time.Millisecond)
 	}
-	if off.srv.count() != 0 {
+	if off.srv.engine.Count() != 0 {
 		t.Error("a session of another relay's")
 	}
 }
 
 // former announces a life of a machine that is still in the directory and has no address.
 func former(d *directory, machine string) string {
-	node := newNode()
+	node := engine.NewNode()
 	d.set(func(d *directory) { d.peers[node] = broker.Peer{Node: node, Machine: machine} })
 	return node
 }
@@ -374,7 +372,7 @@ func TestShutdownCutsHops(t *testing.T) {
 		}
 		done <- err
 	}()
-	for !home.waits(sid) {
+	for home.underWay.Load() == 0 {
 		<-time.After(time.Millisecond)
 	}
 	_ = middle.srv.Shutdown(t.Context())
@@ -387,14 +385,6 @@ func TestShutdownCutsHops(t *testing.T) {
 		t.Error("a poll still goes through")
 	}
 	http.DefaultClient.CloseIdleConnections()
-}
-
-// waits tells whether a GET of the session waits.
-func (r *rig) waits(sid string) bool {
-	p := r.srv.session(sid).door.(*poller)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.getting
 }
 
 func TestPrivateURL(t *testing.T) {

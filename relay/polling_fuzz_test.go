@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"setu/relay/wiretest"
 	"strings"
 	"sync"
 	"testing"
@@ -16,7 +17,7 @@ import (
 type mover struct {
 	t    *testing.T
 	r    *rig
-	p    *polls
+	p    *wiretest.Poller
 	raw  []byte
 	turn chan struct{} // holds one: who writes to ws
 	work sync.WaitGroup
@@ -49,14 +50,14 @@ func (m *mover) frames(b ...byte) {
 	}
 }
 
-func (m *mover) text(s string) { m.frames(clientFrame(0x81, []byte(s))...) }
+func (m *mover) text(s string) { m.frames(wiretest.ClientFrame(0x81, []byte(s))...) }
 
 // open opens a WebSocket for the session.
 func (m *mover) open(follow ...byte) {
-	c := m.r.dialer()
+	c := m.r.New()
 	m.keep(c)
 	_ = c.SetWriteDeadline(time.Now().Add(time.Minute))
-	request := "GET " + Path + "?EIO=4&transport=websocket&sid=" + m.p.sid + " HTTP/1.1\r\nHost: relay\r\n" + handshakeHeader + "\r\n"
+	request := "GET " + Path + "?EIO=4&transport=websocket&sid=" + m.p.SID + " HTTP/1.1\r\nHost: relay\r\n" + wiretest.HandshakeHeader + "\r\n"
 	m.work.Go(func() { _, _ = io.Copy(io.Discard, c) })
 	_, _ = c.Write(append([]byte(request), follow...))
 	m.mu.Lock()
@@ -66,7 +67,7 @@ func (m *mover) open(follow ...byte) {
 
 // broken sends the first bytes of a request and hangs up.
 func (m *mover) broken(request string, n int) {
-	c := m.r.dialer()
+	c := m.r.New()
 	m.keep(c)
 	m.work.Go(func() { _, _ = io.Copy(io.Discard, c) })
 	_, _ = io.WriteString(c, request[:n%(len(request)+1)])
@@ -77,36 +78,36 @@ func (m *mover) broken(request string, n int) {
 }
 
 func (m *mover) request(method, body string) string {
-	return fmt.Sprintf("%s %s?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: relay\r\nContent-Length: %d\r\n\r\n%s", method, Path, m.p.sid, len(body), body)
+	return fmt.Sprintf("%s %s?EIO=4&transport=polling&sid=%s HTTP/1.1\r\nHost: relay\r\nContent-Length: %d\r\n\r\n%s", method, Path, m.p.SID, len(body), body)
 }
 
 // asks are what a client may do by polling.
 var asks = []func(m *mover, n int){
-	func(m *mover, _ int) { m.p.get() },
-	func(m *mover, _ int) { m.p.get() },
-	func(m *mover, _ int) { m.p.post("40") },
-	func(m *mover, _ int) { m.p.post("3") },
-	func(m *mover, n int) { m.p.post(fmt.Sprintf(`42%d["join",{"room":"r%d","presence":true}]`, n, n%3)) },
+	func(m *mover, _ int) { m.p.Get() },
+	func(m *mover, _ int) { m.p.Get() },
+	func(m *mover, _ int) { m.p.Post("40") },
+	func(m *mover, _ int) { m.p.Post("3") },
+	func(m *mover, n int) { m.p.Post(fmt.Sprintf(`42%d["join",{"room":"r%d","presence":true}]`, n, n%3)) },
 	func(m *mover, n int) {
-		m.p.post(fmt.Sprintf("42%d[\"publish\",{\"room\":\"r%d\",\"data\":1}]\x1e3\x1e42[\"signal\",{\"room\":\"r0\"}]", n, n%3))
+		m.p.Post(fmt.Sprintf("42%d[\"publish\",{\"room\":\"r%d\",\"data\":1}]\x1e3\x1e42[\"signal\",{\"room\":\"r0\"}]", n, n%3))
 	},
-	func(m *mover, n int) { m.p.post(fmt.Sprintf("45%d-[\"a\"]\x1ebAQI=", n%4)) },
-	func(m *mover, _ int) { m.p.post("bAQI=") },
-	func(m *mover, _ int) { m.p.post(string(m.raw)) },
-	func(m *mover, _ int) { m.p.post("4" + strings.Repeat("x", 1200)) },
-	func(m *mover, _ int) { m.p.post("3", "Content-Type", "application/octet-stream") },
-	func(m *mover, _ int) { m.p.post("41") },
-	func(m *mover, _ int) { m.p.post("1") },
-	func(m *mover, _ int) { m.p.send(context.Background(), "PUT", "", nil) },
+	func(m *mover, n int) { m.p.Post(fmt.Sprintf("45%d-[\"a\"]\x1ebAQI=", n%4)) },
+	func(m *mover, _ int) { m.p.Post("bAQI=") },
+	func(m *mover, _ int) { m.p.Post(string(m.raw)) },
+	func(m *mover, _ int) { m.p.Post("4" + strings.Repeat("x", 1200)) },
+	func(m *mover, _ int) { m.p.Post("3", "Content-Type", "application/octet-stream") },
+	func(m *mover, _ int) { m.p.Post("41") },
+	func(m *mover, _ int) { m.p.Post("1") },
+	func(m *mover, _ int) { m.p.Send(context.Background(), "PUT", "", nil) },
 	func(m *mover, n int) { m.broken(m.request("GET", ""), n*7) },
 	func(m *mover, n int) { m.broken(m.request("POST", `42["join",{"room":"r0"}]`), n*7) },
 	func(m *mover, n int) { // a GET that is let go of
 		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(n)*time.Second)
 		defer cancel()
-		m.p.send(ctx, "GET", "", nil)
+		m.p.Send(ctx, "GET", "", nil)
 	},
 	func(m *mover, _ int) { // a body that does not come
-		c := m.r.dialer()
+		c := m.r.New()
 		m.keep(c)
 		m.work.Go(func() { _, _ = io.Copy(io.Discard, c) })
 		b := m.request("POST", "3\x1e3")
@@ -119,9 +120,9 @@ var asks = []func(m *mover, n int){
 // moves are what it may do by WebSocket.
 var moves = []func(m *mover, n int){
 	func(m *mover, _ int) { m.open() },
-	func(m *mover, _ int) { m.open(clientFrame(0x81, []byte("2probe"))...) },
+	func(m *mover, _ int) { m.open(wiretest.ClientFrame(0x81, []byte("2probe"))...) },
 	func(m *mover, _ int) {
-		m.open(append(clientFrame(0x81, []byte("2probe")), clientFrame(0x81, []byte("5"))...)...)
+		m.open(append(wiretest.ClientFrame(0x81, []byte("2probe")), wiretest.ClientFrame(0x81, []byte("5"))...)...)
 	},
 	func(m *mover, _ int) { m.text("2probe") },
 	func(m *mover, _ int) { m.text("5") },
@@ -132,19 +133,19 @@ var moves = []func(m *mover, n int){
 	func(m *mover, n int) { m.text(fmt.Sprintf(`42%d["publish",{"room":"r%d","data":1}]`, n, n%3)) },
 	func(m *mover, _ int) { m.text(string(m.raw)) },
 	func(m *mover, _ int) { m.frames(m.raw...) },
-	func(m *mover, _ int) { m.frames(clientFrame(0x82, m.raw)...) },
-	func(m *mover, _ int) { m.frames(clientFrame(0x81, []byte("2probe"))[:4]...) },
-	func(m *mover, _ int) { m.frames(clientFrame(0x89, []byte("ping"))...) },
+	func(m *mover, _ int) { m.frames(wiretest.ClientFrame(0x82, m.raw)...) },
+	func(m *mover, _ int) { m.frames(wiretest.ClientFrame(0x81, []byte("2probe"))[:4]...) },
+	func(m *mover, _ int) { m.frames(wiretest.ClientFrame(0x89, []byte("ping"))...) },
 	func(m *mover, _ int) { m.text("1") },
 	func(m *mover, _ int) { m.text("2") },
-	func(m *mover, _ int) { m.frames(clientFrame(0x88, nil)...) },
+	func(m *mover, _ int) { m.frames(wiretest.ClientFrame(0x88, nil)...) },
 	func(m *mover, _ int) {
 		if c := m.socket(); c != nil {
 			_ = c.Close()
 		}
 	},
 	func(m *mover, n int) {
-		m.broken("GET "+Path+"?EIO=4&transport=websocket&sid="+m.p.sid+" HTTP/1.1\r\nHost: relay\r\n"+handshakeHeader+"\r\n", n*11)
+		m.broken("GET "+Path+"?EIO=4&transport=websocket&sid="+m.p.SID+" HTTP/1.1\r\nHost: relay\r\n"+wiretest.HandshakeHeader+"\r\n", n*11)
 	},
 }
 
@@ -153,7 +154,7 @@ var moves = []func(m *mover, n int){
 func play(t *testing.T, all []func(m *mover, n int), script, raw []byte) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		witness := r.guest("witness")
-		m := &mover{t: t, r: r, p: r.polls(), raw: raw, turn: make(chan struct{}, 1)}
+		m := &mover{t: t, r: r, p: r.Poll(), raw: raw, turn: make(chan struct{}, 1)}
 		deadline := time.Now().Add(20 * time.Second) // the witness answers no ping
 		for i := 0; i+1 < min(len(script), 120) && time.Now().Before(deadline); i += 2 {
 			does, n := all[int(script[i])%len(all)], int(script[i+1]>>1)
@@ -170,20 +171,20 @@ func play(t *testing.T, all []func(m *mover, n int), script, raw []byte) {
 			}
 		}
 		if time.Now().Before(deadline.Add(4 * time.Second)) {
-			witness.nothing()
+			witness.Nothing()
 		}
-		cfg := r.srv.cfg
+		cfg := r.cfg
 		<-time.After(cfg.PingInterval + cfg.PingTimeout + cfg.ConnectTimeout)
 		for _, c := range m.conns {
 			_ = c.Close()
 		}
 		m.work.Wait()
-		<-time.After(cfg.PingInterval + cfg.PingTimeout + flushPause + closePause + lateGet)
+		<-time.After(cfg.PingInterval + cfg.PingTimeout + flushTimeout + closeTimeout + lateGetTimeout)
 		synctest.Wait()
-		if n := r.srv.count(); n != 0 {
+		if n := r.srv.engine.Count(); n != 0 {
 			t.Errorf("%d sessions are left", n)
 		}
-		r.guest("another").nothing()
+		r.guest("another").Nothing()
 	}, "MAX_PAYLOAD=1000", "OUTBOX_BYTES=65536")
 }
 

@@ -7,22 +7,23 @@ import (
 	"time"
 
 	"setu/relay/room"
+	"setu/relay/wiretest"
 )
 
 func TestPresenceGoesOutTogether(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		asks := r.guest("asks")
-		ack := asks.call("join", `{"room":"room","presence":true}`)
-		if field(t, ack, "count") != "1" || !strings.Contains(field(t, ack, "members"), `"name":"asks"`) {
+		ack := asks.Call("join", `{"room":"room","presence":true}`)
+		if wiretest.Field(t, ack, "count") != "1" || !strings.Contains(wiretest.Field(t, ack, "members"), `"name":"asks"`) {
 			t.Error(ack)
 		}
 		quiet := r.member("quiet", "room")
-		asks.packet() // asks and quiet
+		asks.Packet() // asks and quiet
 		start := time.Now()
 		b, c := r.member("b", "room"), r.member("c", "room")
-		b.call("leave", `{"room":"room"}`) // came and went in one moment: never seen
-		quiet.call("leave", `{"room":"room"}`)
-		s := asks.packet()
+		b.Call("leave", `{"room":"room"}`) // came and went in one moment: never seen
+		quiet.Call("leave", `{"room":"room"}`)
+		s := asks.Packet()
 		if got := time.Since(start); got != room.PresencePause {
 			t.Errorf("told after %s", got)
 		}
@@ -31,14 +32,14 @@ func TestPresenceGoesOutTogether(t *testing.T) {
 			t.Error(s)
 		}
 		synctest.Wait()
-		for _, p := range []*peer{quiet, b, c} { // these did not ask
-			p.nothing()
+		for _, p := range []*wiretest.Peer{quiet, b, c} { // these did not ask
+			p.Nothing()
 		}
-		asks.nothing()
-		if ack := b.call("members", `{"room":"room"}`); field(t, ack, "count") != "2" || strings.Count(ack, `"name"`) != 2 {
+		asks.Nothing()
+		if ack := b.Call("members", `{"room":"room"}`); wiretest.Field(t, ack, "count") != "2" || strings.Count(ack, `"name"`) != 2 {
 			t.Error(ack)
 		}
-		if ack := b.call("members", `{"room":"nobody is here"}`); ack != `{"ok":true,"count":0,"members":[]}` {
+		if ack := b.Call("members", `{"room":"nobody is here"}`); ack != `{"ok":true,"count":0,"members":[]}` {
 			t.Error(ack)
 		}
 	})
@@ -47,35 +48,35 @@ func TestPresenceGoesOutTogether(t *testing.T) {
 func TestTabsAreOneUser(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		watcher := r.guest("watcher")
-		watcher.call("join", `{"room":"room","presence":true}`)
-		watcher.packet()
-		var tabs []*peer
+		watcher.Call("join", `{"room":"room","presence":true}`)
+		watcher.Packet()
+		var tabs []*wiretest.Peer
 		for range 3 {
-			p := r.open()
-			p.connect(`{"name":"tab","key":"0123456789abcdef"}`)
-			if ack := p.call("join", `{"room":"room"}`); field(t, ack, "count") != "2" {
+			p := r.Open()
+			p.Connect(`{"name":"tab","key":"0123456789abcdef"}`)
+			if ack := p.Call("join", `{"room":"room"}`); wiretest.Field(t, ack, "count") != "2" {
 				t.Error(ack)
 			}
-			p.call("join", `{"room":"room"}`) // again, which changes nothing
+			p.Call("join", `{"room":"room"}`) // again, which changes nothing
 			tabs = append(tabs, p)
 		}
-		if s := watcher.packet(); strings.Count(s, `"name":"tab"`) != 1 {
+		if s := watcher.Packet(); strings.Count(s, `"name":"tab"`) != 1 {
 			t.Error(s)
 		}
-		tabs[0].call("leave", `{"room":"room"}`)
-		_ = tabs[1].c.Close()
+		tabs[0].Call("leave", `{"room":"room"}`)
+		_ = tabs[1].Conn.Close()
 		<-time.After(time.Second)
-		watcher.nothing()
-		if ack := watcher.call("publish", `{"room":"room","data":1}`); field(t, ack, "seq") != "1" {
+		watcher.Nothing()
+		if ack := watcher.Call("publish", `{"room":"room","data":1}`); wiretest.Field(t, ack, "seq") != "1" {
 			t.Error(ack)
 		}
-		watcher.packet()
-		if s := tabs[2].packet(); !strings.HasPrefix(s, `42["message"`) {
+		watcher.Packet()
+		if s := tabs[2].Packet(); !strings.HasPrefix(s, `42["message"`) {
 			t.Error(s)
 		}
-		tabs[2].nothing() // once, though it joined twice
-		_ = tabs[2].c.Close()
-		if s := watcher.packet(); !strings.HasPrefix(s, `42["presence",{"room":"room","count":1,"left":[{"id":`) {
+		tabs[2].Nothing() // once, though it joined twice
+		_ = tabs[2].Conn.Close()
+		if s := watcher.Packet(); !strings.HasPrefix(s, `42["presence",{"room":"room","count":1,"left":[{"id":`) {
 			t.Error(s)
 		}
 	})
@@ -85,18 +86,18 @@ func TestTabsAreOneUser(t *testing.T) {
 func TestReloadIsNoChange(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		watcher := r.guest("watcher")
-		watcher.call("join", `{"room":"room","presence":true}`)
+		watcher.Call("join", `{"room":"room","presence":true}`)
 		auth := `{"name":"a","key":"0123456789abcdef"}`
-		p := r.open()
-		p.connect(auth)
-		p.call("join", `{"room":"room"}`)
-		watcher.packet()
-		_ = p.c.Close()
+		p := r.Open()
+		p.Connect(auth)
+		p.Call("join", `{"room":"room"}`)
+		watcher.Packet()
+		_ = p.Conn.Close()
 		synctest.Wait()
-		p = r.open()
-		p.connect(auth)
-		p.call("join", `{"room":"room"}`)
+		p = r.Open()
+		p.Connect(auth)
+		p.Call("join", `{"room":"room"}`)
 		<-time.After(time.Second)
-		watcher.nothing()
+		watcher.Nothing()
 	})
 }

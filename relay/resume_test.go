@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"setu/relay/broker"
+	"setu/relay/wiretest"
 )
 
 // counted tells the messages from..to of a room.
@@ -25,17 +25,17 @@ func counted(room string, from, to int) (out []string) {
 func TestResume(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		other := r.guest("other")
-		other.call("join", `{"room":"a"}`)
-		other.call("join", `{"room":"b"}`)
+		other.Call("join", `{"room":"a"}`)
+		other.Call("join", `{"room":"b"}`)
 		s := r.returning(`"name":"Asha",`)
 		s.expectRecovered(false)
-		s.call("join", `{"room":"a","presence":true}`)
-		s.call("join", `{"room":"b"}`)
+		s.Call("join", `{"room":"a","presence":true}`)
+		s.Call("join", `{"room":"b"}`)
 		say(other, 1, "a", "b")
 		s.hear()
 		s.expectSeen("a 1", "b 1")
 		sid, pid := s.sid, s.pid
-		if strings.Contains(s.call("members", `{"room":"a"}`), pid) {
+		if strings.Contains(s.Call("members", `{"room":"a"}`), pid) {
 			t.Error("others see the pid")
 		}
 		for round := range 3 { // recovery works, and works again
@@ -46,7 +46,7 @@ func TestResume(t *testing.T) {
 			if s.early != 4 || s.sid != sid || s.pid != pid {
 				t.Errorf("%d messages before the CONNECT, sid %q of %q", s.early, s.sid, sid)
 			}
-			if ack := s.call("publish", `{"room":"a","data":1}`); field(t, ack, "ok") != "true" {
+			if ack := s.Call("publish", `{"room":"a","data":1}`); wiretest.Field(t, ack, "ok") != "true" {
 				t.Error("a room joined is a room recovered: ", ack)
 			}
 			say(other, 1, "b")
@@ -59,7 +59,7 @@ func TestResume(t *testing.T) {
 		}
 		s.cut()
 		synctest.Wait()
-		if ack := other.call("members", `{"room":"a"}`); field(t, ack, "count") != "1" {
+		if ack := other.Call("members", `{"room":"a"}`); wiretest.Field(t, ack, "count") != "1" {
 			t.Error("somebody is left behind: ", ack)
 		}
 	})
@@ -69,11 +69,11 @@ func TestResume(t *testing.T) {
 func TestResumeFromTheJoin(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		other := r.guest("other")
-		other.call("join", `{"room":"a"}`)
-		other.call("join", `{"room":"b"}`)
+		other.Call("join", `{"room":"a"}`)
+		other.Call("join", `{"room":"b"}`)
 		s := r.returning("")
 		say(other, 3, "a", "b")
-		if ack := s.call("join", `{"room":"a","history":9}`); strings.Count(ack, `"seq"`) != 3 {
+		if ack := s.Call("join", `{"room":"a","history":9}`); strings.Count(ack, `"seq"`) != 3 {
 			t.Fatal(ack)
 		}
 		s.hear()
@@ -84,9 +84,9 @@ func TestResumeFromTheJoin(t *testing.T) {
 		s.expectRecovered(true)
 		s.expectSeen("a 4")
 		// Joined again: what it has been sent as events since the first time, it has been followed from there.
-		s.call("join", `{"room":"a","history":1}`)
-		s.call("leave", `{"room":"a"}`)
-		s.call("join", `{"room":"b"}`)
+		s.Call("join", `{"room":"a","history":1}`)
+		s.Call("leave", `{"room":"a"}`)
+		s.Call("join", `{"room":"b"}`)
 		say(other, 1, "a", "b")
 		s.cut()
 		s.again()
@@ -99,17 +99,17 @@ func TestResumeFromTheJoin(t *testing.T) {
 func TestResumeFromElsewhere(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		other := r.guest("other")
-		other.call("join", `{"room":"a"}`)
-		other.call("join", `{"room":"b"}`)
+		other.Call("join", `{"room":"a"}`)
+		other.Call("join", `{"room":"b"}`)
 		s := r.returning("")
 		s.cut()
 		s.again()
 		s.expectRecovered(true)
-		s.call("join", `{"room":"a"}`)
-		s.call("join", `{"room":"b"}`)
+		s.Call("join", `{"room":"a"}`)
+		s.Call("join", `{"room":"b"}`)
 		say(other, 1, "b", "a")
 		s.hear()
-		s.call("leave", `{"room":"a"}`)
+		s.Call("leave", `{"room":"a"}`)
 		s.seen = nil
 		s.cut()
 		say(other, 1, "a", "b")
@@ -123,27 +123,27 @@ func TestResumeIsRefused(t *testing.T) {
 	type fault struct {
 		name string
 		keep string // auth of the first connection
-		do   func(s *returning, other *peer)
+		do   func(s *returning, other *wiretest.Peer)
 	}
 	key := `"key":"0123456789abcdef",`
 	faults := []fault{
-		{"another pid", "", func(s *returning, _ *peer) { s.pid = "nobody's" }},
-		{"no offset", "", func(s *returning, _ *peer) { s.offset = "" }},
-		{"nonsense for an offset", "", func(s *returning, _ *peer) { s.offset = "yesterday" }},
-		{"another epoch", "", func(s *returning, _ *peer) { s.offset = "x" + s.offset }},
-		{"a message that is not there", "", func(s *returning, _ *peer) { s.offset = s.offset[:len(s.offset)-1] + "g" }},
-		{"a position to come", "", func(s *returning, _ *peer) {
+		{"another pid", "", func(s *returning, _ *wiretest.Peer) { s.pid = "nobody's" }},
+		{"no offset", "", func(s *returning, _ *wiretest.Peer) { s.offset = "" }},
+		{"nonsense for an offset", "", func(s *returning, _ *wiretest.Peer) { s.offset = "yesterday" }},
+		{"another epoch", "", func(s *returning, _ *wiretest.Peer) { s.offset = "x" + s.offset }},
+		{"a message that is not there", "", func(s *returning, _ *wiretest.Peer) { s.offset = s.offset[:len(s.offset)-1] + "g" }},
+		{"a position to come", "", func(s *returning, _ *wiretest.Peer) {
 			o, _ := broker.ParseOffset(s.offset)
 			o.Pos += 100
 			s.offset = o.String()
 		}},
-		{"more was missed than is kept", "", func(_ *returning, other *peer) { say(other, 6, "b") }},
-		{"more was missed than is kept, in another room", "", func(_ *returning, other *peer) { say(other, 6, "a") }},
-		{"the key is not shown", key, func(s *returning, _ *peer) { s.auth = "" }},
-		{"another key", key, func(s *returning, _ *peer) { s.auth = `"key":"fedcba9876543210",` }},
-		{"a key where there was none", "", func(s *returning, _ *peer) { s.auth = key }},
-		{"too late", "", func(_ *returning, other *peer) {
-			_ = other.c.Close() // it does not answer pings meanwhile
+		{"more was missed than is kept", "", func(_ *returning, other *wiretest.Peer) { say(other, 6, "b") }},
+		{"more was missed than is kept, in another room", "", func(_ *returning, other *wiretest.Peer) { say(other, 6, "a") }},
+		{"the key is not shown", key, func(s *returning, _ *wiretest.Peer) { s.auth = "" }},
+		{"another key", key, func(s *returning, _ *wiretest.Peer) { s.auth = `"key":"fedcba9876543210",` }},
+		{"a key where there was none", "", func(s *returning, _ *wiretest.Peer) { s.auth = key }},
+		{"too late", "", func(_ *returning, other *wiretest.Peer) {
+			_ = other.Conn.Close() // it does not answer pings meanwhile
 			<-time.After(time.Hour + time.Minute)
 		}},
 	}
@@ -153,8 +153,8 @@ func TestResumeIsRefused(t *testing.T) {
 				s := r.returning(f.keep)
 				other := r.guest("other")
 				for _, room := range []string{"a", "b"} {
-					other.call("join", `{"room":"`+room+`"}`)
-					s.call("join", `{"room":"`+room+`"}`)
+					other.Call("join", `{"room":"`+room+`"}`)
+					s.Call("join", `{"room":"`+room+`"}`)
 				}
 				say(other, 1, "a", "b")
 				s.hear()
@@ -167,7 +167,7 @@ func TestResumeIsRefused(t *testing.T) {
 				if s.early != 0 || len(s.seen) != 0 || s.sid == sid || s.pid == pid || !slices.Equal(s.afterwards, []string{"welcome"}) {
 					t.Errorf("%d messages, sid %q of %q, %v", len(s.seen), s.sid, sid, s.afterwards)
 				}
-				if ack := s.call("publish", `{"room":"a","data":1}`); !strings.Contains(ack, codeNotJoined) {
+				if ack := s.Call("publish", `{"room":"a","data":1}`); !strings.Contains(ack, codeNotJoined) {
 					t.Error("the state is not fresh: ", ack)
 				}
 				s.hear()
@@ -181,9 +181,9 @@ func TestResumeIsRefused(t *testing.T) {
 func TestResumeAtTheLimit(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		other := r.guest("other")
-		other.call("join", `{"room":"a"}`)
+		other.Call("join", `{"room":"a"}`)
 		s := r.returning("")
-		s.call("join", `{"room":"a"}`)
+		s.Call("join", `{"room":"a"}`)
 		say(other, 1, "a")
 		s.hear()
 		s.cut()
@@ -199,23 +199,23 @@ func TestResumeAtTheLimit(t *testing.T) {
 func TestResumeAfterQuietHours(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		s := r.returning("")
-		s.call("join", `{"room":"a"}`)
-		s.call("publish", `{"room":"a","data":1}`)
+		s.Call("join", `{"room":"a"}`)
+		s.Call("publish", `{"room":"a","data":1}`)
 		s.hear()
-		s.call("join", `{"room":"empty"}`)
+		s.Call("join", `{"room":"empty"}`)
 		for end := time.Now().Add(7 * time.Hour); time.Now().Before(end); {
-			s.take(s.packet()) // pings
+			s.take(s.Packet()) // pings
 		}
 		s.cut()
 		other := r.guest("other")
-		other.call("join", `{"room":"empty"}`)
-		other.call("join", `{"room":"a"}`)
+		other.Call("join", `{"room":"empty"}`)
+		other.Call("join", `{"room":"a"}`)
 		say(other, 1, "empty", "a")
 		s.seen = nil
 		s.again()
 		s.expectRecovered(true)
 		s.expectSeen("empty 1", "a 2")
-		s.text("41")
+		s.Text("41")
 		s.nothingAfterLeaving()
 		s.cut()
 		s.again()
@@ -225,8 +225,8 @@ func TestResumeAfterQuietHours(t *testing.T) {
 
 // nothingAfterLeaving waits until the relay has taken a DISCONNECT.
 func (s *returning) nothingAfterLeaving() {
-	s.text("40")
-	for !strings.HasPrefix(s.packet(), "40{") {
+	s.Text("40")
+	for !strings.HasPrefix(s.Packet(), "40{") {
 	}
 }
 
@@ -234,8 +234,8 @@ func (s *returning) nothingAfterLeaving() {
 func TestResumeAfterHistoryExpired(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		s := r.returning("")
-		s.call("join", `{"room":"a"}`)
-		say(s.peer, 1, "a")
+		s.Call("join", `{"room":"a"}`)
+		say(s.Peer, 1, "a")
 		s.hear()
 		s.cut()
 		<-time.After(2 * time.Minute)
@@ -248,19 +248,19 @@ func TestResumeAfterHistoryExpired(t *testing.T) {
 func TestResumeFences(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		s := r.returning("")
-		s.call("join", `{"room":"a"}`)
-		old := s.peer
+		s.Call("join", `{"room":"a"}`)
+		old := s.Peer
 		s.again()
 		s.expectRecovered(true)
-		old.expect("41")
-		if code, _ := old.closed(); code != closeNormal {
+		old.Expect("41")
+		if code, _ := old.Closed(); code != closeNormal {
 			t.Error(code)
 		}
-		old.eof()
-		if ack := s.call("members", `{"room":"a"}`); field(t, ack, "count") != "1" {
+		old.EOF()
+		if ack := s.Call("members", `{"room":"a"}`); wiretest.Field(t, ack, "count") != "1" {
 			t.Error(ack)
 		}
-		say(s.peer, 1, "a")
+		say(s.Peer, 1, "a")
 		s.cut()
 		s.again()
 		s.expectRecovered(true)
@@ -271,30 +271,30 @@ func TestResumeFences(t *testing.T) {
 func TestResumeTwiceAtOnce(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		s := r.returning("")
-		s.call("join", `{"room":"a"}`)
+		s.Call("join", `{"room":"a"}`)
 		s.cut()
 		var two sync.WaitGroup
 		both := []*returning{{r: r, pid: s.pid, offset: s.offset}, {r: r, pid: s.pid, offset: s.offset}}
 		for _, one := range both {
-			one.peer = r.open()
-			one.packet()
+			one.Peer = r.Open()
+			one.Packet()
 		}
 		var mu sync.Mutex
 		var left, stay int
 		for _, one := range both {
 			two.Go(func() {
-				one.text(fmt.Sprintf(`40{"pid":%q,"offset":%q}`, one.pid, one.offset))
+				one.Text(fmt.Sprintf(`40{"pid":%q,"offset":%q}`, one.pid, one.offset))
 				for {
-					f, err := readFrame(one.peer.r)
+					f, err := wiretest.ReadFrame(one.Peer.Reader)
 					mu.Lock()
-					if err == nil && string(f.payload) == "41" {
+					if err == nil && string(f.Payload) == "41" {
 						left++
 						mu.Unlock()
-						_, _ = one.c.Write(clientFrame(0x80|opClose, []byte{3, 232}))
-						one.eof()
+						_, _ = one.Conn.Write(wiretest.ClientFrame(0x80|wiretest.OpClose, []byte{3, 232}))
+						one.EOF()
 						return
 					}
-					if err == nil && string(f.payload) == "2" {
+					if err == nil && string(f.Payload) == "2" {
 						stay++
 						mu.Unlock()
 						return
@@ -318,15 +318,15 @@ func TestResumeTwiceAtOnce(t *testing.T) {
 func TestResumeBinary(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		other := r.guest("other")
-		other.call("join", `{"room":"a"}`)
+		other.Call("join", `{"room":"a"}`)
 		s := r.returning("")
-		s.call("join", `{"room":"a"}`)
+		s.Call("join", `{"room":"a"}`)
 		s.cut()
 		for i := range 12 { // more than one packet may carry
-			other.acks++
-			other.text(fmt.Sprintf(`451-%d["publish",{"room":"a","data":{"_placeholder":true,"num":0}}]`, other.acks))
-			other.write(clientFrame(0x82, []byte{byte(i)}))
-			other.frameUntil(opBinary)
+			other.Acks++
+			other.Text(fmt.Sprintf(`451-%d["publish",{"room":"a","data":{"_placeholder":true,"num":0}}]`, other.Acks))
+			other.Write(wiretest.ClientFrame(0x82, []byte{byte(i)}))
+			other.FrameUntil(wiretest.OpBinary)
 		}
 		s.again()
 		s.expectRecovered(true)
@@ -339,26 +339,6 @@ func TestResumeBinary(t *testing.T) {
 	})
 }
 
-// frameOf reads a frame, which must be of a kind.
-func (p *peer) frameOf(op byte) frame {
-	p.t.Helper()
-	f := p.frame()
-	if f.op != op {
-		p.t.Fatalf("opcode %x, want %x: %q", f.op, op, f.payload)
-	}
-	return f
-}
-
-// frameUntil reads frames up to one of a kind.
-func (p *peer) frameUntil(op byte) frame {
-	p.t.Helper()
-	for {
-		if f := p.frame(); f.op == op {
-			return f
-		}
-	}
-}
-
 // Connections cut again and again, at any moment, while others publish to several rooms: nothing is lost, doubled, or out of
 // the order in which it was stored.
 func TestResumeUnderLoad(t *testing.T) {
@@ -366,7 +346,7 @@ func TestResumeUnderLoad(t *testing.T) {
 		rooms := []string{"a", "b", "c"}
 		s := r.returning("")
 		for _, room := range rooms {
-			s.call("join", `{"room":"`+room+`"}`)
+			s.Call("join", `{"room":"`+room+`"}`)
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		var talking sync.WaitGroup
@@ -435,24 +415,19 @@ func TestResumeAfterAReset(t *testing.T) {
 		t.Run(fmt.Sprint(pong), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := &tap{Memory: broker.NewMemory(settings(t).Limits()), subs: map[string]broker.Subscriber{}}
-				l := &pipes{incoming: make(chan net.Conn), closed: make(chan struct{})}
-				r := newRig(t, l, b)
+				l := wiretest.NewPipes()
+				r := newRig(t, l, l.Dial, b)
 				defer r.close()
-				r.dialer = func() net.Conn {
-					ours, theirs := net.Pipe()
-					l.incoming <- theirs
-					return ours
-				}
 				s := r.returning("")
-				s.call("join", `{"room":"a"}`)
-				say(s.peer, 1, "a")
+				s.Call("join", `{"room":"a"}`)
+				say(s.Peer, 1, "a")
 				s.hear()
 				tail, _ := r.srv.hub.Tail("a")
 				b.subs["a"].Load(broker.Snapshot{Tail: tail}, "trimmed")
-				s.take(s.packet()) // the reset
+				s.take(s.Packet()) // the reset
 				if pong {
-					s.take(s.packet()) // a ping
-					s.call("ping", "{}")
+					s.take(s.Packet()) // a ping
+					s.Call("ping", "{}")
 				}
 				s.cut()
 				s.again()

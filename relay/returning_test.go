@@ -3,13 +3,14 @@ package relay
 import (
 	"encoding/json"
 	"fmt"
+	"setu/relay/wiretest"
 	"slices"
 	"strings"
 )
 
 // returning is what a stock client keeps for its next connection.
 type returning struct {
-	*peer
+	*wiretest.Peer
 	r           *rig
 	auth        string // members of its CONNECT, with a comma behind each
 	sid, pid    string
@@ -23,7 +24,7 @@ type returning struct {
 
 // returning connects somebody new; auth is what he says of himself, like `"name":"Asha",`.
 func (r *rig) returning(auth string) *returning {
-	r.t.Helper()
+	r.T.Helper()
 	s := &returning{r: r, auth: auth}
 	s.again()
 	return s
@@ -31,17 +32,17 @@ func (r *rig) returning(auth string) *returning {
 
 // again connects, as stock clients do: with what is kept of the last connection.
 func (s *returning) again() {
-	s.r.t.Helper()
-	s.peer = s.r.open()
-	s.packet() // the handshake
+	s.r.T.Helper()
+	s.Peer = s.r.Open()
+	s.Packet() // the handshake
 	auth := strings.TrimSuffix(s.auth, ",")
 	if s.pid != "" {
 		auth = fmt.Sprintf(`%s"pid":%q,"offset":%q`, s.auth, s.pid, s.offset)
 	}
-	s.text("40{" + auth + "}")
+	s.Text("40{" + auth + "}")
 	before := len(s.seen)
 	for {
-		packet := s.packet()
+		packet := s.Packet()
 		data, ok := strings.CutPrefix(packet, "40")
 		if !ok {
 			s.take(packet)
@@ -49,33 +50,33 @@ func (s *returning) again() {
 		}
 		var c struct{ SID, PID string }
 		if err := json.Unmarshal([]byte(data), &c); err != nil || c.SID == "" || c.PID == "" {
-			s.r.t.Fatal(packet)
+			s.r.T.Fatal(packet)
 		}
 		s.recovered, s.sid, s.pid = c.PID == s.pid, c.SID, c.PID
 		break
 	}
 	s.early, s.afterwards = len(s.seen)-before, nil
-	s.take(s.packet()) // welcome
+	s.take(s.Packet()) // welcome
 }
 
 // take does with a packet what a stock client does: whatever event ends with a string, that is the offset.
 func (s *returning) take(packet string) {
-	s.r.t.Helper()
+	s.r.T.Helper()
 	if packet == "2" {
-		s.text("3")
+		s.Text("3")
 		return
 	}
 	from := strings.Index(packet, "[")
 	if from < 0 || packet[0] != '4' {
-		s.r.t.Fatal(packet)
+		s.r.T.Fatal(packet)
 	}
 	var args []json.RawMessage
 	if err := json.Unmarshal([]byte(packet[from:]), &args); err != nil {
-		s.r.t.Fatal(err, packet)
+		s.r.T.Fatal(err, packet)
 	}
 	if packet[1] == '5' {
-		f := s.frameOf(opBinary)
-		s.attachments = append(s.attachments, f.payload)
+		f := s.FrameOf(wiretest.OpBinary)
+		s.attachments = append(s.attachments, f.Payload)
 	}
 	var offset string
 	if json.Unmarshal(args[len(args)-1], &offset) == nil {
@@ -92,45 +93,45 @@ func (s *returning) take(packet string) {
 		Offset string
 	}
 	if err := json.Unmarshal(args[1], &m); err != nil || m.Offset != offset {
-		s.r.t.Fatal("a message ends with its offset: ", packet)
+		s.r.T.Fatal("a message ends with its offset: ", packet)
 	}
 	s.seen = append(s.seen, fmt.Sprint(m.Room, " ", m.Seq))
 }
 
 // hear takes what has come, up to the answer to a question asked now.
 func (s *returning) hear() {
-	s.r.t.Helper()
-	s.call("ping", "{}")
-	for len(s.held) > 0 {
-		s.take(s.packet())
+	s.r.T.Helper()
+	s.Call("ping", "{}")
+	for len(s.Held) > 0 {
+		s.take(s.Packet())
 	}
 }
 
 // cut ends the connection without a word.
-func (s *returning) cut() { _ = s.c.Close() }
+func (s *returning) cut() { _ = s.Conn.Close() }
 
 // say publishes n messages in each of the rooms, by turns.
-func say(p *peer, n int, rooms ...string) {
+func say(p *wiretest.Peer, n int, rooms ...string) {
 	for range n {
 		for _, room := range rooms {
-			p.call("publish", `{"room":"`+room+`","data":1}`)
+			p.Call("publish", `{"room":"`+room+`","data":1}`)
 		}
 	}
-	p.held = nil
+	p.Held = nil
 }
 
 // expectSeen compares what a client got of its messages.
 func (s *returning) expectSeen(want ...string) {
-	s.r.t.Helper()
+	s.r.T.Helper()
 	if !slices.Equal(s.seen, want) {
-		s.r.t.Errorf("seen %v, want %v", s.seen, want)
+		s.r.T.Errorf("seen %v, want %v", s.seen, want)
 	}
 	s.seen = nil
 }
 
 func (s *returning) expectRecovered(want bool) {
-	s.r.t.Helper()
+	s.r.T.Helper()
 	if s.recovered != want {
-		s.r.t.Errorf("recovered %v, want %v", s.recovered, want)
+		s.r.T.Errorf("recovered %v, want %v", s.recovered, want)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"setu/relay/wiretest"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,41 +12,45 @@ import (
 
 // words are what a fuzzed client says: requests, packets out of place, and frames that are none.
 var words = []func(g *rand.Rand, i int) []byte{
-	func(*rand.Rand, int) []byte { return clientFrame(0x81, []byte("40")) },
-	func(*rand.Rand, int) []byte { return clientFrame(0x81, []byte(`40{"key":"0123456789abcdef"}`)) },
-	func(*rand.Rand, int) []byte { return clientFrame(0x81, []byte("40/x")) },
-	func(*rand.Rand, int) []byte { return clientFrame(0x81, []byte("3")) },
+	func(*rand.Rand, int) []byte { return wiretest.ClientFrame(0x81, []byte("40")) },
+	func(*rand.Rand, int) []byte {
+		return wiretest.ClientFrame(0x81, []byte(`40{"key":"0123456789abcdef"}`))
+	},
+	func(*rand.Rand, int) []byte { return wiretest.ClientFrame(0x81, []byte("40/x")) },
+	func(*rand.Rand, int) []byte { return wiretest.ClientFrame(0x81, []byte("3")) },
 	func(g *rand.Rand, i int) []byte {
-		return clientFrame(0x81, fmt.Appendf(nil, `42%d["join",{"room":"r%d","history":%d,"presence":%t}]`, i, g.IntN(3), g.IntN(5), g.IntN(2) == 0))
+		return wiretest.ClientFrame(0x81, fmt.Appendf(nil, `42%d["join",{"room":"r%d","history":%d,"presence":%t}]`, i, g.IntN(3), g.IntN(5), g.IntN(2) == 0))
 	},
 	func(g *rand.Rand, i int) []byte {
-		return clientFrame(0x81, fmt.Appendf(nil, `42%d["leave",{"room":"r%d"}]`, i, g.IntN(3)))
+		return wiretest.ClientFrame(0x81, fmt.Appendf(nil, `42%d["leave",{"room":"r%d"}]`, i, g.IntN(3)))
 	},
 	func(g *rand.Rand, i int) []byte {
-		return clientFrame(0x81, fmt.Appendf(nil, `42%d["publish",{"room":"r%d","id":"%d","data":"%s"}]`, i, g.IntN(3), g.IntN(9), bytes.Repeat([]byte("x"), g.IntN(300))))
+		return wiretest.ClientFrame(0x81, fmt.Appendf(nil, `42%d["publish",{"room":"r%d","id":"%d","data":"%s"}]`, i, g.IntN(3), g.IntN(9), bytes.Repeat([]byte("x"), g.IntN(300))))
 	},
 	func(g *rand.Rand, _ int) []byte {
-		return clientFrame(0x81, fmt.Appendf(nil, `42["signal",{"room":"r%d","data":[]}]`, g.IntN(3)))
+		return wiretest.ClientFrame(0x81, fmt.Appendf(nil, `42["signal",{"room":"r%d","data":[]}]`, g.IntN(3)))
 	},
 	func(g *rand.Rand, i int) []byte {
-		return clientFrame(0x81, fmt.Appendf(nil, `42%d["history",{"room":"r%d","limit":%d}]`, i, g.IntN(3), g.IntN(5)))
+		return wiretest.ClientFrame(0x81, fmt.Appendf(nil, `42%d["history",{"room":"r%d","limit":%d}]`, i, g.IntN(3), g.IntN(5)))
 	},
 	func(g *rand.Rand, i int) []byte {
-		return clientFrame(0x81, fmt.Appendf(nil, `42%d["members",{"room":"r%d"}]`, i, g.IntN(3)))
+		return wiretest.ClientFrame(0x81, fmt.Appendf(nil, `42%d["members",{"room":"r%d"}]`, i, g.IntN(3)))
 	},
 	func(_ *rand.Rand, i int) []byte {
-		return clientFrame(0x81, fmt.Appendf(nil, `42%d["nonsense",%d]`, i, i))
+		return wiretest.ClientFrame(0x81, fmt.Appendf(nil, `42%d["nonsense",%d]`, i, i))
 	},
 	func(*rand.Rand, int) []byte {
-		return append(clientFrame(0x81, []byte(`451-["a"]`)), clientFrame(0x82, []byte("b"))...)
+		return append(wiretest.ClientFrame(0x81, []byte(`451-["a"]`)), wiretest.ClientFrame(0x82, []byte("b"))...)
 	},
-	func(*rand.Rand, int) []byte { return clientFrame(0x89, []byte("ping")) },
-	func(*rand.Rand, int) []byte { return append(clientFrame(0x01, []byte("3")), clientFrame(0x80, nil)...) },
-	func(*rand.Rand, int) []byte { return clientFrame(0x81, []byte(`45999-["a"]`)) },
-	func(*rand.Rand, int) []byte { return clientFrame(0x81, []byte("1")) },
-	func(*rand.Rand, int) []byte { return clientFrame(0x81, []byte("41")) },
-	func(*rand.Rand, int) []byte { return clientFrame(0x88, []byte{3, 232}) },
-	func(*rand.Rand, int) []byte { return clientFrame(0xC1, []byte("x")) },
+	func(*rand.Rand, int) []byte { return wiretest.ClientFrame(0x89, []byte("ping")) },
+	func(*rand.Rand, int) []byte {
+		return append(wiretest.ClientFrame(0x01, []byte("3")), wiretest.ClientFrame(0x80, nil)...)
+	},
+	func(*rand.Rand, int) []byte { return wiretest.ClientFrame(0x81, []byte(`45999-["a"]`)) },
+	func(*rand.Rand, int) []byte { return wiretest.ClientFrame(0x81, []byte("1")) },
+	func(*rand.Rand, int) []byte { return wiretest.ClientFrame(0x81, []byte("41")) },
+	func(*rand.Rand, int) []byte { return wiretest.ClientFrame(0x88, []byte{3, 232}) },
+	func(*rand.Rand, int) []byte { return wiretest.ClientFrame(0xC1, []byte("x")) },
 }
 
 // FuzzSession lets a client say anything, in the order that the fuzzer picks: script's bytes choose words, raw follows as
@@ -60,37 +65,37 @@ func FuzzSession(f *testing.F) {
 		overPipes(t, func(t *testing.T, r *rig) {
 			g := rand.New(rand.NewPCG(uint64(len(raw)), uint64(end)))
 			witness := r.guest("witness")
-			p := r.open()
+			p := r.Open()
 			gone := make(chan struct{})
 			go func() {
 				defer close(gone)
 				for {
-					if _, err := readFrame(p.r); err != nil {
+					if _, err := wiretest.ReadFrame(p.Reader); err != nil {
 						return
 					}
 				}
 			}()
 			for i, b := range script[:min(len(script), 200)] {
-				_, _ = p.c.Write(words[int(b)%len(words)](g, i))
+				_, _ = p.Conn.Write(words[int(b)%len(words)](g, i))
 			}
 			switch end % 4 {
 			case 0:
-				_, _ = p.c.Write(clientFrame(0x81, raw))
+				_, _ = p.Conn.Write(wiretest.ClientFrame(0x81, raw))
 			case 1:
-				_, _ = p.c.Write(clientFrame(0x82, raw))
+				_, _ = p.Conn.Write(wiretest.ClientFrame(0x82, raw))
 			case 2:
-				_, _ = p.c.Write(raw)
+				_, _ = p.Conn.Write(raw)
 			}
 			if end&4 == 0 {
-				_ = p.c.Close()
+				_ = p.Conn.Close()
 			} else { // silence: the clocks end it
 				<-time.After(2 * time.Minute)
 				witness = r.guest("another")
 			}
 			<-gone
-			witness.nothing()
+			witness.Nothing()
 			synctest.Wait()
-			if n := r.srv.count(); n != 1 {
+			if n := r.srv.engine.Count(); n != 1 {
 				t.Errorf("%d sessions are left", n)
 			}
 		}, "MAX_PAYLOAD=1000")

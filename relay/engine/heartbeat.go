@@ -1,0 +1,146 @@
+package engine
+
+import (
+	"sync"
+	"time"
+
+	"setu/relay/engineio"
+)
+
+// heartbeat pings the client, and bounds how long it may be connected to nothing; one timer does
+// both.
+type heartbeat struct {
+	s *Session // set by start
+
+	mu       sync.Mutex // guards what follows
+	timer    *time.Timer
+	due      time.Time // the next ping, or the end of the wait for a pong
+	deadline time.Time // for connecting; zero while there is none
+	waiting  bool      // for a pong
+	stopped  bool
+	ponged   func() // wanted at a pong, or nil
+	asked    bool   // the pong of the ping under way will do for ponged
+}
+
+var pingFrame = controlFrame(engineio.Ping)
+
+func (h *heartbeat) start(s *Session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stopped {
+		return
+	}
+	h.s = s
+	now := time.Now()
+	h.due = now.Add(s.srv.cfg.PingInterval)
+	h.timer = time.AfterFunc(h.pause(now), h.tick)
+}
+
+// pause is how long nothing is due. h.mu is held.
+func (h *heartbeat) pause(now time.Time) time.Duration {
+	if !h.deadline.IsZero() && h.deadline.Before(h.due) {
+		return h.deadline.Sub(now)
+	}
+	return h.due.Sub(now)
+}
+
+// setConnectDeadline gives the client a time in which to connect; zero ends the wait. The next ping
+// stays where it was, since a client counts from the last one.
+func (h *heartbeat) setConnectDeadline(within time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.deadline = time.Time{}
+	if within <= 0 || h.stopped {
+		return
+	}
+	now := time.Now()
+	h.deadline = now.Add(within)
+	if h.timer != nil {
+		h.timer.Reset(h.pause(now))
+	}
+}
+
+// onPong has f called at the pong of a ping that is sent from now on.
+func (h *heartbeat) onPong(f func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ponged, h.asked = f, false
+}
+
+// tick pings, or ends a session that let a deadline pass.
+func (h *heartbeat) tick() {
+	h.mu.Lock()
+	now := time.Now()
+	due := !now.Before(h.due)
+	unconnected := !h.deadline.IsZero() && !now.Before(h.deadline)
+	stopped, late, ping := h.stopped, due && h.waiting, due && !h.waiting
+	if !stopped && !late && !unconnected {
+		if ping {
+			h.waiting, h.due = true, h.dueSince(now).Add(h.s.srv.cfg.PingTimeout)
+			h.asked = h.ponged != nil
+		}
+		h.timer.Reset(h.pause(now))
+	}
+	h.mu.Unlock()
+	switch {
+	case stopped:
+	case unconnected:
+		h.s.close(closeGone, "no CONNECT in time", false)
+	case late:
+		h.s.close(closeGone, "no pong in time", true)
+	case ping:
+		h.s.SendBypass(pingFrame)
+	}
+}
+
+// dueSince is when the ping that is due was due: a timer that is late, because the machine is busy,
+// gives nobody more time. One that is very late has slept, and the client may have, too. h.mu is
+// held.
+func (h *heartbeat) dueSince(now time.Time) time.Time {
+	if now.Sub(h.due) > time.Second {
+		return now
+	}
+	return h.due
+}
+
+// checkNow does what is due, if the timer is late. A request of the client's calls it.
+func (h *heartbeat) checkNow() {
+	h.mu.Lock()
+	due := h.timer != nil && !time.Now().Before(h.due)
+	h.mu.Unlock()
+	if due {
+		h.tick()
+	}
+}
+
+// pong takes the client's answer to a ping.
+func (h *heartbeat) pong() {
+	if f := h.takePong(); f != nil {
+		f()
+	}
+}
+
+// takePong notes a pong, and returns what is to be called for it.
+func (h *heartbeat) takePong() (ponged func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.waiting || h.stopped {
+		return nil
+	}
+	if h.asked {
+		ponged, h.ponged, h.asked = h.ponged, nil, false
+	}
+	now := time.Now()
+	h.waiting, h.due = false, now.Add(h.s.srv.cfg.PingInterval)
+	h.timer.Reset(h.pause(now))
+	return ponged
+}
+
+func (h *heartbeat) stop() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.stopped = true
+	if h.timer != nil {
+		h.timer.Stop()
+	}
+}

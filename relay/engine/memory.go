@@ -1,0 +1,38 @@
+package engine
+
+import (
+	"runtime/debug"
+	"time"
+)
+
+// A handshake leaves behind three times what the connection keeps: net/http's buffers, headers, a
+// grown stack. The collector would let that stand until the heap has doubled, and an idle relay does
+// not allocate. So once the number of sessions has settled after a storm of them, what the storm
+// left is given back at once.
+const (
+	memoryCheckInterval = time.Second
+	stormSessions       = 500 // that came or went
+)
+
+// releaseMemory runs until done is closed.
+func (srv *Server) releaseMemory(done <-chan struct{}) {
+	tick := time.NewTicker(memoryCheckInterval)
+	defer tick.Stop()
+	released, before := 0, 0
+	for {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+		}
+		now := srv.Count()
+		settled := abs(now-before) <= stormSessions/50
+		before = now
+		if settled && abs(now-released) >= max(stormSessions, released/10) {
+			debug.FreeOSMemory()
+			released = now
+		}
+	}
+}
+
+func abs(n int) int { return max(n, -n) }

@@ -1,0 +1,58 @@
+package engine
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// originAllowed denies pages of other sites, whatever the transport. A request without an Origin is
+// not a browser's.
+func (srv *Server) originAllowed(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" || srv.anyOrigin() {
+		return true
+	}
+	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" {
+		return false
+	}
+	if strings.EqualFold(u.Host, r.Host) {
+		return true
+	}
+	return slices.ContainsFunc(srv.cfg.AllowedOrigins, func(a string) bool {
+		return strings.EqualFold(strings.TrimSuffix(a, "/"), u.Scheme+"://"+u.Host)
+	})
+}
+
+func (srv *Server) anyOrigin() bool { return slices.Contains(srv.cfg.AllowedOrigins, "*") }
+
+// allowOrigin has a browser hand the answer to a page of another site, whose origin was allowed
+// (Fetch Standard, CORS). Pages of listed sites may send credentials along, such as a load
+// balancer's cookie; if any site is allowed, nobody may.
+func (srv *Server) allowOrigin(h http.Header, r *http.Request) {
+	origin := r.Header.Get("Origin")
+	if len(srv.cfg.AllowedOrigins) > 0 {
+		h.Add("Vary", "Origin")
+	}
+	switch {
+	case origin == "":
+	case srv.anyOrigin():
+		h.Set("Access-Control-Allow-Origin", "*")
+	default:
+		h.Set("Access-Control-Allow-Origin", origin)
+		h.Set("Access-Control-Allow-Credentials", "true")
+	}
+}
+
+// preflight answers what a browser asks before a request with headers of the page's own.
+func preflight(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Access-Control-Allow-Methods", "GET, POST")
+	if headers := r.Header.Values("Access-Control-Request-Headers"); len(headers) > 0 {
+		h.Set("Access-Control-Allow-Headers", strings.Join(headers, ", "))
+	}
+	h.Set("Access-Control-Max-Age", "600")
+	w.WriteHeader(http.StatusNoContent)
+}

@@ -1,0 +1,217 @@
+package engine
+
+import (
+	"context"
+	"sync"
+
+	"setu/relay/engineio"
+)
+
+// outbox is what waits to be written to one client: shared frames, bounded in bytes. It does not
+// know how they go out: put wakes the transport when there is something and nobody is draining, and
+// the transport takes until nothing is left.
+type outbox struct {
+	limit int // in bytes; immutable
+
+	mu      sync.Mutex // guards what follows
+	wake    func()     // must not block; called without mu
+	frames  []*engineio.Frame
+	bytes   int           // of frames, of what is held, and of what was taken and is not written yet
+	held    *held         // nil unless put is to hold
+	busy    bool          // somebody drains
+	closing bool          // nothing more is taken
+	empty   chan struct{} // closed when a closing outbox has nothing left; nil while nobody waits
+	low     chan struct{} // closed at low water; nil while nobody waits
+}
+
+// held is what put took while the client waits for an answer that comes before it.
+type held struct {
+	frames []*engineio.Frame
+	bytes  int
+}
+
+// lowWater is the part of the limit up to which the next frame fits, whatever its size: one long
+// answer alone makes nobody slow.
+func (o *outbox) lowWater() int { return o.limit / 4 }
+
+// put queues f, or holds it. It reports false if f does not fit, since the client is too slow, or if
+// the outbox is closing.
+func (o *outbox) put(f *engineio.Frame) bool {
+	o.mu.Lock()
+	if o.closing || o.bytes > o.lowWater() && o.bytes+f.Size() > o.limit {
+		o.mu.Unlock()
+		return false
+	}
+	o.bytes += f.Size()
+	if o.held != nil {
+		o.held.frames = append(o.held.frames, f)
+		o.held.bytes += f.Size()
+		o.mu.Unlock()
+		return true
+	}
+	o.queue(f)
+	return true
+}
+
+// bypass queues f before all that is held. What is held does not count against f at low water: the
+// client may have waited for it, but has not been slow.
+func (o *outbox) bypass(f *engineio.Frame) bool {
+	o.mu.Lock()
+	if o.closing || !o.isLow() && o.bytes+f.Size() > o.limit {
+		o.mu.Unlock()
+		return false
+	}
+	o.bytes += f.Size()
+	o.queue(f)
+	return true
+}
+
+// queue adds frames that are counted already. It unlocks o.mu, and wakes the transport if nobody is
+// draining.
+func (o *outbox) queue(frames ...*engineio.Frame) {
+	o.frames = append(o.frames, frames...)
+	idle := !o.busy
+	o.busy = true
+	wake := o.wake
+	o.mu.Unlock()
+	if idle {
+		wake()
+	}
+}
+
+// hold has put hold what it takes from now on.
+func (o *outbox) hold() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.held == nil && !o.closing {
+		o.held = &held{}
+	}
+}
+
+// release ends a hold, if there is one: what was held is queued, before what put takes next.
+func (o *outbox) release() {
+	o.mu.Lock()
+	was := o.held
+	o.held = nil
+	if was == nil || len(was.frames) == 0 {
+		o.mu.Unlock()
+		return
+	}
+	o.queue(was.frames...)
+}
+
+// takeHeld returns what is held, which is queued and counted no more. The hold goes on.
+func (o *outbox) takeHeld() []*engineio.Frame {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	was := o.dropHeld()
+	if was == nil {
+		return nil
+	}
+	o.held = &held{}
+	return was.frames
+}
+
+// dropHeld ends a hold, and returns what was held. o.mu is held.
+func (o *outbox) dropHeld() *held {
+	was := o.held
+	if was != nil {
+		o.held = nil
+		o.bytes -= was.bytes
+		o.noteLow()
+	}
+	return was
+}
+
+// isLow reports whether little is queued, whatever is held. o.mu is held.
+func (o *outbox) isLow() bool {
+	queued := o.bytes
+	if o.held != nil {
+		queued -= o.held.bytes
+	}
+	return queued <= o.lowWater()
+}
+
+// noteLow wakes whoever waits for low water, if it is reached. o.mu is held.
+func (o *outbox) noteLow() {
+	if o.low != nil && o.isLow() {
+		close(o.low)
+		o.low = nil
+	}
+}
+
+// redirect has another transport woken from now on, at once if there is something to write. The one
+// before takes nothing more; what it took last was written bytes, and has been written.
+func (o *outbox) redirect(wake func(), written int) {
+	o.mu.Lock()
+	o.wake = wake
+	o.bytes -= written
+	o.busy = true
+	o.mu.Unlock()
+	wake()
+}
+
+// idleFrames is for how many frames an idle outbox keeps room.
+const idleFrames = 16
+
+// take moves what is queued to dst. written is how many bytes of the last take are written by now.
+// When nothing is queued the drain is over: the next put wakes the transport again.
+func (o *outbox) take(dst []*engineio.Frame, written int) []*engineio.Frame {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.bytes -= written
+	o.noteLow()
+	dst = append(dst, o.frames...)
+	if cap(o.frames) > idleFrames {
+		o.frames = nil
+	} else {
+		clear(o.frames)
+		o.frames = o.frames[:0]
+	}
+	if len(dst) == 0 {
+		o.busy = false
+		if o.empty != nil {
+			close(o.empty)
+			o.empty = nil
+		}
+	}
+	return dst
+}
+
+// waitLowWater waits until little is queued: a client that asks for much in one go is answered as
+// fast as it reads, and is not closed as too slow for the answers. It reports false if ctx ended.
+func (o *outbox) waitLowWater(ctx context.Context) bool {
+	o.mu.Lock()
+	if o.isLow() {
+		o.mu.Unlock()
+		return ctx.Err() == nil
+	}
+	if o.low == nil {
+		o.low = make(chan struct{})
+	}
+	low := o.low
+	o.mu.Unlock()
+	select {
+	case <-low:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// close stops put. The returned channel closes when all that was queued has been written; it is nil
+// if that is so already. What is held is dropped: the answer before it won't come, and a client that
+// comes back is sent what it has not seen.
+func (o *outbox) close() <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closing = true
+	o.dropHeld()
+	if !o.busy {
+		return nil
+	}
+	if o.empty == nil {
+		o.empty = make(chan struct{})
+	}
+	return o.empty
+}

@@ -1,0 +1,332 @@
+// Package engine is an Engine.IO v4 server: sessions, the two transports by which clients reach
+// them, heartbeats, and what waits to be written. It knows nothing of what sessions say.
+//
+// Bytes come in by a transport (websocket.go, polling.go), which hands packets to its session
+// (session.go), which hands messages to its Handler. Frames go out by Session.Send into the
+// session's outbox (outbox.go), from which the writers (write.go) or the client's next poll take
+// them. An upgrade (upgrade.go) moves a session from polling to WebSocket.
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"setu/relay/engineio"
+)
+
+// Config is what an engine needs to know. The zero value works.
+type Config struct {
+	// Node names the life of this process, and ends every session id. Empty: NewNode makes one.
+	Node string
+
+	// PingInterval is the time between two heartbeats, PingTimeout how long a client may take to
+	// answer one. Zero: 25 s and 20 s, as in the stock server.
+	PingInterval, PingTimeout time.Duration
+
+	// MaxPayload bounds one message from a client, and the body of a POST, in bytes. Zero: 1,000,000.
+	MaxPayload int
+
+	// OutboxBytes bounds what may wait for one client. Zero: 4 MiB.
+	OutboxBytes int
+
+	// MaxConnections bounds the sessions at a time. Zero: 10,000.
+	MaxConnections int
+
+	// AllowedOrigins are the sites, beside the one that serves the request, whose pages may
+	// connect; "*" is any.
+	AllowedOrigins []string
+}
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.PingInterval, 25*time.Second)
+	setDefault(&c.PingTimeout, 20*time.Second)
+	setDefault(&c.MaxPayload, 1_000_000)
+	setDefault(&c.OutboxBytes, 4<<20)
+	setDefault(&c.MaxConnections, 10_000)
+	if c.Node == "" {
+		c.Node = NewNode()
+	}
+	return c
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Server serves Engine.IO v4 on whatever path it is mounted.
+type Server struct {
+	// immutable after New
+	cfg  Config
+	log  *slog.Logger
+	open func(*Session) Handler
+
+	writers *writers
+	wg      sync.WaitGroup // goroutines of sessions
+
+	mu       sync.Mutex // guards what follows
+	sessions map[string]*Session
+	gone     chan struct{} // closed when draining and no session is left
+	draining bool
+}
+
+// New returns a server whose sessions speak to the Handler that open returns for each; open must
+// not block. Shutdown ends what New starts.
+func New(cfg Config, log *slog.Logger, open func(*Session) Handler) *Server {
+	srv := &Server{cfg: cfg.withDefaults(), log: log, open: open, writers: newWriters(),
+		sessions: map[string]*Session{}, gone: make(chan struct{})}
+	srv.wg.Go(func() { srv.releaseMemory(srv.gone) })
+	return srv
+}
+
+// ServeHTTP implements http.Handler.
+func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	srv.boundBody(w, r)
+	if !srv.originAllowed(r) {
+		Refuse(w, http.StatusForbidden, engineio.ErrForbidden)
+		return
+	}
+	srv.allowOrigin(w.Header(), r)
+	w.Header().Set("Cache-Control", "no-store")
+	if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+		preflight(w, r)
+		return
+	}
+	q := r.URL.Query()
+	transport := q["transport"]
+	switch {
+	case len(transport) != 1 || transport[0] != "websocket" && transport[0] != "polling":
+		Refuse(w, http.StatusBadRequest, engineio.ErrTransportUnknown)
+	case len(q["EIO"]) != 1 || q.Get("EIO") != "4":
+		Refuse(w, http.StatusBadRequest, engineio.ErrUnsupportedVersion)
+	case transport[0] == "websocket":
+		srv.serveWebSocket(w, r, q.Get("sid"))
+	default:
+		srv.servePolling(w, r, q.Get("sid"))
+	}
+}
+
+// boundBody gives a body as much time as a client may be silent: one that is wanted for reading it,
+// any other because net/http reads it before it answers.
+func (srv *Server) boundBody(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		silence := srv.cfg.PingInterval + srv.cfg.PingTimeout
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(silence))
+	}
+}
+
+// serveWebSocket takes a WebSocket handshake, for a new session or as the upgrade of one.
+func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, sid string) {
+	s := srv.session(sid)
+	switch {
+	case sid != "" && s == nil:
+		Refuse(w, http.StatusBadRequest, engineio.ErrSessionUnknown)
+	case r.Method != http.MethodGet:
+		Refuse(w, http.StatusBadRequest, engineio.ErrBadHandshakeMethod)
+	case !asksForWebSocket(r.Header):
+		Refuse(w, http.StatusBadRequest, engineio.ErrBadRequest)
+	case s != nil:
+		srv.upgrade(w, r, s)
+	default:
+		srv.openWebSocket(w, r)
+	}
+}
+
+// servePolling takes a request of long polling, which opens a session or belongs to one.
+func (srv *Server) servePolling(w http.ResponseWriter, r *http.Request, sid string) {
+	s := srv.session(sid)
+	switch {
+	case sid != "" && s == nil:
+		Refuse(w, http.StatusBadRequest, engineio.ErrSessionUnknown)
+	case s != nil:
+		srv.poll(w, r, s)
+	case r.Method != http.MethodGet:
+		Refuse(w, http.StatusBadRequest, engineio.ErrBadHandshakeMethod)
+	default:
+		srv.openPolling(w)
+	}
+}
+
+// asksForWebSocket reports whether a request asks to become a WebSocket (RFC 6455, 4.2.1).
+func asksForWebSocket(h http.Header) bool {
+	if !strings.EqualFold(h.Get("Upgrade"), "websocket") {
+		return false
+	}
+	return slices.ContainsFunc(h.Values("Connection"), func(v string) bool {
+		return slices.ContainsFunc(strings.Split(v, ","), func(token string) bool {
+			return strings.EqualFold(strings.TrimSpace(token), "upgrade")
+		})
+	})
+}
+
+// Refuse answers a request with an error of Engine.IO.
+func Refuse(w http.ResponseWriter, status int, e *engineio.Error) {
+	body, _ := json.Marshal(e) // a number and a string
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+// nodeLength is the length of a node's name, in characters.
+const nodeLength = 10
+
+// newID returns an id that nobody can guess: 26 characters, 130 bits of crypto/rand.
+func newID() string { return strings.ToLower(rand.Text()) }
+
+// NewNode returns a name for the life of one process among those of a fleet: 50 bits of
+// crypto/rand.
+func NewNode() string { return newID()[:nodeLength] }
+
+// NodeOf returns the node whose session an id names, or "" if the id is not of a session of ours.
+func NodeOf(sid string) string {
+	_, node, _ := strings.Cut(sid, ".")
+	foreign := func(c rune) bool { return (c < 'a' || c > 'z') && (c < '2' || c > '7') }
+	if len(node) != nodeLength || strings.ContainsFunc(node, foreign) {
+		return ""
+	}
+	return node
+}
+
+// Node returns the name of this process' life.
+func (srv *Server) Node() string { return srv.cfg.Node }
+
+// Errors of a handshake. They are answered with 503.
+var (
+	errDraining = errors.New("this relay is draining")
+	errFull     = errors.New("this relay is full")
+)
+
+// admit makes a session if there is room for one.
+func (srv *Server) admit() (*Session, error) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	switch {
+	case srv.draining:
+		return nil, errDraining
+	case len(srv.sessions) >= srv.cfg.MaxConnections:
+		return nil, errFull
+	}
+	s := srv.newSession()
+	srv.sessions[s.id] = s
+	return s, nil
+}
+
+func (srv *Server) newSession() *Session {
+	s := &Session{srv: srv, id: newID() + "." + srv.cfg.Node}
+	s.out.limit = srv.cfg.OutboxBytes
+	s.handler = srv.open(s)
+	return s
+}
+
+// session returns the session with this id, or nil.
+func (srv *Server) session(id string) *Session {
+	if id == "" {
+		return nil
+	}
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return srv.sessions[id]
+}
+
+// remove lets go of a session that has ended.
+func (srv *Server) remove(s *Session) {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	delete(srv.sessions, s.id)
+	srv.noteEmpty()
+}
+
+// discard ends a session that never got its transport.
+func (srv *Server) discard(s *Session) {
+	s.onTransportClosed()
+	srv.remove(s)
+}
+
+// noteEmpty tells Shutdown when no session is left. srv.mu is held.
+func (srv *Server) noteEmpty() {
+	if !srv.draining || len(srv.sessions) > 0 {
+		return
+	}
+	select {
+	case <-srv.gone:
+	default:
+		close(srv.gone)
+	}
+}
+
+// Draining returns a non-nil error once Shutdown has been called.
+func (srv *Server) Draining() error {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	if srv.draining {
+		return errDraining
+	}
+	return nil
+}
+
+// Count returns how many sessions there are.
+func (srv *Server) Count() int {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return len(srv.sessions)
+}
+
+// drain refuses new sessions and returns those that are here, in no order, which spreads the
+// members of a room, too.
+func (srv *Server) drain() []*Session {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	srv.draining = true
+	all := make([]*Session, 0, len(srv.sessions))
+	for _, s := range srv.sessions {
+		all = append(all, s)
+	}
+	srv.noteEmpty()
+	return all
+}
+
+// maxSpread is the longest pause between two closes of a drain: few clients need no spreading.
+const maxSpread = 20 * time.Millisecond
+
+// Shutdown drains: it refuses new clients, closes those that are here one after the other over half
+// of ctx's time, with a code after which they come back, and waits for all of them. The error is
+// ctx's, if they had to be forced. had reports whether there were any.
+func (srv *Server) Shutdown(ctx context.Context) (had bool, err error) {
+	all := srv.drain()
+	pause := maxSpread
+	if deadline, ok := ctx.Deadline(); ok && len(all) > 0 {
+		pause = min(pause, time.Until(deadline)/2/time.Duration(len(all)))
+	}
+	for i, s := range all {
+		if i > 0 && pause > 0 {
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+			}
+		}
+		s.close(closeRestart, "this relay restarts", ctx.Err() != nil)
+	}
+	select {
+	case <-srv.gone:
+	case <-ctx.Done():
+		err = ctx.Err()
+		for _, s := range all {
+			s.forceClose()
+		}
+		<-srv.gone
+	}
+	srv.writers.stop() // before wg, to which writers add
+	srv.wg.Wait()
+	return len(all) > 0, err
+}

@@ -1,0 +1,53 @@
+package engine
+
+import (
+	"runtime"
+	"testing"
+
+	"setu/relay/engineio"
+	"setu/relay/wiretest"
+)
+
+// A client that reads nothing is closed, and never has more waiting than the limit.
+func TestSlowClient(t *testing.T) {
+	r := overTightTCP(t, "OUTBOX_BYTES=65536")
+	p := r.greeted()
+	s := r.only()
+	f := engineio.NewMessage(make([]byte, 5000), false)
+	for s.Send(f) {
+		s.out.mu.Lock()
+		waiting := s.out.bytes
+		s.out.mu.Unlock()
+		if waiting > 65536 {
+			t.Fatalf("%d bytes wait for it", waiting)
+		}
+	}
+	p.EOF()
+	if s.code != closeSlow || s.reason != "too slow" {
+		t.Errorf("ended with %d %q", s.code, s.reason)
+	}
+	awaitGone(t, r)
+	if !r.log.Has("too slow") {
+		t.Error("no log line")
+	}
+}
+
+// If the socket still has room, a slow client is told why.
+func TestSlowClientIsTold(t *testing.T) {
+	r := overTCP(t, tapes(echo))
+	p := r.greeted()
+	s := r.only()
+	if empty := s.out.close(); empty != nil {
+		<-empty // a frame under way would keep the last word off the socket
+	}
+	k := socketOf(s)
+	for !k.conn.mu.TryLock() { // until the writer is through with it
+		runtime.Gosched()
+	}
+	k.conn.mu.Unlock()
+	s.close(closeSlow, "too slow", true)
+	if f := p.NextFrame(); f.Op != wiretest.OpClose || string(f.Payload) != "\x03\xf5too slow" {
+		t.Errorf("%x %q", f.Op, f.Payload)
+	}
+	p.EOF()
+}

@@ -1,0 +1,131 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"setu/relay/engineio"
+
+	"github.com/coder/websocket"
+)
+
+// How long a client that is sent away may take.
+const (
+	flushTimeout = time.Second     // to read what was queued for it, and again for the close
+	closeTimeout = 5 * time.Second // to answer the close
+)
+
+// webSocketTransport is a session's WebSocket. The library accepts, reads, answers pings and closes;
+// shared frames go out beside it (write.go).
+type webSocketTransport struct {
+	srv    *Server
+	s      *Session
+	ws     *websocket.Conn
+	conn   *rawConn
+	out    *outbox
+	writer *writer
+	ends   sync.WaitGroup // closes under way
+}
+
+// openWebSocket takes a WebSocket handshake for a new session. The request's goroutine ends here:
+// the session reads on one of its own, so that what net/http holds for a request can go.
+func (srv *Server) openWebSocket(w http.ResponseWriter, r *http.Request) {
+	s, err := srv.admit()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	t, err := srv.accept(w, r, s, s.handshake())
+	if err != nil {
+		srv.discard(s)
+		return
+	}
+	s.begin(t)
+	srv.wg.Go(t.run)
+}
+
+// accept completes a WebSocket handshake. A new session's first frame goes out with it, after which
+// anything may be sent. If it fails, the client has been answered.
+func (srv *Server) accept(w http.ResponseWriter, r *http.Request, s *Session, first *engineio.Frame) (*webSocketTransport, error) {
+	h := &hijacker{ResponseWriter: w}
+	ws, err := websocket.Accept(h, r, &websocket.AcceptOptions{
+		InsecureSkipVerify: true, // the origin was checked for every transport alike
+		CompressionMode:    websocket.CompressionDisabled,
+	})
+	if err != nil {
+		return nil, err
+	}
+	ws.SetReadLimit(int64(srv.cfg.MaxPayload))
+	t := &webSocketTransport{srv: srv, s: s, ws: ws, conn: h.conn, out: &s.out, writer: srv.writers.next()}
+	if first != nil {
+		s.out.wake = t.wake // nobody else knows of s yet
+	}
+	if err := h.answer(first); err != nil {
+		_ = ws.CloseNow()
+		return nil, err
+	}
+	return t, nil
+}
+
+// run reads until the connection ends.
+func (t *webSocketTransport) run() {
+	ctx := context.Background() // reads end with the connection: by the heartbeat at the latest
+	for {
+		typ, data, err := t.ws.Read(ctx)
+		if errors.Is(err, websocket.ErrMessageTooBig) { // the library has said 1009
+			t.s.Fail(&TooLargeError{"a message"})
+		}
+		if err != nil {
+			break
+		}
+		packet, err := engineio.Parse(data, typ == websocket.MessageBinary)
+		if err == nil {
+			err = t.s.take(packet)
+		}
+		if err != nil {
+			t.s.Fail(err)
+			break
+		}
+	}
+	t.s.onTransportClosed()
+	t.ends.Wait()
+	_ = t.ws.CloseNow() // else a finalizer does, one cycle of the collector later
+	t.srv.remove(t.s)
+}
+
+// wake is the outbox's: there is something to write and nobody writes.
+func (t *webSocketTransport) wake() { t.writer.add(t) }
+
+// breakConn ends a connection that can't be written to.
+func (t *webSocketTransport) breakConn() { _ = t.conn.Conn.Close() }
+
+// end implements transport.
+func (t *webSocketTransport) end(code int, reason string, force bool) {
+	empty := t.out.close()
+	if force {
+		if code != closeNormal {
+			t.conn.tryClose(code, reason)
+		}
+		t.breakConn()
+		return
+	}
+	t.ends.Go(func() {
+		if empty != nil {
+			select {
+			case <-empty:
+			case <-time.After(flushTimeout):
+			}
+		}
+		now := time.Now()
+		_ = t.conn.SetWriteDeadline(now.Add(flushTimeout))
+		_ = t.conn.SetReadDeadline(now.Add(closeTimeout)) // the library has none inside a frame
+		_ = t.ws.Close(websocket.StatusCode(code), reason)
+		t.breakConn()
+	})
+}
+
+var _ net.Conn = (*rawConn)(nil)

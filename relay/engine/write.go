@@ -1,0 +1,275 @@
+package engine
+
+import (
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"setu/relay/engineio"
+)
+
+// Everything that is written to a WebSocket's connection is written here: by the writers, which
+// never wait for a client; by a goroutine of one client's own, for what its socket did not take at
+// once; and by the library, for control frames. Each takes rawConn.mu and gives it back. A frame
+// that is half written stands in rawConn.rest: whoever comes next writes that first.
+
+// writers write what is in outboxes, as many goroutines as there are processors. While they work,
+// frames gather in the outboxes that wait, and one system call carries them all: cost per delivery
+// falls as load rises.
+type writers struct {
+	all  []*writer
+	turn atomic.Uint32
+	wg   sync.WaitGroup
+}
+
+// gatherBytes is how many bytes of small frames are gathered for one write. A copy is cheaper than
+// an iovec.
+const gatherBytes = 64 << 10
+
+type writer struct {
+	wake chan struct{} // holds one
+
+	mu      sync.Mutex // guards what follows
+	dirty   []*webSocketTransport
+	stopped bool
+
+	// owned by run
+	frames []*engineio.Frame
+	gather []byte
+	try    tryWrite
+	tryFn  func(fd uintptr) bool // try.write, made once
+}
+
+func newWriters() *writers {
+	ws := &writers{}
+	for range runtime.GOMAXPROCS(0) {
+		w := &writer{wake: make(chan struct{}, 1), gather: make([]byte, 0, gatherBytes)}
+		w.tryFn = w.try.write
+		ws.all = append(ws.all, w)
+		ws.wg.Go(w.run)
+	}
+	return ws
+}
+
+// next returns the writer for one more client.
+func (ws *writers) next() *writer { return ws.all[ws.turn.Add(1)%uint32(len(ws.all))] }
+
+// stop ends the writers, when no session is left.
+func (ws *writers) stop() {
+	for _, w := range ws.all {
+		w.mu.Lock()
+		w.stopped = true
+		w.mu.Unlock()
+		w.nudge()
+	}
+	ws.wg.Wait()
+}
+
+// add queues a client whose outbox has something.
+func (w *writer) add(t *webSocketTransport) {
+	w.mu.Lock()
+	w.dirty = append(w.dirty, t)
+	first := len(w.dirty) == 1
+	w.mu.Unlock()
+	if first {
+		w.nudge()
+	}
+}
+
+func (w *writer) nudge() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (w *writer) run() {
+	var work []*webSocketTransport
+	for {
+		w.mu.Lock()
+		work, w.dirty = w.dirty, work[:0]
+		stopped := w.stopped
+		w.mu.Unlock()
+		if len(work) == 0 {
+			if stopped {
+				return
+			}
+			<-w.wake
+			continue
+		}
+		for i, t := range work {
+			w.drain(t)
+			work[i] = nil
+		}
+	}
+}
+
+// drain writes what t has queued, as far as its socket takes it at once.
+func (w *writer) drain(t *webSocketTransport) {
+	written := 0
+	for {
+		w.frames = t.out.take(w.frames[:0], written)
+		if len(w.frames) == 0 {
+			return
+		}
+		written = sizeOf(w.frames)
+		left, err := w.writeNow(t.conn)
+		if err != nil {
+			t.breakConn()
+			left = 0
+		}
+		if left > 0 {
+			t.drainLater(w.frames, left)
+		}
+		clear(w.frames)
+		if left > 0 {
+			return
+		}
+	}
+}
+
+// writeNow hands w.frames to the socket until they are through or it takes no more, and returns how
+// many bytes are left: of those a frame that was begun is in c.rest, with all after it.
+func (w *writer) writeNow(c *rawConn) (left int, err error) {
+	size := sizeOf(w.frames)
+	if c.fd == nil || !c.mu.TryLock() {
+		return size, nil
+	}
+	defer c.mu.Unlock()
+	if c.closeSent {
+		return 0, nil
+	}
+	if len(c.rest) > 0 {
+		return size, nil
+	}
+	done, err := w.writeFrames(c)
+	if err == nil && done > 0 && done < size {
+		c.rest = buffers(w.frames, done)
+	}
+	return size - done, err
+}
+
+// writeFrames writes w.frames without waiting, small ones together. c.mu is held.
+func (w *writer) writeFrames(c *rawConn) (done int, err error) {
+	for i := 0; i < len(w.frames); {
+		b := w.frames[i].Wire()
+		i++
+		if len(b) < gatherBytes/2 {
+			w.gather = append(w.gather[:0], b...)
+			for i < len(w.frames) && len(w.gather)+w.frames[i].Size() <= gatherBytes {
+				w.gather = append(w.gather, w.frames[i].Wire()...)
+				i++
+			}
+			b = w.gather
+		}
+		w.try.buf, w.try.n, w.try.err = b, 0, nil
+		if err := c.fd.Write(w.tryFn); err != nil {
+			return done, err
+		}
+		done += w.try.n
+		if w.try.err != nil || w.try.n < len(b) {
+			return done, w.try.err
+		}
+	}
+	return done, nil
+}
+
+// drainLater goes on with a drain in a goroutine of the client's own, for as long as there is
+// something to write. Of frames, left bytes are not written; what was begun of them is in the
+// connection's rest.
+func (t *webSocketTransport) drainLater(frames []*engineio.Frame, left int) {
+	var mine []*engineio.Frame
+	size := sizeOf(frames)
+	if left == size {
+		mine = append(mine, frames...)
+	}
+	t.srv.wg.Go(func() {
+		for {
+			if err := t.conn.writeAll(mine); err != nil {
+				t.breakConn()
+			}
+			clear(mine)
+			if mine = t.out.take(mine[:0], size); len(mine) == 0 {
+				return
+			}
+			size = sizeOf(mine)
+		}
+	})
+}
+
+// writeAll writes frames, after what was left over. It waits for the socket.
+func (c *rawConn) writeAll(frames []*engineio.Frame) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.writeRest(); err != nil || c.closeSent {
+		return err
+	}
+	bufs := buffers(frames, 0)
+	_, err := bufs.WriteTo(c.Conn)
+	return err
+}
+
+// writeRest writes what was left over. c.mu is held.
+func (c *rawConn) writeRest() error {
+	if len(c.rest) == 0 {
+		return nil
+	}
+	rest := c.rest
+	c.rest = nil
+	_, err := rest.WriteTo(c.Conn)
+	return err
+}
+
+// closeByte is the first byte of a close frame (RFC 6455, 5.5.1).
+const closeByte = 0x88
+
+// Write implements net.Conn, for the library: one control frame a call.
+func (c *rawConn) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.writeRest(); err != nil {
+		return 0, err
+	}
+	if len(p) > 0 && p[0] == closeByte {
+		c.closeSent = true
+	}
+	return c.Conn.Write(p)
+}
+
+// tryClose writes a close frame if the socket takes it at once: a room's lock may be held, and
+// nobody waits for a slow client.
+func (c *rawConn) tryClose(code int, reason string) {
+	if c.fd == nil || !c.mu.TryLock() {
+		return
+	}
+	defer c.mu.Unlock()
+	if c.closeSent || len(c.rest) > 0 {
+		return
+	}
+	c.closeSent = true
+	last := tryWrite{buf: append([]byte{closeByte, byte(2 + len(reason)), byte(code >> 8), byte(code)}, reason...)}
+	_ = c.fd.Write(last.write)
+}
+
+// buffers returns what is on the wire of frames, from skip bytes on.
+func buffers(frames []*engineio.Frame, skip int) net.Buffers {
+	bufs := make(net.Buffers, 0, len(frames))
+	for _, f := range frames {
+		b := f.Wire()
+		if skip >= len(b) {
+			skip -= len(b)
+			continue
+		}
+		bufs = append(bufs, b[skip:])
+		skip = 0
+	}
+	return bufs
+}
+
+func sizeOf(frames []*engineio.Frame) (n int) {
+	for _, f := range frames {
+		n += f.Size()
+	}
+	return n
+}

@@ -1,0 +1,100 @@
+package events
+
+import (
+	"crypto/rand"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"setu/relay/broker"
+	"setu/relay/engineio"
+	"setu/relay/namespace"
+	"setu/relay/room"
+)
+
+// connection is one client's connection to the root namespace. It is the room.Member of all the
+// rooms that it joins.
+type connection struct {
+	*namespace.Conn
+	root *Root
+
+	// immutable once it is in a room
+	id      string // names the connection to others: Socket.IO's sid
+	user    broker.User
+	session broker.SessionHandle
+
+	// owned by the client's worker
+	rooms []string // joined; few, so a list takes less than a map
+
+	invalid atomic.Bool // it was told of a gap, and has not shown yet that it heard
+}
+
+// newID returns an id that nobody can guess: 26 characters, 130 bits of crypto/rand.
+func newID() string { return strings.ToLower(rand.Text()) }
+
+// start makes c the connection of a new session.
+func (c *connection) start(who identity) {
+	c.id, c.user = publicID("socket", c.SessionID()), who.user
+	pid := newID()
+	c.session = c.root.store.Keep(sessionKey(pid), broker.Session{ID: c.id, User: c.user, Keyed: who.keyed}, c.fenced)
+	c.Accept(c.id, pid)
+	c.Conn.Send(c.root.welcome(c.user, c.root.store.Head(), ""))
+}
+
+// sessionKey is what the broker knows a session by: the pid is the client's secret.
+func sessionKey(pid string) string { return publicID("pid", pid) }
+
+// fenced is called when another connection has resumed this session. A client that is still there
+// must not come back for it, or the two would take it from each other for ever.
+func (c *connection) fenced() { c.Disconnect("another connection has resumed this session") }
+
+// Left implements namespace.Handler.
+func (c *connection) Left(goodbye bool) {
+	for _, name := range c.rooms {
+		c.root.hub.Leave(name, c)
+	}
+	if goodbye {
+		c.session.End()
+	} else {
+		c.session.Release()
+	}
+}
+
+// ID implements room.Member.
+func (c *connection) ID() string { return c.id }
+
+// User implements room.Member.
+func (c *connection) User() broker.User { return c.user }
+
+// Send implements room.Member.
+func (c *connection) Send(f *engineio.Frame) bool {
+	if r, ok := f.Tag().(*room.Reset); ok {
+		c.invalidate(r)
+	}
+	return c.Conn.Send(f)
+}
+
+// invalidate notes that the client is told of a gap. If the connection ends before the client has
+// heard of it, nobody can tell what it misses: the session can't be resumed until it has shown, by a
+// pong, that it did.
+func (c *connection) invalidate(r *room.Reset) {
+	c.invalid.Store(true)
+	c.session.Invalidate(r.Room, r.Tail)
+	c.OnPong(c.revalidate)
+}
+
+func (c *connection) revalidate() {
+	c.invalid.Store(false)
+	c.session.Revalidate()
+}
+
+// Release ends a hold. A reset that was held is only on its way from now on.
+func (c *connection) Release() {
+	c.Conn.Release()
+	if c.invalid.Load() {
+		c.OnPong(c.revalidate)
+	}
+}
+
+// in reports whether this connection is in a room.
+func (c *connection) in(name string) bool { return slices.Contains(c.rooms, name) }

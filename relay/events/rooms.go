@@ -1,0 +1,148 @@
+package events
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strconv"
+
+	"setu/relay/broker"
+	"setu/relay/namespace"
+	"setu/relay/room"
+)
+
+func join(ctx context.Context, c *connection, e namespace.Event) error {
+	var in struct {
+		Room     string  `json:"room"`
+		Since    *string `json:"since"`
+		History  int     `json:"history"`
+		Presence bool    `json:"presence"`
+	}
+	if err := decodeRequest(e, &in, &in.Room); err != nil {
+		return err
+	}
+	if in.History < 0 {
+		return badRequest("history must not be negative")
+	}
+	o := room.JoinOptions{History: min(in.History, maxPage), Presence: in.Presence}
+	if in.Since != nil {
+		o.HasSince = true
+		var err error
+		if o.Since, err = broker.ParseOffset(*in.Since); err != nil {
+			return badRequest("since must be an offset that a relay gave out")
+		}
+	}
+	if len(c.rooms) >= maxJoined && !c.in(in.Room) {
+		return &fault{Code: codeTooLarge, Message: "a connection may be in 200 rooms at a time"}
+	}
+	return c.join(ctx, e, in.Room, o)
+}
+
+// join enters a room. What comes meanwhile, of any room, is held until the answer is on its way,
+// which says where the room stood: the broker knows it before the client does. A client that joins
+// again is sent the room's messages already, and has them before the answer that holds them, too.
+func (c *connection) join(ctx context.Context, e namespace.Event, name string, o room.JoinOptions) error {
+	o.Keep = func(ctx context.Context, since broker.Offset) error {
+		return c.session.Join(ctx, broker.Membership{Room: name, Since: since, Presence: o.Presence})
+	}
+	again := c.in(name)
+	if !again {
+		c.Hold()
+		defer c.Release()
+	}
+	err := c.root.hub.Join(ctx, name, c, o, func(j room.Joined) {
+		if e.WantsAck() {
+			write := func(dst []byte) []byte { return j.Append(dst, name) }
+			c.SendBypass(c.objectFrame(e, j.Size()+len(name), write, j.Attachments()...))
+		}
+	})
+	switch {
+	case err == nil && !again:
+		c.rooms = append(c.rooms, name)
+	case err != nil && !again:
+		c.session.Leave(name)
+	}
+	return err
+}
+
+func leave(_ context.Context, c *connection, e namespace.Event) error {
+	var in struct {
+		Room string `json:"room"`
+	}
+	if err := decodeRequest(e, &in, &in.Room); err != nil {
+		return err
+	}
+	if at := slices.Index(c.rooms, in.Room); at >= 0 {
+		c.rooms = slices.Delete(c.rooms, at, at+1)
+		c.root.hub.Leave(in.Room, c)
+		c.session.Leave(in.Room)
+	}
+	c.ack(e, struct {
+		OK bool `json:"ok"`
+	}{true})
+	return nil
+}
+
+func history(ctx context.Context, c *connection, e namespace.Event) error {
+	var in struct {
+		Room   string  `json:"room"`
+		Before *string `json:"before"`
+		Limit  int     `json:"limit"`
+	}
+	if err := decodeRequest(e, &in, &in.Room); err != nil {
+		return err
+	}
+	var before broker.Offset
+	if in.Before != nil {
+		var err error
+		if before, err = broker.ParseOffset(*in.Before); err != nil {
+			return badRequest("before must be an offset that a relay gave out")
+		}
+	}
+	if in.Limit < 0 {
+		return badRequest("limit must not be negative")
+	}
+	if in.Limit == 0 || in.Limit > maxPage {
+		in.Limit = maxPage
+	}
+	messages, more, err := c.root.hub.History(ctx, in.Room, before, in.Limit)
+	if err != nil {
+		return err
+	}
+	c.ackWith(e, messages.Size()+48, func(dst []byte) []byte { // not through json, which would rewrite the messages
+		dst = messages.Append(append(dst, `{"ok":true,"messages":`...))
+		return append(strconv.AppendBool(append(dst, `,"more":`...), more), '}')
+	}, messages.Attachments()...)
+	return nil
+}
+
+func members(ctx context.Context, c *connection, e namespace.Event) error {
+	var in struct {
+		Room string `json:"room"`
+	}
+	if err := decodeRequest(e, &in, &in.Room); err != nil {
+		return err
+	}
+	users, count, err := c.root.hub.Members(ctx, in.Room)
+	if err != nil {
+		return err
+	}
+	list := rawMessages(users)
+	if users == nil && count > 0 { // too many: the count alone
+		list = nil
+	}
+	c.ack(e, struct {
+		OK      bool              `json:"ok"`
+		Count   int               `json:"count"`
+		Members []json.RawMessage `json:"members,omitzero"`
+	}{true, count, list})
+	return nil
+}
+
+func rawMessages(texts []string) []json.RawMessage {
+	out := make([]json.RawMessage, len(texts))
+	for i, t := range texts {
+		out[i] = json.RawMessage(t)
+	}
+	return out
+}

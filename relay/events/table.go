@@ -1,0 +1,181 @@
+package events
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"setu/relay/broker"
+	"setu/relay/engineio"
+	"setu/relay/namespace"
+)
+
+// Bounds of what requests may name.
+const (
+	maxRoom   = 200 // bytes
+	maxID     = 64  // characters of a publish id
+	maxJoined = 200 // rooms of one connection
+	maxPage   = 256 // messages of one answer; a relay that keeps fewer has fewer
+)
+
+// handler answers a batch of events of one name, in their order.
+type handler func(ctx context.Context, c *connection, batch []namespace.Event)
+
+// table is the contract with clients: what they may send, and what answers it.
+var table = map[string]handler{
+	"join":    perEvent(join),
+	"leave":   perEvent(leave),
+	"publish": publish,
+	"signal":  perEvent(signal),
+	"history": perEvent(history),
+	"members": perEvent(members),
+	"ping":    perEvent(ping),
+}
+
+// perEvent makes a handler of a function that answers one request.
+func perEvent(answer func(context.Context, *connection, namespace.Event) error) handler {
+	return func(ctx context.Context, c *connection, batch []namespace.Event) {
+		for _, e := range batch {
+			if !c.WaitLowWater(ctx) {
+				return // the session ended
+			}
+			if err := answer(ctx, c, e); err != nil {
+				c.fail(e, err)
+			}
+		}
+	}
+}
+
+// Handle implements namespace.Handler.
+func (c *connection) Handle(ctx context.Context, batch []namespace.Event) {
+	h, ok := table[batch[0].Name]
+	if !ok {
+		h = perEvent(unknown)
+	}
+	h(ctx, c, batch)
+}
+
+func unknown(_ context.Context, _ *connection, e namespace.Event) error {
+	return badRequest("unknown event " + strconv.QuoteToASCII(clip(e.Name)))
+}
+
+func clip(s string) string {
+	if len(s) > 40 {
+		return s[:40] + "…"
+	}
+	return s
+}
+
+// Codes of failed requests: a closed list.
+const (
+	codeBadRequest  = "bad_request" // the request is not as the table says
+	codeNotJoined   = "not_joined"  // it takes membership of the room
+	codeTooLarge    = "too_large"   // more than a limit that welcome told
+	codeGap         = "gap"         // the history asked for is no more
+	codeUnavailable = "unavailable" // the store does not answer; try again after retry ms
+)
+
+// retryAfter is how long a client is told to wait if the store does not answer.
+const retryAfter = time.Second
+
+// fault is why a request failed, as its sender is told.
+type fault struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Retry   int64  `json:"retry,omitempty"` // ms
+}
+
+func (f *fault) Error() string { return f.Message }
+
+func badRequest(message string) *fault { return &fault{Code: codeBadRequest, Message: message} }
+
+func notJoined() *fault { return &fault{Code: codeNotJoined, Message: "join the room first"} }
+
+// faultOf returns what err means to a client.
+func faultOf(err error) *fault {
+	var f *fault
+	switch {
+	case errors.As(err, &f):
+		return f
+	case errors.Is(err, broker.ErrGap):
+		return &fault{Code: codeGap, Message: "that history is no more"}
+	}
+	return &fault{Code: codeUnavailable, Message: "the message store does not answer", Retry: retryAfter.Milliseconds()}
+}
+
+// fail tells the sender, and nobody else, what was wrong.
+func (c *connection) fail(e namespace.Event, err error) {
+	body := struct {
+		OK    bool   `json:"ok"`
+		Error *fault `json:"error"`
+	}{Error: faultOf(err)}
+	if e.WantsAck() {
+		c.ack(e, body)
+		return
+	}
+	data, _ := json.Marshal(body) // strings, a bool and a number
+	c.Emit(append(append([]byte(`["error_event",`), data...), ']'))
+}
+
+// ack answers e with one object, if it asked for an answer.
+func (c *connection) ack(e namespace.Event, body any) {
+	if !e.WantsAck() {
+		return
+	}
+	data, err := json.Marshal(body)
+	if err != nil {
+		c.root.log.Error("cannot encode an answer", "event", e.Name, "error", err)
+		return
+	}
+	c.ackWith(e, len(data), func(dst []byte) []byte { return append(dst, data...) })
+}
+
+// ackWith answers e with an object of about size bytes that write appends to its argument.
+func (c *connection) ackWith(e namespace.Event, size int, write func(dst []byte) []byte, attachments ...[]byte) {
+	if e.WantsAck() {
+		c.Send(c.objectFrame(e, size, write, attachments...))
+	}
+}
+
+// objectFrame returns an ack whose one argument is the object that write appends.
+func (c *connection) objectFrame(e namespace.Event, size int, write func(dst []byte) []byte, attachments ...[]byte) *engineio.Frame {
+	array := func(dst []byte) []byte { return append(write(append(dst, '[')), ']') }
+	return c.AckFrame(e, size+2, array, attachments...)
+}
+
+// decodeRequest decodes a request's object into want and checks the room that it names.
+func decodeRequest(e namespace.Event, want any, name *string) error {
+	if len(e.Args) != 1 || e.Args[0][0] != '{' {
+		return badRequest(e.Name + " takes one object")
+	}
+	if err := json.Unmarshal(e.Args[0], want); err != nil {
+		var field *json.UnmarshalTypeError
+		if errors.As(err, &field) {
+			return badRequest(e.Name + ": " + strconv.QuoteToASCII(field.Field) + " must not be a " + clip(field.Value))
+		}
+		return badRequest(e.Name + ": " + clip(err.Error()))
+	}
+	return checkRoom(*name)
+}
+
+func checkRoom(name string) error {
+	if name == "" || len(name) > maxRoom || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
+		return badRequest("room must be 1 to 200 bytes of UTF-8 without control characters")
+	}
+	return nil
+}
+
+// ping answers at once: it is how a client takes its round-trip time, since heartbeats are the
+// server's.
+func ping(_ context.Context, c *connection, e namespace.Event) error {
+	c.ack(e, struct {
+		OK bool  `json:"ok"`
+		At int64 `json:"at"`
+	}{true, time.Now().UnixMilli()})
+	return nil
+}

@@ -1,0 +1,39 @@
+package events
+
+import (
+	"encoding/json"
+
+	"setu/relay/broker"
+	"setu/relay/engineio"
+	"setu/relay/room"
+	"setu/relay/socketio"
+)
+
+// welcome is the first event after CONNECT: all up to head has been sent. rooms lists, as JSON,
+// those that a recovered client is in again; it is empty for one that is new.
+func (root *Root) welcome(u broker.User, head broker.Offset, rooms string) *engineio.Frame {
+	user, _ := json.Marshal(u) // strings and a bool
+	size := len(root.self) + len(user) + len(rooms) + 3*broker.MaxOffset
+	return engineio.NewFrame(size, func(dst []byte) []byte {
+		dst = append(dst, byte(engineio.Message), byte(socketio.Event))
+		dst = append(append(dst, `["welcome",{"user":`...), user...)
+		dst = append(append(append(dst, `,"epoch":"`...), head.Epoch...), `",`...)
+		dst = append(dst, root.self...)
+		if rooms != "" {
+			dst = append(append(dst, `,"recovered":true,"rooms":`...), rooms...)
+		}
+		return append(head.Append(append(dst, `},"`...)), `"]`...)
+	})
+}
+
+// describe returns what every welcome says alike: the middle of its object.
+func describe(cfg Config) string {
+	limits := map[string]int{"maxPayload": cfg.MaxPayload, "history": cfg.History, "page": maxPage,
+		"room": maxRoom, "id": maxID, "rooms": maxJoined, "members": room.MaxMembers}
+	text, _ := json.Marshal(struct { // strings and numbers
+		Relay  string         `json:"relay"`
+		Region string         `json:"region"`
+		Limits map[string]int `json:"limits"`
+	}{cfg.RelayID, cfg.Region, limits})
+	return string(text[1 : len(text)-1])
+}

@@ -1,0 +1,275 @@
+package namespace
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"setu/relay/engine"
+	"setu/relay/socketio"
+)
+
+// Bounds of one client.
+const (
+	maxRequests   = 64               // events that wait; past that, nothing more is read from it
+	attachTimeout = 30 * time.Second // for the attachments of a packet, once it has come
+)
+
+// client is one session's Socket.IO. What it asks is answered in the order in which it asked:
+// Message hands each event to a worker, which runs only while there are any.
+type client struct {
+	// immutable
+	cfg     Config
+	session *engine.Session
+	spaces  map[string]Namespace
+
+	// owned by Message
+	opened  bool // a CONNECT came
+	partial *partial
+
+	// owned by the worker; by Closed, once there is none
+	conns []*Conn
+
+	mu      sync.Mutex // guards what follows
+	changed sync.Cond  // on mu: events were taken, or the session ended
+	queue   []Event
+	bytes   int // of queue
+	working bool
+	ended   bool
+	cancel  context.CancelFunc // of the work under way
+	workers sync.WaitGroup
+}
+
+// partial is a binary packet whose attachments are on their way.
+type partial struct {
+	event Event
+	want  int // attachments
+	bytes int
+	timer *time.Timer
+}
+
+// Errors that end a session.
+var (
+	errConnect   = errors.New("the first packet must be a CONNECT")
+	errNamespace = errors.New("a packet for a namespace that was not joined")
+	errBinary    = errors.New("a binary packet that no event announced")
+	errText      = errors.New("text where a binary packet was announced")
+	errPacket    = errors.New("unexpected packet")
+)
+
+// Message implements engine.Handler.
+func (c *client) Message(data []byte, binary bool) error {
+	switch {
+	case binary && c.partial == nil:
+		return errBinary
+	case binary:
+		return c.attach(data)
+	case c.partial != nil:
+		return errText
+	}
+	p, err := socketio.Parse(data)
+	if err != nil {
+		return err
+	}
+	if c.opened = c.opened || p.Type == socketio.Connect; !c.opened {
+		return errConnect
+	}
+	e, err := eventOf(p)
+	switch {
+	case err != nil:
+		return err
+	case p.Attachments > 0:
+		c.awaitAttachments(e, p)
+	default:
+		c.enqueue(e)
+	}
+	return nil
+}
+
+// eventOf returns what the worker is to handle of a packet.
+func eventOf(p socketio.Packet) (e Event, err error) {
+	e = Event{kind: p.Type, namespace: p.Namespace, id: p.ID, hasID: p.HasID}
+	switch p.Type {
+	case socketio.Connect:
+		if len(p.Data) > 0 {
+			e.Args = []json.RawMessage{p.Data}
+		}
+	case socketio.Disconnect:
+	case socketio.Event, socketio.BinaryEvent:
+		e.kind = socketio.Event
+		e.Name, e.Args, err = socketio.Arguments(p.Data)
+	case socketio.Ack, socketio.BinaryAck:
+		e.kind = socketio.Ack
+		e.Args, err = socketio.Items(p.Data)
+	default:
+		err = errPacket
+	}
+	return e, err
+}
+
+// awaitAttachments waits for the attachments of a packet, within a time.
+func (c *client) awaitAttachments(e Event, p socketio.Packet) {
+	timer := time.AfterFunc(attachTimeout, func() { c.session.Fail(errAttachTimeout) })
+	c.partial = &partial{event: e, want: p.Attachments, bytes: len(p.Data), timer: timer}
+}
+
+var errAttachTimeout = errors.New("attachments did not come in time")
+
+// attach takes one attachment. All that belongs to one packet is bounded like one message.
+func (c *client) attach(data []byte) error {
+	p := c.partial
+	if p.bytes += len(data); p.bytes > c.cfg.MaxPayload {
+		return &engine.TooLargeError{What: "an event with its attachments"}
+	}
+	p.event.Attachments = append(p.event.Attachments, data)
+	if len(p.event.Attachments) == p.want {
+		p.timer.Stop()
+		c.partial = nil
+		c.enqueue(p.event)
+	}
+	return nil
+}
+
+// Stop implements engine.Handler.
+func (c *client) Stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
+	if c.cancel != nil {
+		c.cancel()
+	}
+	c.changed.Broadcast()
+}
+
+// Closed implements engine.Handler: it waits for the work under way and leaves all namespaces.
+func (c *client) Closed() {
+	c.workers.Wait()
+	if c.partial != nil {
+		c.partial.timer.Stop()
+	}
+	for _, conn := range c.conns {
+		conn.left(false)
+	}
+	c.conns = nil
+}
+
+// enqueue hands e to the worker. It waits while too much of this client's is waiting already:
+// nothing more is read from it then, and TCP tells it so.
+func (c *client) enqueue(e Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !c.ended && (len(c.queue) >= maxRequests || c.bytes > c.cfg.MaxPayload) {
+		c.changed.Wait()
+	}
+	if c.ended {
+		return
+	}
+	c.queue = append(c.queue, e)
+	c.bytes += e.size()
+	if !c.working {
+		c.working = true
+		c.workers.Go(c.work)
+	}
+}
+
+// work handles events until none is left.
+func (c *client) work() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	for {
+		queue := c.takeQueue(cancel)
+		if len(queue) == 0 {
+			return
+		}
+		for len(queue) > 0 && ctx.Err() == nil {
+			n := 1
+			for n < len(queue) && queue[n].joins(&queue[0]) {
+				n++
+			}
+			if err := c.handle(ctx, queue[:n]); err != nil {
+				c.session.Fail(err)
+				break
+			}
+			queue = queue[n:]
+		}
+	}
+}
+
+// takeQueue takes what waits; when there is nothing, or the session has ended, the work is over.
+func (c *client) takeQueue(cancel context.CancelFunc) []Event {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	queue := c.queue
+	c.queue, c.bytes = nil, 0
+	if len(queue) == 0 || c.ended {
+		c.working, c.cancel = false, nil
+		return nil
+	}
+	c.cancel = cancel
+	c.changed.Broadcast()
+	return queue
+}
+
+// conn returns the connection to a namespace, or nil.
+func (c *client) conn(namespace string) *Conn {
+	for _, conn := range c.conns {
+		if conn.name == namespace {
+			return conn
+		}
+	}
+	return nil
+}
+
+// handle takes a batch of events of one name, or one packet of another kind.
+func (c *client) handle(ctx context.Context, batch []Event) error {
+	first := batch[0]
+	conn := c.conn(first.namespace)
+	switch {
+	case first.kind == socketio.Connect && conn != nil:
+		return errPacket
+	case first.kind == socketio.Connect:
+		c.connect(ctx, first)
+	case conn == nil:
+		return errNamespace
+	case first.kind == socketio.Disconnect:
+		c.disconnect(conn)
+	case first.kind == socketio.Ack:
+		conn.answered(first.id, first, nil)
+	default:
+		conn.handler.Handle(ctx, batch)
+	}
+	return nil
+}
+
+func (c *client) connect(ctx context.Context, e Event) {
+	conn := &Conn{session: c.session, name: e.namespace}
+	space, known := c.spaces[e.namespace]
+	if !known {
+		conn.refuse(errors.New("Invalid namespace")) //lint:ignore ST1005 the stock server's words
+		return
+	}
+	var auth json.RawMessage
+	if len(e.Args) > 0 {
+		auth = e.Args[0]
+	}
+	handler, err := space.Connect(ctx, conn, auth)
+	if err != nil {
+		conn.refuse(err)
+		return
+	}
+	conn.setHandler(handler)
+	c.conns = append(c.conns, conn)
+}
+
+// disconnect takes the client out of a namespace. Its session stays, for as long as one may be
+// without any.
+func (c *client) disconnect(conn *Conn) {
+	c.conns = slices.DeleteFunc(c.conns, func(o *Conn) bool { return o == conn })
+	if len(c.conns) == 0 {
+		c.session.SetConnectDeadline(c.cfg.ConnectTimeout)
+	}
+	conn.left(true)
+}
