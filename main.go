@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"syscall"
@@ -71,18 +73,29 @@ func run(args, environ []string, out io.Writer) error {
 	return fmt.Errorf("no command %q; try setu help", command)
 }
 
+// revision is set by the linker where an image is built: there is no git there, which would name it.
+// Only the linker writes it.
+var revision string
+
+// version is one line: the module's version, the revision, and Go's version.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return "setu (unknown)"
+		info = new(debug.BuildInfo)
 	}
-	rev := ""
+	return versionOf(info, revision)
+}
+
+func versionOf(info *debug.BuildInfo, linked string) string {
+	settings := map[string]string{}
 	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			rev = " " + s.Value
-		}
+		settings[s.Key] = s.Value
 	}
-	return "setu " + info.Main.Version + rev + " " + info.GoVersion
+	rev := cmp.Or(settings["vcs.revision"], linked, "unknown-revision")
+	if settings["vcs.modified"] == "true" {
+		rev += "-dirty"
+	}
+	return fmt.Sprintf("setu %s %s %s", cmp.Or(info.Main.Version, "(devel)"), rev, cmp.Or(info.GoVersion, runtime.Version()))
 }
 
 // health asks the relay that listens with these settings whether it is ready.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -29,6 +30,28 @@ func TestHelpAndVersion(t *testing.T) {
 	var out strings.Builder
 	if err := run([]string{"version"}, nil, &out); err != nil || !strings.HasPrefix(out.String(), "setu ") || strings.Count(out.String(), "\n") != 1 {
 		t.Errorf("%q %v", out.String(), err)
+	}
+}
+
+func TestVersionNamesTheRevision(t *testing.T) {
+	stamped := func(modified string) *debug.BuildInfo {
+		return &debug.BuildInfo{GoVersion: "go1.26.8", Main: debug.Module{Version: "v1.2.3"}, Settings: []debug.BuildSetting{
+			{Key: "vcs.revision", Value: "1f3a"}, {Key: "vcs.modified", Value: modified}}}
+	}
+	for name, c := range map[string]struct {
+		info   *debug.BuildInfo
+		linked string
+		want   string
+	}{
+		"go build":             {stamped("false"), "", "setu v1.2.3 1f3a go1.26.8"},
+		"go build, changed":    {stamped("true"), "", "setu v1.2.3 1f3a-dirty go1.26.8"},
+		"an image":             {&debug.BuildInfo{GoVersion: "go1.26.8", Main: debug.Module{Version: "(devel)"}}, "9c2e", "setu (devel) 9c2e go1.26.8"},
+		"no git, no linker":    {&debug.BuildInfo{GoVersion: "go1.26.8"}, "", "setu (devel) unknown-revision go1.26.8"},
+		"stamped beats linked": {stamped("false"), "9c2e", "setu v1.2.3 1f3a go1.26.8"},
+	} {
+		if got := versionOf(c.info, c.linked); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
 	}
 }
 

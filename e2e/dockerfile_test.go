@@ -3,9 +3,100 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
+	"testing"
 )
+
+// The Dockerfile builds with any build image, and makes an image that drains and is not root.
+func TestDockerfile(t *testing.T) {
+	t.Parallel()
+	source := readFile(t, "../Dockerfile")
+	if regexp.MustCompile(`(?im)^#\s*syntax\s*=`).MatchString(source) {
+		t.Error("a syntax line: the frontend would have to be pulled from a registry")
+	}
+	before, build, image := stages(t, source)
+	if got := last(build, "FROM"); got != "${GO_IMAGE} AS build" {
+		t.Errorf("the build is from %q", got)
+	}
+	for _, want := range []string{"GOTOOLCHAIN=local", "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false"} {
+		if !strings.Contains(last(build, "ENV"), want) {
+			t.Errorf("the build's ENV lacks %s", want)
+		}
+	}
+	if run := last(build, "RUN"); !strings.Contains(run, "go generate ./... && go build") {
+		t.Errorf("the page's program is not generated before it is embedded: %s", run)
+	}
+	for name, want := range map[string]string{"FROM": "scratch", "COPY": "--from=build /setu /setu", "EXPOSE": "8080"} {
+		if got := last(image, name); got != want {
+			t.Errorf("the image's %s is %q, want %q", name, got, want)
+		}
+	}
+	if user := last(image, "USER"); !regexp.MustCompile(`^[1-9][0-9]*:[1-9][0-9]*$`).MatchString(user) {
+		t.Errorf("USER %q is root, or a name that scratch can't look up", user)
+	}
+	if entry := last(image, "ENTRYPOINT"); !isExecForm(entry, "/setu") {
+		t.Errorf("ENTRYPOINT %q is not the binary in exec form, without which no signal arrives", entry)
+	}
+	if _, health, _ := strings.Cut(last(image, "HEALTHCHECK"), "CMD "); !isExecForm(health, "/setu", "health") {
+		t.Errorf("HEALTHCHECK %q is not the binary's own in exec form", health)
+	}
+
+	// The build image's Go is the module's, since GOTOOLCHAIN=local takes no other.
+	goImage := regexp.MustCompile(`^GO_IMAGE=golang:(\d+\.\d+)`).FindStringSubmatch(last(before, "ARG"))
+	module := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(readFile(t, "../go.mod"))
+	if goImage == nil || module == nil || goImage[1] != module[1] {
+		t.Errorf("the Dockerfile has Go %v, go.mod %v", goImage, module)
+	}
+}
+
+// What the Dockerfile's shell makes of each way in which git may say what is checked out.
+func TestDockerfileFindsTheRevision(t *testing.T) {
+	t.Parallel()
+	_, build, _ := stages(t, readFile(t, "../Dockerfile"))
+	script, _, found := strings.Cut(last(build, "RUN"), " && go generate")
+	if !found {
+		t.Fatal("the Dockerfile's RUN looks for no revision before go generate")
+	}
+	script = regexp.MustCompile(`^(--mount=\S+ )+`).ReplaceAllString(script, "") + ` && echo "$revision"`
+	const revision, other = "1f3a5c7e9b1f3a5c7e9b1f3a5c7e9b1f3a5c7e9b", "0000000000000000000000000000000000000000"
+	packed := "# pack-refs with: peeled fully-peeled sorted \n" + other + " refs/heads/fix/main\n" + revision + " refs/heads/fix/it\n"
+	for name, c := range map[string]struct {
+		git  map[string]string
+		want string
+	}{
+		"a branch":          {map[string]string{"HEAD": "ref: refs/heads/main\n", "refs/heads/main": revision + "\n"}, revision},
+		"a packed branch":   {map[string]string{"HEAD": "ref: refs/heads/fix/it\n", "packed-refs": packed}, revision},
+		"loose over packed": {map[string]string{"HEAD": "ref: refs/heads/fix/main\n", "packed-refs": packed, "refs/heads/fix/main": revision + "\n"}, revision},
+		"a bare commit":     {map[string]string{"HEAD": revision + "\n", "packed-refs": packed}, revision},
+		"no commit yet":     {map[string]string{"HEAD": "ref: refs/heads/main\n"}, ""},
+		"no git":            {nil, ""},
+	} {
+		directory := t.TempDir()
+		for path, content := range c.git {
+			path = filepath.Join(directory, ".git", filepath.FromSlash(path))
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		shell := exec.Command("sh", "-ec", script)
+		shell.Dir = directory
+		if out, err := shell.Output(); err != nil || strings.TrimSuffix(string(out), "\n") != c.want {
+			t.Errorf("%s: %q, %v; want %q", name, out, err, c.want)
+		}
+	}
+	for _, kept := range []string{"!.git/HEAD", "!.git/packed-refs", "!.git/refs/heads"} {
+		if !strings.Contains(readFile(t, "../.dockerignore"), "\n"+kept+"\n") {
+			t.Errorf(".dockerignore does not let %s into the build", kept[1:])
+		}
+	}
+}
 
 // instruction is one of a Dockerfile's, with its continued lines joined.
 type instruction struct {
@@ -24,12 +115,10 @@ func parseDockerfile(source string) (instructions []instruction) {
 	return instructions
 }
 
-// checkDockerfile returns what is wrong with a Dockerfile for a relay: one that
-// builds with any build image, and makes an image that drains and is not root.
-func checkDockerfile(source string) []string {
-	var c complaints
-	c.unless(!regexp.MustCompile(`(?im)^#\s*syntax\s*=`).MatchString(source), "syntax: a frontend must be pulled from a registry")
-	stages := [][]instruction{nil} // what precedes the first FROM is the first
+// stages are what precedes the first FROM, the build, and the image.
+func stages(t *testing.T, source string) (before, build, image []instruction) {
+	t.Helper()
+	stages := [][]instruction{nil}
 	for _, i := range parseDockerfile(source) {
 		if i.name == "FROM" {
 			stages = append(stages, nil)
@@ -37,24 +126,9 @@ func checkDockerfile(source string) []string {
 		stages[len(stages)-1] = append(stages[len(stages)-1], i)
 	}
 	if len(stages) != 3 {
-		return append(c, fmt.Sprintf("FROM: %d stages, want a build and an image", len(stages)-1))
+		t.Fatalf("the Dockerfile has %d stages, want a build and an image", len(stages)-1)
 	}
-	before, build, image := stages[0], stages[1], stages[2]
-
-	c.unless(regexp.MustCompile(`^GO_IMAGE=golang:`).MatchString(last(before, "ARG")), "ARG: the build image is no argument: %q", last(before, "ARG"))
-	c.unless(last(build, "FROM") == "${GO_IMAGE} AS build", "FROM: the build is from %q", last(build, "FROM"))
-	c.unless(strings.Contains(last(build, "ENV"), "GOTOOLCHAIN=local"), "ENV: GOTOOLCHAIN is not local")
-	c.unless(strings.Contains(last(build, "ENV"), "CGO_ENABLED=0"), "ENV: cgo is on, and scratch has no C library")
-	c.unless(strings.Contains(last(build, "RUN"), "go generate"), "RUN: the page's program is not generated")
-
-	c.unless(last(image, "FROM") == "scratch", "FROM: the image is from %q", last(image, "FROM"))
-	c.unless(last(image, "COPY") == "--from=build /setu /setu", "COPY: %q", last(image, "COPY"))
-	c.unless(regexp.MustCompile(`^[1-9][0-9]*(:[1-9][0-9]*)?$`).MatchString(last(image, "USER")), "USER: %q is root, or a name that scratch can't look up", last(image, "USER"))
-	c.unless(isExecForm(last(image, "ENTRYPOINT"), "/setu"), "ENTRYPOINT: %q is not the binary in exec form", last(image, "ENTRYPOINT"))
-	_, health, _ := strings.Cut(last(image, "HEALTHCHECK"), "CMD ")
-	c.unless(isExecForm(health, "/setu", "health"), "HEALTHCHECK: %q is not the binary's own in exec form", health)
-	c.unless(last(image, "EXPOSE") == "8080", "EXPOSE: %q", last(image, "EXPOSE"))
-	return c
+	return stages[0], stages[1], stages[2]
 }
 
 // last returns what the last instruction of that name says; "" without one.
@@ -70,4 +144,13 @@ func last(stage []instruction, name string) (rest string) {
 func isExecForm(rest string, want ...string) bool {
 	var words []string
 	return json.Unmarshal([]byte(rest), &words) == nil && fmt.Sprint(words) == fmt.Sprint(want)
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
 }
