@@ -1,14 +1,12 @@
 package e2e_test
 
 import (
-	"cmp"
 	_ "embed"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"setu/e2e/browser"
@@ -18,8 +16,7 @@ import (
 //go:embed testdata/stock_client.js
 var stockScript string
 
-// The official client is $SETU_E2E_SOCKETIO_JS, a file, or what .ci/run has left
-// on this machine; it runs in a page of another site than the relay's.
+// The official client, in a page of another site than the relay's.
 func TestStockJavaScriptClient(t *testing.T) {
 	t.Parallel()
 	cluster.Require(t)
@@ -43,11 +40,7 @@ func TestStockJavaScriptClient(t *testing.T) {
 // serveStock serves a page with the official client, and returns where.
 func serveStock(t testing.TB) (url string) {
 	t.Helper()
-	cache, _ := os.UserCacheDir()
-	library, err := os.ReadFile(cmp.Or(os.Getenv("SETU_E2E_SOCKETIO_JS"), filepath.Join(cache, "setu-ci", "socket.io.min.js")))
-	if err != nil {
-		skipOrFail(t, fmt.Sprintf("needs socket.io-client in SETU_E2E_SOCKETIO_JS: %v", err))
-	}
+	library := javaScriptClient(t)
 	mux := http.NewServeMux()
 	serve := func(path, kind string, content []byte) {
 		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
