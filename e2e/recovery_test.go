@@ -112,9 +112,10 @@ func (r *recovering) isNew(at *cluster.Relay, auth map[string]string) *member.Se
 	return s
 }
 
+// On a Redis that lets relays do no more than they need.
 func TestSessionGoesOn(t *testing.T) {
 	t.Parallel()
-	f := startFleet(t, cluster.RedisOptions{}, nil)
+	f := startFleet(t, restrictedRedis(t), nil)
 	f.room = "one"
 	r := startRecovering(f)
 	r.hearAll(6)
@@ -145,6 +146,7 @@ func TestSessionGoesOn(t *testing.T) {
 	r.goOn(f.dublin, nil)
 	r.hearAll(4)
 	r.shareSession()
+	nothingWasDenied(t, f.redis)
 }
 
 // shareSession has other connections use the session while one has it: the last

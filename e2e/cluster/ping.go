@@ -27,7 +27,7 @@ func (r *Redis) ping(ctx context.Context) error {
 		return err
 	}
 	request := "PING\r\n"
-	if r.options.Password != "" {
+	if r.options.Password != "" && r.options.User == "" {
 		request = "AUTH " + r.options.Password + "\r\n" + request
 	}
 	if _, err := io.WriteString(conn, request); err != nil {

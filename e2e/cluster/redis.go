@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -16,7 +17,10 @@ import (
 	tcexec "github.com/testcontainers/testcontainers-go/exec"
 )
 
-const redisPort = "6379/tcp"
+const (
+	redisPort  = "6379/tcp"
+	configPath = "/redis.conf"
+)
 
 // RedisOptions says what Redis is like. The zero value is a plain one that
 // keeps nothing over a restart.
@@ -24,7 +28,9 @@ type RedisOptions struct {
 	Name       string   // in the network; "" means "redis"
 	Image      string   // "" means RedisImage()
 	AppendOnly bool     // keep every write over a restart
-	Password   string   // "" means none
+	Config     string   // a redis.conf; the fields below come on top
+	User       string   // that relays are given, of Config; "" means default
+	Password   string   // that user's; "" means none
 	TLS        bool     // TLS alone, by a CA of its own, no client certificates
 	Aiven      bool     // as Aiven runs it: TLS, a password, and its disabled commands
 	ExtraArgs  []string // for the server's command line
@@ -75,6 +81,9 @@ func StartRedis(t testing.TB, network *Network, options RedisOptions) *Redis {
 			file("/tls/server.key", r.authority.keyPEM),
 		))
 	}
+	if options.Config != "" {
+		custom = append(custom, testcontainers.WithFiles(file(configPath, []byte(options.Config))))
+	}
 	ready := func(p *Process) func(context.Context) error {
 		r.Process = p
 		return r.ping
@@ -86,11 +95,14 @@ func StartRedis(t testing.TB, network *Network, options RedisOptions) *Redis {
 // args is the server's command line.
 func (o RedisOptions) args() []string {
 	args := []string{"--save", ""}
+	if o.Config != "" {
+		args = append([]string{configPath}, args...)
+	}
 	if o.AppendOnly {
 		// Every write before its answer: what was acknowledged survives even Kill.
 		args = append(args, "--appendonly", "yes", "--appendfsync", "always")
 	}
-	if o.Password != "" {
+	if o.Password != "" && o.User == "" {
 		args = append(args, "--requirepass", o.Password)
 	}
 	if o.TLS {
@@ -122,7 +134,7 @@ func (r *Redis) urlAt(address string) string {
 		u.Scheme = "rediss"
 	}
 	if r.options.Password != "" {
-		u.User = url.UserPassword("default", r.options.Password)
+		u.User = url.UserPassword(cmp.Or(r.options.User, "default"), r.options.Password)
 	}
 	return u.String()
 }
@@ -169,7 +181,7 @@ func (r *Redis) Restore() {
 	r.Start()
 }
 
-// CLI runs redis-cli in the container and returns what it prints. It fails the
+// CLI runs redis-cli in the container, as the default user, and returns what it prints. It fails the
 // test when redis-cli does; an error reply is output like any other.
 func (r *Redis) CLI(args ...string) string {
 	r.t.Helper()
@@ -177,7 +189,7 @@ func (r *Redis) CLI(args ...string) string {
 	if r.options.TLS {
 		command = append(command, "--tls", "--cacert", "/tls/ca.crt")
 	}
-	if r.options.Password != "" {
+	if r.options.Password != "" && r.options.User == "" {
 		command = append(command, "--no-auth-warning", "-a", r.options.Password)
 	}
 	return r.exec(append(command, args...)...)
