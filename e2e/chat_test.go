@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -135,30 +134,4 @@ func passData(t *testing.T, f *fleet) {
 		}
 	}
 	f.settle(asha, ben)
-}
-
-func TestThirdRelayStartsLater(t *testing.T) {
-	t.Parallel()
-	f := startFleet(t, cluster.RedisOptions{}, nil)
-	asha, ben := f.join("asha", f.dublin), f.join("ben", f.tokyo)
-	talking := f.talk(asha, ben)
-	f.more(20, asha, ben)
-
-	sydney := f.relay("sydney", nil)
-	cleo := f.join("cleo", sydney)
-	if has := len(cleo.Messages(f.room)); has < 20 {
-		t.Errorf("cleo was given %d messages of what came before her", has)
-	}
-	f.more(20, asha, ben, cleo)
-	hello := cleo.Say(f.room, "hello from sydney")
-	asha.AwaitMessage(f.room, hello.ID)
-	ben.AwaitMessage(f.room, hello.ID)
-	cluster.Eventually(t, patience, "asha sees three people", func() error {
-		if count, _ := asha.Members(f.room); count != 3 {
-			return fmt.Errorf("sees %d", count)
-		}
-		return nil
-	})
-	talking.end()
-	f.settle(cleo, asha, ben)
 }

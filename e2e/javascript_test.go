@@ -58,7 +58,7 @@ func serveStock(t testing.TB) (url string) {
 
 func openStock(t testing.TB, b *browser.Browser, site string) *browser.Tab {
 	t.Helper()
-	tab := b.PrivateTab(t, browser.Desktop)
+	tab := b.Tab(t, browser.Desktop)
 	tab.OpenUntil(site, `window.take`, "the client")
 	return tab
 }

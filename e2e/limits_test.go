@@ -1,13 +1,10 @@
 package e2e_test
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/coder/websocket"
 
 	"setu/e2e/cluster"
 	"setu/e2e/judge"
@@ -43,33 +40,4 @@ func TestMemberStopsReading(t *testing.T) {
 	slow.ResumeReading()
 	slow.AwaitClose(patience)
 	f.settle(asha, ben, slow)
-}
-
-func TestOversizeMessage(t *testing.T) {
-	t.Parallel()
-	cluster.Require(t)
-	relay := cluster.StartRelay(t, cluster.NewNetwork(t), cluster.RelayOptions{Env: map[string]string{"MAX_PAYLOAD": "10000"}})
-	f := &fleet{t: t, room: "lobby", history: judge.Record(t, judge.Rules{Kept: kept})}
-	asha, ben := f.join("asha", relay), f.join("ben", relay)
-
-	if _, err := asha.TryPublish(t.Context(), f.room, "too large", strings.Repeat("x", 20_000)); err == nil {
-		t.Error("it was taken")
-	}
-	if code := asha.AwaitClose(patience); code != websocket.StatusMessageTooBig {
-		t.Errorf("closed with %d (%v), want 1009", code, asha.LastError())
-	}
-	cluster.Eventually(t, patience, "the relay's log tells of it", func() error {
-		if logs := relay.Logs(); !strings.Contains(logs, "MAX_PAYLOAD") {
-			return errors.New(logs)
-		}
-		return nil
-	})
-	asha.AwaitRelay("relay")
-	// One that just fits is taken.
-	id := asha.NewID()
-	if _, err := asha.TryPublish(t.Context(), f.room, id, strings.Repeat("x", 9_800)); err != nil {
-		t.Error(err)
-	}
-	ben.AwaitMessage(f.room, id)
-	f.settle(ben, asha)
 }

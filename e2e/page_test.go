@@ -33,7 +33,7 @@ func openPage(t *testing.T, b *browser.Browser, relay *cluster.Relay, name strin
 // meetPage opens the page up to where it asks for a name.
 func meetPage(t *testing.T, b *browser.Browser, relay *cluster.Relay, name string, viewport browser.Viewport) person {
 	t.Helper()
-	p := person{b.PrivateTab(t, viewport), t, name, viewport.Mobile}
+	p := person{b.Tab(t, viewport), t, name, viewport.Mobile}
 	p.OpenUntil(relay.URL()+"/r/harbour", `document.body.dataset.ready !== undefined || !document.querySelector("#composer")`, "the program to run")
 	var built bool
 	p.Eval(`document.querySelector("#composer") !== null`, &built)

@@ -7,17 +7,22 @@ import (
 	"setu/e2e/cluster"
 )
 
-// Setu takes the Redis that there is: as it comes, as Aiven runs it, and Valkey.
+// Setu takes the service that there is: TLS by an authority of its own, a password, and no command that
+// Aiven has disabled. Plain Redis is in all the other stories.
 func TestServices(t *testing.T) {
 	t.Parallel()
 	for name, options := range map[string]cluster.RedisOptions{
 		"redis as aiven runs it":  {Aiven: true},
-		"valkey":                  {Image: cluster.ValkeyImage()},
 		"valkey as aiven runs it": {Image: cluster.ValkeyImage(), Aiven: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := startFleet(t, options, nil)
+			if answer := f.redis.CLI("CONFIG", "GET", "*"); !strings.Contains(answer, "unknown command") {
+				t.Errorf("CONFIG answers %q, which Aiven has disabled", answer)
+			}
+			stranger := cluster.StartRelay(t, f.network, cluster.RelayOptions{Name: "stranger", Redis: f.redis, Unready: true,
+				Env: map[string]string{"REDIS_CA": ""}})
 			asha, ben := f.join("asha", f.dublin, f.tokyo), f.join("ben", f.tokyo)
 			awaitPresence(f, asha, "presence 2 +ben")
 			talking := f.talk(asha, ben)
@@ -29,6 +34,9 @@ func TestServices(t *testing.T) {
 			talking.end()
 			if verdict := f.settle(asha, ben); verdict.Recovered != 1 || verdict.Resets > 0 {
 				t.Errorf("want one recovered: %s", verdict)
+			}
+			if status := stranger.Status("/readyz"); status != 503 || !strings.Contains(stranger.Logs(), "certificate") {
+				t.Errorf("a relay that does not know the authority answers %d, and says %s", status, stranger.Logs())
 			}
 			for _, relay := range []*cluster.Relay{f.dublin, f.tokyo} {
 				if logs := relay.Logs(); strings.Contains(logs, "level=ERROR") || strings.Contains(logs, "level=WARN") {

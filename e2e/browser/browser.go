@@ -83,9 +83,8 @@ func options(path string) []chromedp.ExecAllocatorOption {
 // Viewport is the screen, and the person's taste, that a tab pretends to.
 type Viewport struct {
 	Width, Height int64
-	Mobile        bool              // a phone: touch, and pixels twice as dense
-	Dark          bool              // prefers-color-scheme
-	Media         map[string]string // more media features: "prefers-reduced-motion": "reduce"
+	Mobile        bool // a phone: touch, and pixels twice as dense
+	Dark          bool // prefers-color-scheme
 }
 
 // Usual screens.
@@ -100,16 +99,9 @@ func (v Viewport) InDark() Viewport {
 	return v
 }
 
-// Tab opens a tab in a window of its own. Tabs share cookies and storage, as a
-// person's tabs do.
-func (b *Browser) Tab(t testing.TB, viewport Viewport) *Tab {
-	t.Helper()
-	return openTab(t, b.ctx, viewport)
-}
-
-// PrivateTab opens a tab that shares nothing with the others, as another
+// Tab opens a tab that shares nothing with the others, as another
 // person's does.
-func (b *Browser) PrivateTab(t testing.TB, viewport Viewport) *Tab {
+func (b *Browser) Tab(t testing.TB, viewport Viewport) *Tab {
 	t.Helper()
 	return openTab(t, b.ctx, viewport, chromedp.WithNewBrowserContext())
 }

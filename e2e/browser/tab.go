@@ -54,9 +54,6 @@ func (v Viewport) emulate() chromedp.Action[chromedp.Void] {
 		scheme = "dark"
 	}
 	features := []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}
-	for name, value := range v.Media {
-		features = append(features, &emulation.MediaFeature{Name: name, Value: value})
-	}
 	var options []chromedp.EmulateViewportOption
 	if v.Mobile {
 		options = []chromedp.EmulateViewportOption{chromedp.EmulateMobile, chromedp.EmulateTouch, chromedp.EmulatePortrait, chromedp.EmulateScale(2)}
@@ -104,13 +101,6 @@ func (tab *Tab) OpenUntil(url, expression, what string) {
 		tab.Console() // what the page said last has arrived
 		tab.console.forget(said)
 	}
-}
-
-// Reload loads the page again, and counts its traffic from zero.
-func (tab *Tab) Reload() {
-	tab.t.Helper()
-	tab.traffic.reset()
-	tab.do("reload", chromedp.Reload())
 }
 
 // Eval evaluates JavaScript, awaits the promise if it is one, and decodes the
@@ -170,18 +160,6 @@ func (tab *Tab) wait(expression string, giveUp func() bool) error {
 		case <-ticker.C:
 		}
 	}
-}
-
-// Text returns the text of the first element that selector finds, as people see it.
-func (tab *Tab) Text(selector string) string {
-	tab.t.Helper()
-	ctx, cancel := context.WithTimeout(tab.ctx, stepTimeout)
-	defer cancel()
-	text, err := chromedp.Run(ctx, chromedp.Text(chromedp.CSS(selector)))
-	if err != nil {
-		tab.t.Fatalf("text of %s: %v", selector, err)
-	}
-	return text
 }
 
 // do runs one step and fails the test, by name, when it fails.

@@ -114,9 +114,6 @@ func (p *Process) StartUnready() {
 	})
 }
 
-// Stop ends it as an orderly shutdown does: SIGTERM, then wait.
-func (p *Process) Stop() { p.t.Helper(); p.Term() }
-
 // Term sends SIGTERM, waits for the end, and returns the exit code.
 func (p *Process) Term() int {
 	p.t.Helper()
@@ -130,9 +127,6 @@ func (p *Process) Kill() {
 	p.Signal("SIGKILL")
 	p.AwaitExit()
 }
-
-// Restart is an orderly Stop, then Start.
-func (p *Process) Restart() { p.t.Helper(); p.Stop(); p.Start() }
 
 // Signal sends a signal ("SIGTERM") and does not wait for what comes of it.
 func (p *Process) Signal(signal string) {
