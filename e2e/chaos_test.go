@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"setu/e2e/client"
 	"setu/e2e/cluster"
-	"setu/e2e/member"
 )
 
 // trouble is a fault and its end; nil where it ends by itself.
@@ -42,7 +42,7 @@ func TestChaos(t *testing.T) {
 	asha, ben := f.join("asha", f.dublin, f.tokyo), f.join("ben", f.tokyo, f.dublin)
 	cleo, dan := f.join("cleo", f.dublin, f.tokyo), f.join("dan", f.tokyo, f.dublin)
 	eve := f.join("eve", f.dublin)
-	everyone := []*member.Member{asha, ben, cleo, dan, eve}
+	everyone := []*client.Client{asha, ben, cleo, dan, eve}
 	epoch := asha.Epoch()
 	talking := f.talk(asha, ben, cleo)
 
@@ -61,7 +61,7 @@ func TestChaos(t *testing.T) {
 		f.heal()
 	}
 	talking.end()
-	verdict := f.settle(everyone...)
+	verdict := f.conclude(everyone...)
 	t.Logf("%d rounds: %s", rounds, verdict)
 	awaitCount(f, dan, len(everyone))
 	if after := f.connect("fay", f.tokyo).Epoch(); (after != epoch) != f.wiped {
@@ -70,7 +70,7 @@ func TestChaos(t *testing.T) {
 }
 
 // pick chooses what happens next.
-func (f *fleet) pick(chance *rand.Rand, members []*member.Member) trouble {
+func (f *fleet) pick(chance *rand.Rand, members []*client.Client) trouble {
 	relay := []*cluster.Relay{f.dublin, f.tokyo}[chance.IntN(2)]
 	someone := members[chance.IntN(len(members))]
 	kind := []string{"normal", "pubsub"}[chance.IntN(2)]

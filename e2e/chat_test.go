@@ -6,8 +6,8 @@ import (
 	"sync"
 	"testing"
 
+	"setu/e2e/client"
 	"setu/e2e/cluster"
-	"setu/e2e/member"
 )
 
 // Stories that break nothing share one fleet.
@@ -30,12 +30,12 @@ func TestTwoRelays(t *testing.T) {
 func seeOneOrder(t *testing.T, f *fleet) {
 	asha, ben := f.join("asha", f.dublin), f.join("ben", f.tokyo)
 	cleo, dan := f.join("cleo", f.dublin), f.join("dan", f.tokyo)
-	everyone := []*member.Member{asha, ben, cleo, dan}
+	everyone := []*client.Client{asha, ben, cleo, dan}
 
 	// All talk at once: asha and dan wait for their answers, ben and cleo don't.
 	const each = 40
 	var talking sync.WaitGroup
-	say := func(m *member.Member) {
+	say := func(m *client.Client) {
 		if _, err := m.Publish(t.Context(), f.room, m.NewID(), "hello from "+m.Name()); err != nil {
 			t.Errorf("%s: %v", m.Name(), err)
 		}
@@ -44,7 +44,7 @@ func seeOneOrder(t *testing.T, f *fleet) {
 		talking.Go(func() { say(ben) })
 		talking.Go(func() { say(cleo) })
 	}
-	for _, m := range []*member.Member{asha, dan} {
+	for _, m := range []*client.Client{asha, dan} {
 		talking.Go(func() {
 			for range each {
 				say(m)
@@ -53,7 +53,7 @@ func seeOneOrder(t *testing.T, f *fleet) {
 	}
 	talking.Wait()
 
-	verdict := f.settle(everyone...)
+	verdict := f.conclude(everyone...)
 	if want := each*len(everyone) + 1; verdict.Stored != want || verdict.Received != want*len(everyone) {
 		t.Errorf("want %d stored and heard by all four: %s", want, verdict)
 	}
@@ -84,7 +84,7 @@ func repeatPublish(t *testing.T, f *fleet) {
 	if err != nil || other.Duplicate || other.Seq != 2 {
 		t.Errorf("ben's: %+v, %v", other, err)
 	}
-	if verdict := f.settle(asha, ben); verdict.Stored != 3 || verdict.Repeated != 1 || verdict.Recovered != 1 {
+	if verdict := f.conclude(asha, ben); verdict.Stored != 3 || verdict.Repeated != 1 || verdict.Recovered != 1 {
 		t.Errorf("want three messages and one repeat: %s", verdict)
 	}
 }
@@ -98,12 +98,12 @@ func readHistory(t *testing.T, f *fleet) {
 
 	// Ben comes later, over a relay on which the room has not been live.
 	ben := f.connect("ben", f.tokyo)
-	joined := ben.Join(f.room, member.JoinOptions{History: 10})
+	joined := ben.Join(f.room, client.JoinOptions{History: 10})
 	if len(joined.Messages) != 10 || joined.Messages[0].Seq != 21 || joined.Recovered || joined.Offset != offsets[29] {
 		t.Errorf("the last ten: %+v", joined)
 	}
 	ben.Leave(f.room)
-	joined = ben.Join(f.room, member.JoinOptions{Since: offsets[4]})
+	joined = ben.Join(f.room, client.JoinOptions{Since: offsets[4]})
 	if len(joined.Messages) != 25 || joined.Messages[0].Seq != 6 || !joined.Recovered {
 		t.Errorf("since the fifth: %+v", joined)
 	}
@@ -115,7 +115,7 @@ func readHistory(t *testing.T, f *fleet) {
 	if len(page.Messages) != 4 || page.Messages[0].Seq != 1 || page.More {
 		t.Errorf("all before the fifth: %+v", page)
 	}
-	f.settle(asha, ben)
+	f.conclude(asha, ben)
 }
 
 func passData(t *testing.T, f *fleet) {
@@ -133,5 +133,5 @@ func passData(t *testing.T, f *fleet) {
 			t.Errorf("%s came as %s", data, heard[len(heard)-1].Data)
 		}
 	}
-	f.settle(asha, ben)
+	f.conclude(asha, ben)
 }

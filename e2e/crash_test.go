@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"setu/e2e/client"
 	"setu/e2e/cluster"
-	"setu/e2e/member"
 )
 
 // A relay that is killed says nothing to anybody: its members find out by
@@ -37,7 +37,7 @@ func TestRelayIsKilled(t *testing.T) {
 		t.Errorf("ben sees %d: %s", count, names(members))
 	}
 	for _, p := range ben.Presence(f.room) {
-		if slices.ContainsFunc(p.Left, func(u member.User) bool { return u.Name == "asha" }) {
+		if slices.ContainsFunc(p.Left, func(u client.User) bool { return u.Name == "asha" }) {
 			t.Errorf("ben was told that asha left, who was back at once: %v", p)
 		}
 	}
@@ -48,7 +48,7 @@ func TestRelayIsKilled(t *testing.T) {
 	awaitPresence(f, asha, "presence 3 +cleo")
 	f.more(30, asha, ben, cleo)
 	talking.end()
-	if verdict := f.settle(asha, ben, cleo); verdict.Resets+verdict.Unrecovered > 0 || verdict.Recovered != 2 {
+	if verdict := f.conclude(asha, ben, cleo); verdict.Resets+verdict.Unrecovered > 0 || verdict.Recovered != 2 {
 		t.Errorf("want both recovered: %s", verdict)
 	}
 }
@@ -56,12 +56,12 @@ func TestRelayIsKilled(t *testing.T) {
 func TestRelayIsDrained(t *testing.T) {
 	t.Parallel()
 	f := startFleet(t, cluster.RedisOptions{}, nil)
-	var movers []*member.Member
+	var movers []*client.Client
 	for n := range 8 {
 		movers = append(movers, f.join(fmt.Sprintf("mover-%d", n), f.dublin, f.tokyo))
 	}
 	ben := f.join("ben", f.tokyo)
-	everyone := append([]*member.Member{ben}, movers...)
+	everyone := append([]*client.Client{ben}, movers...)
 	awaitCount(f, ben, len(everyone))
 	told := len(ben.Presence(f.room))
 	talking := f.talk(movers[0], movers[1], ben)
@@ -80,7 +80,7 @@ func TestRelayIsDrained(t *testing.T) {
 	}
 	f.more(30, everyone...)
 	talking.end()
-	if verdict := f.settle(everyone...); verdict.Resets+verdict.Unrecovered > 0 || verdict.Recovered != len(movers) {
+	if verdict := f.conclude(everyone...); verdict.Resets+verdict.Unrecovered > 0 || verdict.Recovered != len(movers) {
 		t.Errorf("want all recovered: %s", verdict)
 	}
 	if flicker := ben.Presence(f.room)[told:]; len(flicker) > 0 {
@@ -94,7 +94,7 @@ func TestDrainingRelay(t *testing.T) {
 	cluster.Require(t)
 	f := startFleet(t, cluster.RedisOptions{}, map[string]string{"DRAIN_TIMEOUT": "30s"})
 	asha := f.connect("asha", f.dublin)
-	// A member that stays: it does not even read that it should go.
+	// A client that stays: it does not even read that it should go.
 	asha.StopReading()
 	f.dublin.Signal("SIGTERM")
 	cluster.Eventually(t, patience, "it is not ready while it drains", func() error {
@@ -116,8 +116,8 @@ func TestDrainingRelay(t *testing.T) {
 	}
 }
 
-// awaitCount waits until a member sees so many people.
-func awaitCount(f *fleet, m *member.Member, want int) {
+// awaitCount waits until a client sees so many people.
+func awaitCount(f *fleet, m *client.Client, want int) {
 	f.t.Helper()
 	cluster.Eventually(f.t, patience, fmt.Sprintf("%s sees %d people", m.Name(), want), func() error {
 		if count, _ := m.Members(f.room); count != want {

@@ -16,8 +16,8 @@ var (
 	link = regexp.MustCompile(`\]\(([^)#:]+)\)`)
 )
 
-// A document that a comment or a page cites is in the repository: at its top, in docs, or beside what
-// cites it. So is a file to which a page links.
+// A document that a comment or a page cites is in the repository: at its top, in docs, or beside
+// what cites it. So is a file to which a page links.
 func TestCitedDocumentsAreHere(t *testing.T) {
 	t.Parallel()
 	cited := 0

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"setu/e2e/client"
 	"setu/e2e/cluster"
 	"setu/e2e/judge"
-	"setu/e2e/member"
 )
 
 // patience bounds what a story waits for. Generous, since machines that run
@@ -65,10 +65,10 @@ func (f *fleet) relay(name string, env map[string]string) *cluster.Relay {
 	return cluster.StartRelay(f.t, f.network, cluster.RelayOptions{Name: name, Region: name[:3], Redis: f.redis, Env: env})
 }
 
-// connect brings a member to the first relay; he goes to the others when it is gone.
-func (f *fleet) connect(name string, relays ...*cluster.Relay) *member.Member {
+// connect brings a client to the first relay; it goes to the others when that is gone.
+func (f *fleet) connect(name string, relays ...*cluster.Relay) *client.Client {
 	f.t.Helper()
-	return member.Connect(f.t, member.Options{Name: name, History: f.history, Relays: endpoints(relays)})
+	return client.Connect(f.t, client.Options{Name: name, History: f.history, Relays: endpoints(relays)})
 }
 
 func endpoints(relays []*cluster.Relay) (urls []string) {
@@ -78,11 +78,11 @@ func endpoints(relays []*cluster.Relay) (urls []string) {
 	return urls
 }
 
-// join connects a member as connect does, and has him join the room.
-func (f *fleet) join(name string, relays ...*cluster.Relay) *member.Member {
+// join connects a client as connect does, and has it join the room.
+func (f *fleet) join(name string, relays ...*cluster.Relay) *client.Client {
 	f.t.Helper()
 	m := f.connect(name, relays...)
-	m.Join(f.room, member.JoinOptions{History: kept, Presence: true})
+	m.Join(f.room, client.JoinOptions{History: kept, Presence: true})
 	return m
 }
 
@@ -94,8 +94,8 @@ func (f *fleet) do(what string, step func()) {
 	f.history.Note("=== done: %s", what)
 }
 
-// settle ends a story: one last word that all must hear, and then the verdict.
-func (f *fleet) settle(members ...*member.Member) judge.Verdict {
+// conclude ends a story: one last word that all must hear, and then the verdict.
+func (f *fleet) conclude(members ...*client.Client) judge.Verdict {
 	f.t.Helper()
 	last := members[0].Say(f.room, "the end")
 	for _, m := range members {
@@ -115,9 +115,9 @@ type crowd struct {
 	wg   sync.WaitGroup
 }
 
-// talk has each member publish, one message after another, repeating what was
+// talk has each client publish, one message after another, repeating what was
 // not answered.
-func (f *fleet) talk(members ...*member.Member) *crowd {
+func (f *fleet) talk(members ...*client.Client) *crowd {
 	ctx, stop := context.WithCancel(f.t.Context())
 	c := &crowd{fleet: f, stop: stop}
 	for _, m := range members {
@@ -127,7 +127,7 @@ func (f *fleet) talk(members ...*member.Member) *crowd {
 	return c
 }
 
-func (c *crowd) chatter(ctx context.Context, m *member.Member) {
+func (c *crowd) chatter(ctx context.Context, m *client.Client) {
 	// Enough that every fault meets messages on their way, and little enough that
 	// what is missed meanwhile is still kept.
 	pace := time.NewTicker(20 * time.Millisecond)
@@ -152,7 +152,7 @@ func (c *crowd) end() {
 }
 
 // more waits until all of them have heard n more messages than now.
-func (f *fleet) more(n int, members ...*member.Member) {
+func (f *fleet) more(n int, members ...*client.Client) {
 	f.t.Helper()
 	want := make([]int, len(members))
 	for i, m := range members {

@@ -93,8 +93,8 @@ func fetchOfficial(ctx context.Context) ([]byte, error) {
 	return library, nil
 }
 
-// fetchFromDebian takes the client out of mediawiki, inside which Debian ships it. apt has verified the
-// package against its signed lists. Nothing is installed.
+// fetchFromDebian takes the client out of mediawiki, inside which Debian ships it. apt has verified
+// the package against its signed lists. Nothing is installed.
 func fetchFromDebian(ctx context.Context) ([]byte, error) {
 	directory, err := os.MkdirTemp("", "setu-e2e-")
 	if err != nil {

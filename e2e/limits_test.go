@@ -39,5 +39,5 @@ func TestMemberStopsReading(t *testing.T) {
 	}
 	slow.ResumeReading()
 	slow.AwaitClose(patience)
-	f.settle(asha, ben, slow)
+	f.conclude(asha, ben, slow)
 }

@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"setu/e2e/browser"
+	"setu/e2e/client"
 	"setu/e2e/cluster"
-	"setu/e2e/member"
 )
 
 // wireBudget is what the page may cost over the wire, in bytes.
@@ -195,10 +195,10 @@ func TestPageLooks(t *testing.T) {
 	f.room = "harbour"
 	cleo := f.connect("Cleo Ōkawa", f.tokyo)
 	dan := f.connect("Dan", f.dublin)
-	cleo.Join(f.room, member.JoinOptions{})
-	dan.Join(f.room, member.JoinOptions{})
+	cleo.Join(f.room, client.JoinOptions{})
+	dan.Join(f.room, client.JoinOptions{})
 	for _, line := range []struct {
-		who  *member.Member
+		who  *client.Client
 		text string
 	}{
 		{cleo, "The ferry is in. Who takes the first crossing?"}, {cleo, "There is coffee 👋"}, {dan, "I do."},

@@ -6,19 +6,19 @@ import (
 	"strings"
 	"testing"
 
+	"setu/e2e/client"
 	"setu/e2e/cluster"
-	"setu/e2e/member"
 )
 
 func seePresence(t *testing.T, f *fleet) {
 	asha := f.join("asha", f.dublin)
 	ben := f.connect("ben", f.tokyo)
-	joined := ben.Join(f.room, member.JoinOptions{Presence: true})
+	joined := ben.Join(f.room, client.JoinOptions{Presence: true})
 	if joined.Count != 2 || names(joined.Members) != "asha ben" {
 		t.Errorf("ben found %d: %s", joined.Count, names(joined.Members))
 	}
 	awaitPresence(f, asha, "presence 2 +ben")
-	for _, m := range []*member.Member{asha, ben} {
+	for _, m := range []*client.Client{asha, ben} {
 		if count, members := m.Members(f.room); count != 2 || names(members) != "asha ben" {
 			t.Errorf("%s sees %d: %s", m.Name(), count, names(members))
 		}
@@ -30,7 +30,7 @@ func seePresence(t *testing.T, f *fleet) {
 	}
 	// Cleo did not ask, and so is not told.
 	cleo := f.connect("cleo", f.tokyo)
-	if joined := cleo.Join(f.room, member.JoinOptions{}); joined.Count != 3 || joined.Members != nil {
+	if joined := cleo.Join(f.room, client.JoinOptions{}); joined.Count != 3 || joined.Members != nil {
 		t.Errorf("cleo was given %+v", joined)
 	}
 	awaitPresence(f, asha, "presence 3 +cleo")
@@ -41,14 +41,14 @@ func seePresence(t *testing.T, f *fleet) {
 	if told := cleo.Presence(f.room); len(told) > 0 {
 		t.Errorf("cleo was told %v", told)
 	}
-	f.settle(asha)
+	f.conclude(asha)
 }
 
 func openTwoTabs(t *testing.T, f *fleet) {
 	ben := f.join("ben", f.dublin)
-	open := func(as string, relay *cluster.Relay) *member.Member {
-		m := member.Connect(t, member.Options{Name: "asha", As: as, History: f.history, Relays: []string{relay.WS()}})
-		m.Join(f.room, member.JoinOptions{Presence: true})
+	open := func(as string, relay *cluster.Relay) *client.Client {
+		m := client.Connect(t, client.Options{Name: "asha", As: as, History: f.history, Relays: []string{relay.WS()}})
+		m.Join(f.room, client.JoinOptions{Presence: true})
 		return m
 	}
 	// Three tabs over two relays are one person.
@@ -62,7 +62,7 @@ func openTwoTabs(t *testing.T, f *fleet) {
 	}
 	// Her own messages reach all her tabs.
 	said := first.Say(f.room, "from the first")
-	for _, m := range []*member.Member{first, second, third, ben} {
+	for _, m := range []*client.Client{first, second, third, ben} {
 		m.AwaitMessage(f.room, said.ID)
 	}
 	first.Quit()
@@ -75,13 +75,13 @@ func openTwoTabs(t *testing.T, f *fleet) {
 	if told := ben.Presence(f.room); len(told) != 2 {
 		t.Errorf("ben was told %v", told)
 	}
-	f.settle(ben)
+	f.conclude(ben)
 }
 
 func signal(t *testing.T, f *fleet) {
 	asha, ben, cleo := f.join("asha", f.dublin), f.join("ben", f.tokyo), f.join("cleo", f.dublin)
 	// Signals may be dropped, so she types until they have seen it.
-	for _, m := range []*member.Member{ben, cleo} {
+	for _, m := range []*client.Client{ben, cleo} {
 		cluster.Eventually(t, patience, m.Name()+" sees her type", func() error {
 			asha.Signal(f.room, map[string]bool{"typing": true})
 			if len(m.Signals()) == 0 {
@@ -97,17 +97,17 @@ func signal(t *testing.T, f *fleet) {
 	if own := asha.Signals(); len(own) > 0 {
 		t.Errorf("asha heard herself: %v", own)
 	}
-	if verdict := f.settle(asha, ben, cleo); verdict.Stored != 1 {
+	if verdict := f.conclude(asha, ben, cleo); verdict.Stored != 1 {
 		t.Errorf("signals were stored: %s", verdict)
 	}
 }
 
-// awaitPresence waits until a member was told of a change.
-func awaitPresence(f *fleet, m *member.Member, want string) {
+// awaitPresence waits until a client was told of a change.
+func awaitPresence(f *fleet, m *client.Client, want string) {
 	f.t.Helper()
 	cluster.Eventually(f.t, patience, m.Name()+" is told "+want, func() error {
 		told := m.Presence(f.room)
-		if slices.ContainsFunc(told, func(p member.Presence) bool { return p.String() == want }) {
+		if slices.ContainsFunc(told, func(p client.Presence) bool { return p.String() == want }) {
 			return nil
 		}
 		return fmt.Errorf("was told %v", told)
@@ -115,7 +115,7 @@ func awaitPresence(f *fleet, m *member.Member, want string) {
 }
 
 // names are those of users, in order.
-func names(users []member.User) string {
+func names(users []client.User) string {
 	var all []string
 	for _, u := range users {
 		all = append(all, u.Name)

@@ -30,8 +30,8 @@ type compose struct {
 	}
 }
 
-// The quick start's relays take their settings, share one Redis, and are let into it. (What the image
-// is and whether relays bridge is told elsewhere; CI starts the whole where Compose is.)
+// The quick start's relays take their settings, share one Redis, and are let into it. (What the
+// image is and whether relays bridge is told elsewhere; CI starts the whole where Compose is.)
 func TestComposeFile(t *testing.T) {
 	t.Parallel()
 	var file compose

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"setu/e2e/client"
 	"setu/e2e/cluster"
-	"setu/e2e/member"
 )
 
 // recovering is a client that goes on with its session, over whatever relay, as
@@ -21,9 +21,9 @@ type recovering struct {
 	*fleet
 	auth  map[string]string
 	rooms []string
-	ben   *member.Member // who talks in all of them
+	ben   *client.Client // who talks in all of them
 	said  []string       // by him, in order: room and id
-	*member.Session
+	*client.Session
 }
 
 // startRecovering has a client join three rooms over dublin.
@@ -31,12 +31,12 @@ func startRecovering(f *fleet) *recovering {
 	f.t.Helper()
 	r := &recovering{fleet: f, auth: map[string]string{"name": "asha", "key": "a-secret-of-asha-0123456789"},
 		rooms: []string{"one", "two", "three"}, ben: f.connect("ben", f.tokyo, f.dublin)}
-	r.Session = member.Open(f.t, f.dublin.WS(), r.auth)
+	r.Session = client.Open(f.t, f.dublin.WS(), r.auth)
 	if r.PID == "" || r.Offset() == "" || len(r.Replayed) > 0 {
 		f.t.Fatalf("opened with pid %q, offset %q and %v", r.PID, r.Offset(), r.Replayed)
 	}
 	for _, room := range r.rooms {
-		r.ben.Join(room, member.JoinOptions{Presence: true})
+		r.ben.Join(room, client.JoinOptions{Presence: true})
 		r.Session.Join(room)
 	}
 	return r
@@ -48,7 +48,7 @@ func (r *recovering) talk(n int) (said []string) {
 	for i := range n {
 		room, data := r.rooms[len(r.said)%len(r.rooms)], any("hello")
 		if i%4 == 1 {
-			data = map[string]any{"bytes": member.Bytes([]byte{0, byte(i), 255})}
+			data = map[string]any{"bytes": client.Bytes([]byte{0, byte(i), 255})}
 		}
 		stored := r.ben.Say(room, data)
 		r.said = append(r.said, room+" "+stored.ID)
@@ -70,7 +70,7 @@ func (r *recovering) hearAll(n int) {
 	})
 }
 
-func lines(heard []member.Heard) (lines []string) {
+func lines(heard []client.Heard) (lines []string) {
 	for _, h := range heard {
 		lines = append(lines, h.Room+" "+h.ID)
 	}
@@ -89,7 +89,7 @@ func (r *recovering) with(pid, offset string) map[string]string {
 func (r *recovering) goOn(at *cluster.Relay, missed []string) {
 	r.t.Helper()
 	id, pid := r.ID, r.PID
-	r.Session = member.Open(r.t, at.WS(), r.with(pid, r.Offset()))
+	r.Session = client.Open(r.t, at.WS(), r.with(pid, r.Offset()))
 	if r.ID != id || r.PID != pid {
 		r.t.Fatalf("came back at %s as another: sid %s, was %s; the same pid: %t", at.Name(), r.ID, id, r.PID == pid)
 	}
@@ -99,13 +99,13 @@ func (r *recovering) goOn(at *cluster.Relay, missed []string) {
 }
 
 // isNew opens another connection with a session that can't be gone on with.
-func (r *recovering) isNew(at *cluster.Relay, auth map[string]string) *member.Session {
+func (r *recovering) isNew(at *cluster.Relay, auth map[string]string) *client.Session {
 	r.t.Helper()
-	s := member.Open(r.t, at.WS(), auth)
+	s := client.Open(r.t, at.WS(), auth)
 	if s.ID == r.ID || s.PID == r.PID || s.PID == "" || len(s.Replayed) > 0 {
 		r.t.Errorf("came back at %s as sid %s, pid %q, with %v: it should be somebody new", at.Name(), s.ID, s.PID, s.Replayed)
 	}
-	var no *member.Refusal
+	var no *client.Refusal
 	if err := s.Publish("one", "new-1", "hello"); !errors.As(err, &no) || no.Code != "not_joined" {
 		r.t.Errorf("somebody new publishes where it has not joined, and is answered %v", err)
 	}
@@ -163,11 +163,11 @@ func (r *recovering) shareSession() {
 	// Two at the same time.
 	offset, relays := r.Offset(), []*cluster.Relay{r.dublin, r.tokyo}
 	former := r.Session
-	sessions := make([]*member.Session, len(relays))
+	sessions := make([]*client.Session, len(relays))
 	var opening sync.WaitGroup
 	for i, relay := range relays {
 		opening.Go(func() {
-			s, err := member.TryOpen(r.t, relay.WS(), r.with(r.PID, offset))
+			s, err := client.TryOpen(r.t, relay.WS(), r.with(r.PID, offset))
 			if err != nil {
 				r.t.Logf("%s: %v", relay.Name(), err) // it lost
 				return
@@ -178,7 +178,7 @@ func (r *recovering) shareSession() {
 	opening.Wait()
 	former.AwaitEnd()
 	cluster.Eventually(r.t, patience, "one of two has the session", func() error {
-		sessions = slices.DeleteFunc(sessions, func(s *member.Session) bool { return s == nil || s.Ended() })
+		sessions = slices.DeleteFunc(sessions, func(s *client.Session) bool { return s == nil || s.Ended() })
 		if len(sessions) != 1 {
 			return fmt.Errorf("%d of them go on", len(sessions))
 		}
@@ -232,15 +232,15 @@ func TestSessionMovesUnderLoad(t *testing.T) {
 	r := startRecovering(f)
 	cleo := f.connect("cleo", f.dublin, f.tokyo)
 	for _, room := range r.rooms {
-		cleo.Join(room, member.JoinOptions{})
+		cleo.Join(room, client.JoinOptions{})
 	}
 	hush := r.chatter(r.ben, cleo)
-	heard := []member.Heard{}
+	heard := []client.Heard{}
 	move := func(to *cluster.Relay) {
 		r.Session.Cut()
 		heard = append(heard, r.Session.Heard()...)
 		id, pid := r.ID, r.PID
-		r.Session = member.Open(t, to.WS(), r.with(pid, r.Offset()))
+		r.Session = client.Open(t, to.WS(), r.with(pid, r.Offset()))
 		if r.ID != id || r.PID != pid {
 			t.Fatalf("%s did not go on with the session, after %d messages", to.Name(), len(heard))
 		}
@@ -281,7 +281,7 @@ func TestSessionMovesUnderLoad(t *testing.T) {
 }
 
 // chatter has members talk in all rooms until it is ended.
-func (r *recovering) chatter(members ...*member.Member) (hush func()) {
+func (r *recovering) chatter(members ...*client.Client) (hush func()) {
 	ctx, stop := context.WithCancel(r.t.Context())
 	var talking sync.WaitGroup
 	for _, m := range members {

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"testing"
 
+	"setu/e2e/client"
 	"setu/e2e/cluster"
 	"setu/e2e/judge"
-	"setu/e2e/member"
 )
 
 func TestRedisRestartsEmpty(t *testing.T) {
@@ -18,7 +18,7 @@ func TestRedisRestartsEmpty(t *testing.T) {
 		asha.Say(f.room, n)
 	}
 	quiet := f.connect("dan", f.dublin)
-	quiet.Join(f.room, member.JoinOptions{History: kept})
+	quiet.Join(f.room, client.JoinOptions{History: kept})
 	cleo.AwaitMessage(f.room, "asha-10")
 	since := cleo.Offset(f.room)
 	cleo.Quit()
@@ -26,7 +26,7 @@ func TestRedisRestartsEmpty(t *testing.T) {
 	talking := f.talk(asha, ben)
 	f.more(20, asha, ben)
 	f.do("wipe Redis", f.redis.Wipe)
-	for _, m := range []*member.Member{asha, ben, quiet} {
+	for _, m := range []*client.Client{asha, ben, quiet} {
 		cluster.Eventually(t, patience, m.Name()+" is told", func() error {
 			if len(m.Resets(f.room)) != 1 {
 				return fmt.Errorf("%d resets", len(m.Resets(f.room)))
@@ -39,21 +39,21 @@ func TestRedisRestartsEmpty(t *testing.T) {
 
 	// Cleo comes back with an offset of the history that is gone.
 	cleo = f.connect("cleo", f.tokyo)
-	if joined := cleo.Join(f.room, member.JoinOptions{Since: since, History: 5}); joined.Recovered || len(joined.Messages) != 5 {
+	if joined := cleo.Join(f.room, client.JoinOptions{Since: since, History: 5}); joined.Recovered || len(joined.Messages) != 5 {
 		t.Errorf("cleo came back to %+v", joined)
 	}
 	if cleo.Epoch() == epoch {
 		t.Errorf("the epoch is still %s", epoch)
 	}
-	if verdict := f.settle(asha, ben, quiet, cleo); verdict.Resets != 3 {
+	if verdict := f.conclude(asha, ben, quiet, cleo); verdict.Resets != 3 {
 		t.Errorf("want all three told once: %s", verdict)
 	}
 	awaitCount(f, cleo, 4)
 }
 
-// A service that has lost a node comes back from a backup, and the room grows to the same numbers with
-// other messages, while no relay runs that could know what was there: the epoch stays, and only what an
-// offset says of its message tells the histories apart.
+// A service that has lost a node comes back from a backup, and the room grows to the same numbers
+// with other messages, while no relay runs that could know what was there: the epoch stays, and
+// only what an offset says of its message tells the histories apart.
 func TestEverythingComesBackFromBackup(t *testing.T) {
 	t.Parallel()
 	f := startFleet(t, cluster.RedisOptions{AppendOnly: true}, nil)
@@ -79,10 +79,10 @@ func TestEverythingComesBackFromBackup(t *testing.T) {
 	}
 	asha.AwaitRelay("dublin")
 	cleo = f.connect("cleo", f.dublin)
-	if joined := cleo.Join(f.room, member.JoinOptions{Since: since, History: 3}); joined.Recovered || len(joined.Messages) != 3 {
+	if joined := cleo.Join(f.room, client.JoinOptions{Since: since, History: 3}); joined.Recovered || len(joined.Messages) != 3 {
 		t.Errorf("cleo came back to %+v", joined)
 	}
-	if verdict := f.settle(asha, ben, cleo); verdict.Unrecovered != 3 {
+	if verdict := f.conclude(asha, ben, cleo); verdict.Unrecovered != 3 {
 		t.Errorf("want all three told: %s", verdict)
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"setu/e2e/cluster"
 )
 
-// restrictedRedis runs with docs/redis.conf, which lets relays do what it names and nothing else. The
-// default user, which it turns off, stays for the test.
+// restrictedRedis runs with docs/redis.conf, which lets relays do what it names and nothing else.
+// The default user, which it turns off, stays for the test.
 func restrictedRedis(t *testing.T) cluster.RedisOptions {
 	t.Helper()
 	config := readFile(t, "../docs/redis.conf")

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"setu/e2e/client"
 	"setu/e2e/cluster"
-	"setu/e2e/member"
 )
 
 func TestRedisIsPaused(t *testing.T) {
@@ -24,21 +24,21 @@ func TestRedisIsPaused(t *testing.T) {
 	f.do("pause Redis", f.redis.Pause)
 	began := time.Now()
 	cleo := f.connect("cleo", f.dublin)
-	joined := cleo.Join(f.room, member.JoinOptions{History: 10, Presence: true})
+	joined := cleo.Join(f.room, client.JoinOptions{History: 10, Presence: true})
 	if took := time.Since(began); len(joined.Messages) != 10 || took > 6*time.Second {
 		t.Errorf("joining a live room took %v and brought %d messages", took, len(joined.Messages))
 	}
 	if page := cleo.History(f.room, "", 15); len(page.Messages) != 15 {
 		t.Errorf("its history has %d messages", len(page.Messages))
 	}
-	var no *member.Refusal
+	var no *client.Refusal
 	began = time.Now()
 	_, err := asha.TryPublish(t.Context(), f.room, "kept", "while Redis is away")
 	if took := time.Since(began); !errors.As(err, &no) || no.Code != "unavailable" || no.Retry <= 0 || took > 10*time.Second {
 		t.Errorf("a publish was answered %v after %v", err, took)
 	}
 	began = time.Now()
-	if _, err := cleo.TryJoin(t.Context(), f.room+" never live", member.JoinOptions{}); !errors.As(err, &no) || time.Since(began) > 10*time.Second {
+	if _, err := cleo.TryJoin(t.Context(), f.room+" never live", client.JoinOptions{}); !errors.As(err, &no) || time.Since(began) > 10*time.Second {
 		t.Errorf("joining a cold room was answered %v after %v", err, time.Since(began))
 	}
 	awaitStatus(f, f.dublin, 503)
@@ -58,7 +58,7 @@ func TestRedisIsPaused(t *testing.T) {
 		t.Error(err)
 	}
 	awaitCount(f, ben, 3)
-	if verdict := f.settle(asha, ben, cleo); verdict.Resets+verdict.Unrecovered > 0 {
+	if verdict := f.conclude(asha, ben, cleo); verdict.Resets+verdict.Unrecovered > 0 {
 		t.Errorf("want everything kept: %s", verdict)
 	}
 	for _, p := range asha.Presence(f.room)[told:] {
@@ -66,7 +66,7 @@ func TestRedisIsPaused(t *testing.T) {
 			t.Errorf("asha was told of somebody who never left: %v", p)
 		}
 	}
-	for _, m := range []*member.Member{asha, ben, cleo} {
+	for _, m := range []*client.Client{asha, ben, cleo} {
 		if err := m.LastError(); err != nil {
 			t.Errorf("%s lost the connection: %v", m.Name(), err)
 		}

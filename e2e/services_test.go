@@ -7,8 +7,8 @@ import (
 	"setu/e2e/cluster"
 )
 
-// Setu takes the service that there is: TLS by an authority of its own, a password, and no command that
-// Aiven has disabled. Plain Redis is in all the other stories.
+// Setu takes the service that there is: TLS by an authority of its own, a password, and no command
+// that Aiven has disabled. Plain Redis is in all the other stories.
 func TestServices(t *testing.T) {
 	t.Parallel()
 	for name, options := range map[string]cluster.RedisOptions{
@@ -32,7 +32,7 @@ func TestServices(t *testing.T) {
 			asha.AwaitRelay("tokyo")
 			f.more(30, asha, ben)
 			talking.end()
-			if verdict := f.settle(asha, ben); verdict.Recovered != 1 || verdict.Resets > 0 {
+			if verdict := f.conclude(asha, ben); verdict.Recovered != 1 || verdict.Resets > 0 {
 				t.Errorf("want one recovered: %s", verdict)
 			}
 			if status := stranger.Status("/readyz"); status != 503 || !strings.Contains(stranger.Logs(), "certificate") {

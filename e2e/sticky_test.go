@@ -10,8 +10,8 @@ import (
 
 	"setu/e2e/balancer"
 	"setu/e2e/browser"
+	"setu/e2e/client"
 	"setu/e2e/cluster"
-	"setu/e2e/member"
 )
 
 // Stock clients on default options, behind a load balancer that sends each of
@@ -64,7 +64,7 @@ func TestNoStickySessions(t *testing.T) {
 // congregation is many clients of several programs, all in one room.
 type congregation struct {
 	*fleet
-	asha *member.Member
+	asha *client.Client
 	way  *balancer.Balancer
 	all  []*stock
 	tabs []*browser.Tab
@@ -136,7 +136,7 @@ type outage struct {
 
 func (o outage) at(when time.Time) bool { return !when.Before(o.from) && !when.After(o.to) }
 
-// explains tells whether a session that ended then had to do with the relay that
+// explains reports whether a session that ended then had to do with the relay that
 // died: it was there, or had a request there.
 func (o outage) explains(when time.Time, home string, requests []balancer.Request) bool {
 	return o.at(when) && (home == o.relay.Name() || slices.ContainsFunc(requests, func(r balancer.Request) bool {

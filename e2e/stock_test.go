@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"setu/e2e/balancer"
+	"setu/e2e/client"
 	"setu/e2e/cluster"
 	"setu/e2e/judge"
-	"setu/e2e/member"
 )
 
 // program runs clients of somebody else's making, and does what it is asked to;
@@ -28,7 +28,7 @@ type stock struct {
 	program program
 	n       int // which of the program's clients
 	name    string
-	user    member.User
+	user    client.User
 	threads bool // it hears on several threads, so its order says nothing
 
 	log       []entry // so far
@@ -55,7 +55,7 @@ type entry struct {
 type stockMessage struct {
 	Room, ID, User, Offset string
 	Seq                    uint64
-	Data                   string // JSON; see member.Bytes
+	Data                   string // JSON; see client.Bytes
 }
 
 type stockJoined struct {
@@ -122,9 +122,9 @@ func (s *stock) history() []stockMessage {
 	return page.Messages
 }
 
-// look takes what the client has written since the last time, and puts it into
+// readLog takes what the client has written since the last time, and puts it into
 // the history.
-func (s *stock) look() {
+func (s *stock) readLog() {
 	s.t.Helper()
 	var state struct {
 		Log       []entry
@@ -136,12 +136,12 @@ func (s *stock) look() {
 	s.connected, s.transport, s.recovers = state.Connected, state.Transport, state.Recovers
 	for _, e := range state.Log {
 		s.log = append(s.log, e)
-		s.testify(e)
+		s.record(e)
 	}
 }
 
-// testify puts an entry into the history.
-func (s *stock) testify(e entry) {
+// record puts an entry into the history.
+func (s *stock) record(e entry) {
 	at := e.at()
 	event := judge.Event{Client: s.name, Kind: judge.Kind(e.Kind), Room: e.Room, Since: e.Since, Recovered: e.Recovered,
 		Duplicate: e.Duplicate, Offset: e.Offset, Note: strings.TrimSpace(e.Session + " " + e.Note)}
@@ -186,7 +186,7 @@ func (s *stock) heard() map[uint64][]string {
 	return heard
 }
 
-// comebacks tells how often the client came back to its room and had all that it
+// comebacks returns how often the client came back to its room and had all that it
 // had missed; resumed counts those for which it did not even have to ask.
 func (s *stock) comebacks() (all, resumed int) {
 	for _, e := range s.log {
@@ -205,7 +205,7 @@ func (s *stock) comebacks() (all, resumed int) {
 func (s *stock) await(what string, condition func() error) {
 	s.t.Helper()
 	cluster.Eventually(s.t, patience, s.name+" "+what, func() error {
-		s.look()
+		s.readLog()
 		if err := condition(); err != nil {
 			return fmt.Errorf("%w (connected: %t, by %s)", err, s.connected, s.transport)
 		}
@@ -234,13 +234,13 @@ func (s *stock) awaitAll(upTo uint64) {
 // tale is what tellStory has to do with.
 type tale struct {
 	*fleet
-	asha    *member.Member
+	asha    *client.Client
 	way     *balancer.Balancer // to the relay at which the clients are to be
 	clients []*stock
 }
 
 // tellStory has three clients of a program, each with other transports, chat
-// with a member at another relay, and lose their own in all ways.
+// with a client at another relay, and lose their own in all ways.
 func tellStory(t *testing.T, f *fleet, p program, name string, threads bool) []*stock {
 	s := &tale{fleet: f, asha: f.join("asha", f.tokyo, f.dublin), way: balancer.Start(t, f.dublin.Address())}
 	for n := range 5 {
@@ -366,7 +366,7 @@ func (s *tale) lose(what string, unnoticed func(*stock) bool, happen func()) {
 	s.t.Helper()
 	before := map[*stock]int{}
 	for _, c := range s.clients {
-		c.look()
+		c.readLog()
 		before[c], _ = c.comebacks()
 	}
 	s.do(what, happen)

@@ -22,11 +22,11 @@ type Request struct {
 	Error     string    // why none came, or what the relay said to refuse it; "" where the client gave up
 }
 
-// Failed tells whether the client did not get what it asked for. One that gave
+// Failed reports whether the client did not get what it asked for. One that gave
 // up itself did.
 func (r Request) Failed() bool { return r.Error != "" }
 
-// WasWith tells whether the request was at a relay at some time in a span.
+// WasWith reports whether the request was at a relay at some time in a span.
 func (r Request) WasWith(relay string, from, to time.Time) bool {
 	return r.Relay == relay && !r.Began.After(to) && (r.Ended.IsZero() || !r.Ended.Before(from))
 }

@@ -7,11 +7,11 @@ import (
 
 	"github.com/chromedp/chromedp"
 
-	"setu/e2e/keep"
+	"setu/e2e/artifact"
 )
 
 // Screenshot keeps what the tab shows as NAME.png with the artifacts (package
-// keep), and returns the file's path.
+// artifact), and returns the file's path.
 func (tab *Tab) Screenshot(name string) string {
 	tab.t.Helper()
 	path, err := tab.screenshot(name)
@@ -28,7 +28,7 @@ func (tab *Tab) screenshot(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return keep.File(name+".png", png)
+	return artifact.Write(name+".png", png)
 }
 
 // showFailure shows what a failed test's tab looked like and said.

@@ -181,8 +181,8 @@ func (r *Redis) Restore() {
 	r.Start()
 }
 
-// CLI runs redis-cli in the container, as the default user, and returns what it prints. It fails the
-// test when redis-cli does; an error reply is output like any other.
+// CLI runs redis-cli in the container, as the default user, and returns what it prints. It fails
+// the test when redis-cli does; an error reply is output like any other.
 func (r *Redis) CLI(args ...string) string {
 	r.t.Helper()
 	command := []string{"redis-cli"}

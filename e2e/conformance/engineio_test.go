@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// The suite of Socket.IO runs most of Engine.IO's cases again, at its own path: those are engine, and the rest is echoes.
+// The suite of Socket.IO runs most of Engine.IO's cases again, at its own path: those are engine,
+// and the rest is echoes.
 
 func TestEngineIO(t *testing.T) {
 	t.Parallel()

@@ -1,5 +1,6 @@
-// Package conformance holds the relay's engine to what the official suites of Engine.IO v4 and Socket.IO v5 ask of a server,
-// case by case, against the fixture that they are pointed at. Its tests are named after the suites' sections and cases.
+// Package conformance holds the relay's engine to what the official suites of Engine.IO v4 and
+// Socket.IO v5 ask of a server, case by case, against the fixture that they are pointed at. Its
+// tests are named after the suites' sections and cases.
 package conformance
 
 import (

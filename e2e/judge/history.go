@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"setu/e2e/keep"
+	"setu/e2e/artifact"
 )
 
 // Kind says what happened.
@@ -93,7 +93,7 @@ func Record(t testing.TB, rules Rules) *History {
 		if !t.Failed() {
 			return
 		}
-		path, err := keep.File("history "+t.Name()+".txt", []byte(h.String()))
+		path, err := artifact.Write("history "+t.Name()+".txt", []byte(h.String()))
 		if err != nil {
 			t.Logf("the history could not be kept: %v", err)
 			return

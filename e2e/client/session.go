@@ -1,4 +1,4 @@
-package member
+package client
 
 import (
 	"context"
@@ -51,7 +51,7 @@ func TryOpen(t testing.TB, relay string, auth map[string]string) (*Session, erro
 	s := &Session{t: t}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, err := dial(t.Context(), relay, auth, s.hear)
+	c, err := dial(t.Context(), relay, auth, s.onEvent)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func parseHeard(e event) Heard {
 	return Heard{in.Room, in.judged()}
 }
 
-func (s *Session) hear(e event) {
+func (s *Session) onEvent(e event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e.offset != "" {
@@ -153,7 +153,7 @@ func (s *Session) Cut() {
 	<-s.c.done
 }
 
-// Ended tells whether the connection has.
+// Ended reports whether the connection has.
 func (s *Session) Ended() bool {
 	select {
 	case <-s.c.done:

@@ -1,4 +1,4 @@
-package member
+package client
 
 import (
 	"encoding/json"
@@ -59,7 +59,7 @@ func (p Presence) String() string {
 	return text
 }
 
-// Reset is what a member is told of a history that is gone.
+// Reset is what a client is told of a history that is gone.
 type Reset struct {
 	Reason   string
 	Messages []judge.Message

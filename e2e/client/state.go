@@ -1,4 +1,4 @@
-package member
+package client
 
 import (
 	"errors"
@@ -12,18 +12,18 @@ import (
 	"setu/e2e/judge"
 )
 
-// Name is what the history calls the member.
-func (m *Member) Name() string { return m.options.As }
+// Name is what the history calls the client.
+func (m *Client) Name() string { return m.options.As }
 
-// User is who the relay says the member is.
-func (m *Member) User() User {
+// User is who the relay says the client is.
+func (m *Client) User() User {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.welcome.User
 }
 
 // Relay is the name of the relay that it is connected to, "" for none.
-func (m *Member) Relay() string {
+func (m *Client) Relay() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.ready {
@@ -33,41 +33,41 @@ func (m *Member) Relay() string {
 }
 
 // Epoch is what the relay's welcome called the history that it serves.
-func (m *Member) Epoch() string {
+func (m *Client) Epoch() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.welcome.Epoch
 }
 
-// Messages returns what the member has of a room on its screen.
-func (m *Member) Messages(room string) []judge.Message {
-	return look(m, room, func(s *seat) []judge.Message { return s.messages })
+// Messages returns what the client has of a room on its screen.
+func (m *Client) Messages(room string) []judge.Message {
+	return inRoom(m, room, func(s *membership) []judge.Message { return s.messages })
 }
 
 // Presence returns the changes that it was told of.
-func (m *Member) Presence(room string) []Presence {
-	return look(m, room, func(s *seat) []Presence { return s.presence })
+func (m *Client) Presence(room string) []Presence {
+	return inRoom(m, room, func(s *membership) []Presence { return s.presence })
 }
 
 // Resets returns what it was told is gone.
-func (m *Member) Resets(room string) []Reset {
-	return look(m, room, func(s *seat) []Reset { return s.resets })
+func (m *Client) Resets(room string) []Reset {
+	return inRoom(m, room, func(s *membership) []Reset { return s.resets })
 }
 
 // Rejoins returns the answers that it got when it came back.
-func (m *Member) Rejoins(room string) []Joined {
-	return look(m, room, func(s *seat) []Joined { return s.rejoins })
+func (m *Client) Rejoins(room string) []Joined {
+	return inRoom(m, room, func(s *membership) []Joined { return s.rejoins })
 }
 
 // Signals returns the signals that it heard.
-func (m *Member) Signals() []string {
+func (m *Client) Signals() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.signals)
 }
 
 // Offset is the last offset that it was given in a room.
-func (m *Member) Offset(room string) string {
+func (m *Client) Offset(room string) string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if s := m.rooms[room]; s != nil {
@@ -76,7 +76,7 @@ func (m *Member) Offset(room string) string {
 	return ""
 }
 
-func look[T any](m *Member, room string, at func(*seat) []T) []T {
+func inRoom[T any](m *Client, room string, at func(*membership) []T) []T {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if s := m.rooms[room]; s != nil {
@@ -85,13 +85,13 @@ func look[T any](m *Member, room string, at func(*seat) []T) []T {
 	return nil
 }
 
-// Has tells whether the member has a message.
-func (m *Member) Has(room, id string) bool {
+// Has reports whether the client has a message.
+func (m *Client) Has(room, id string) bool {
 	return slices.ContainsFunc(m.Messages(room), func(seen judge.Message) bool { return seen.ID == id })
 }
 
-// AwaitMessage waits until the member has a message.
-func (m *Member) AwaitMessage(room, id string) {
+// AwaitMessage waits until the client has a message.
+func (m *Client) AwaitMessage(room, id string) {
 	m.t.Helper()
 	cluster.Eventually(m.t, patience, m.options.As+" waits for "+id, func() error {
 		if m.Has(room, id) {
@@ -101,8 +101,8 @@ func (m *Member) AwaitMessage(room, id string) {
 	})
 }
 
-// AwaitRelay waits until the member is connected to a relay, with its rooms joined.
-func (m *Member) AwaitRelay(name string) {
+// AwaitRelay waits until the client is connected to a relay, with its rooms joined.
+func (m *Client) AwaitRelay(name string) {
 	m.t.Helper()
 	cluster.Eventually(m.t, patience, m.options.As+" waits to be at "+name, func() error {
 		if at := m.Relay(); at != name {
@@ -112,8 +112,8 @@ func (m *Member) AwaitRelay(name string) {
 	})
 }
 
-// LastError tells why its last connection ended.
-func (m *Member) LastError() error {
+// LastError returns why its last connection ended.
+func (m *Client) LastError() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.last
@@ -121,7 +121,7 @@ func (m *Member) LastError() error {
 
 // AwaitClose waits until a connection of its has ended, and returns the code
 // with which the relay closed it; -1 without one.
-func (m *Member) AwaitClose(within time.Duration) websocket.StatusCode {
+func (m *Client) AwaitClose(within time.Duration) websocket.StatusCode {
 	m.t.Helper()
 	cluster.Eventually(m.t, within, m.options.As+" waits to be closed", func() error {
 		if m.LastError() == nil {

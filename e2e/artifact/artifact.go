@@ -1,6 +1,6 @@
-// Package keep writes what tests leave behind for people to look at:
+// Package artifact writes what tests leave behind for people to look at:
 // screenshots, and the histories of failed runs.
-package keep
+package artifact
 
 import (
 	"fmt"
@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// File writes content under a name, which may be a test's, into
+// Write writes content under a name, which may be a test's, into
 // $SETU_E2E_ARTIFACTS, or e2e/artifacts. It returns the file's path.
-func File(name string, content []byte) (string, error) {
+func Write(name string, content []byte) (string, error) {
 	directory, err := directory()
 	if err != nil {
 		return "", err

@@ -1,4 +1,4 @@
-package member
+package client
 
 import (
 	"bytes"
@@ -21,13 +21,13 @@ const dialTimeout = 5 * time.Second
 // conn is one connection: Engine.IO and Socket.IO as protocol.md has them, by
 // hand, since the relay's own codecs can't vouch for themselves.
 type conn struct {
-	ws      *websocket.Conn
-	welcome welcome
-	opened  opened
-	beat    time.Duration // without a ping for so long, the relay is gone
-	on      func(event)
-	done    chan struct{} // closed when nothing more will come
-	writing sync.Mutex    // held over the frames of one packet
+	ws           *websocket.Conn
+	welcome      welcome
+	opened       opened
+	pingDeadline time.Duration // without a ping for so long, the relay is gone
+	on           func(event)
+	done         chan struct{} // closed when nothing more will come
+	writing      sync.Mutex    // held over the frames of one packet
 
 	mu      sync.Mutex
 	next    uint64
@@ -72,7 +72,7 @@ func dial(ctx context.Context, url string, auth any, on func(event)) (*conn, err
 	}
 	ws.SetReadLimit(-1)
 	c := &conn{ws: ws, on: on, done: make(chan struct{}), waiting: map[uint64]func(json.RawMessage){}}
-	if err := c.shakeHands(ctx, auth); err != nil {
+	if err := c.handshake(ctx, auth); err != nil {
 		_ = ws.CloseNow()
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func dialSmall(ctx context.Context, network, address string) (net.Conn, error) {
 	return c, err
 }
 
-func (c *conn) shakeHands(ctx context.Context, auth any) error {
+func (c *conn) handshake(ctx context.Context, auth any) error {
 	open, err := c.expect(ctx, "0")
 	if err != nil {
 		return err
@@ -99,7 +99,7 @@ func (c *conn) shakeHands(ctx context.Context, auth any) error {
 	if err := json.Unmarshal(open, &times); err != nil {
 		return err
 	}
-	c.beat = time.Duration(times.PingInterval+times.PingTimeout) * time.Millisecond
+	c.pingDeadline = time.Duration(times.PingInterval+times.PingTimeout) * time.Millisecond
 	payload, err := json.Marshal(auth)
 	if err != nil {
 		return err
@@ -182,7 +182,7 @@ func (c *conn) write(ctx context.Context, frame []byte) error {
 func (c *conn) read() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	silent := time.AfterFunc(c.beat, cancel)
+	silent := time.AfterFunc(c.pingDeadline, cancel)
 	defer silent.Stop()
 	var err error
 	for err == nil {
@@ -192,7 +192,7 @@ func (c *conn) read() {
 			break
 		}
 		if string(frame) == "2" {
-			silent.Reset(c.beat)
+			silent.Reset(c.pingDeadline)
 		}
 		err = c.take(ctx, frame)
 	}
@@ -346,7 +346,7 @@ func (c *conn) cut() {
 	_ = c.ws.CloseNow()
 }
 
-// end waits until nothing more comes, and tells why.
+// end waits until nothing more comes, and returns why.
 func (c *conn) end() error {
 	<-c.done
 	c.mu.Lock()

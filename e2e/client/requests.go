@@ -1,4 +1,4 @@
-package member
+package client
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 )
 
 // join asks over c, and takes the answer where it stands among what arrives.
-func (m *Member) join(ctx context.Context, c *conn, room string, o JoinOptions) (Joined, error) {
+func (m *Client) join(ctx context.Context, c *conn, room string, o JoinOptions) (Joined, error) {
 	ask := map[string]any{"room": room, "presence": o.Presence}
 	if o.Since != "" {
 		ask["since"] = o.Since
@@ -21,12 +21,12 @@ func (m *Member) join(ctx context.Context, c *conn, room string, o JoinOptions) 
 	m.add(judge.Event{Kind: judge.Joining, Room: room, Since: o.Since})
 	var joined Joined
 	var refused error
-	err := c.call(ctx, "join", ask, func(text json.RawMessage) { joined, refused = m.hearJoined(room, o, text) })
+	err := c.call(ctx, "join", ask, func(text json.RawMessage) { joined, refused = m.onJoined(room, o, text) })
 	return joined, errors.Join(err, refused)
 }
 
-// hearJoined runs on the connection's reader.
-func (m *Member) hearJoined(room string, o JoinOptions, text json.RawMessage) (joined Joined, err error) {
+// onJoined runs on the connection's reader.
+func (m *Client) onJoined(room string, o JoinOptions, text json.RawMessage) (joined Joined, err error) {
 	var in struct {
 		Offset    string
 		Recovered bool
@@ -45,7 +45,7 @@ func (m *Member) hearJoined(room string, o JoinOptions, text json.RawMessage) (j
 	defer m.mu.Unlock()
 	s := m.rooms[room]
 	if s == nil {
-		s = &seat{}
+		s = &membership{}
 		m.rooms[room] = s
 	}
 	if in.Recovered && s.offset == o.Since {
@@ -57,8 +57,8 @@ func (m *Member) hearJoined(room string, o JoinOptions, text json.RawMessage) (j
 	return joined, nil
 }
 
-// Join joins a room, and from then on rejoins it whenever the member comes back.
-func (m *Member) Join(room string, o JoinOptions) Joined {
+// Join joins a room, and from then on rejoins it whenever the client comes back.
+func (m *Client) Join(room string, o JoinOptions) Joined {
 	m.t.Helper()
 	joined, err := m.TryJoin(m.t.Context(), room, o)
 	if err != nil {
@@ -68,7 +68,7 @@ func (m *Member) Join(room string, o JoinOptions) Joined {
 }
 
 // TryJoin is Join that may be refused.
-func (m *Member) TryJoin(ctx context.Context, room string, o JoinOptions) (Joined, error) {
+func (m *Client) TryJoin(ctx context.Context, room string, o JoinOptions) (Joined, error) {
 	c, err := m.awaitReady(ctx)
 	if err != nil {
 		return Joined{}, err
@@ -77,7 +77,7 @@ func (m *Member) TryJoin(ctx context.Context, room string, o JoinOptions) (Joine
 }
 
 // Leave leaves a room.
-func (m *Member) Leave(room string) {
+func (m *Client) Leave(room string) {
 	m.t.Helper()
 	err := m.ask("leave", map[string]any{"room": room}, func(json.RawMessage) error {
 		m.add(judge.Event{Kind: judge.Left, Room: room})
@@ -92,7 +92,7 @@ func (m *Member) Leave(room string) {
 }
 
 // ask calls over the present connection; heard takes an answer that is ok.
-func (m *Member) ask(name string, body any, heard func(json.RawMessage) error) error {
+func (m *Client) ask(name string, body any, heard func(json.RawMessage) error) error {
 	ctx, cancel := context.WithTimeout(m.t.Context(), patience)
 	defer cancel()
 	c, err := m.awaitReady(ctx)
@@ -110,7 +110,7 @@ func (m *Member) ask(name string, body any, heard func(json.RawMessage) error) e
 }
 
 // Say publishes data under an id of its own, as often as it takes.
-func (m *Member) Say(room string, data any) Stored {
+func (m *Client) Say(room string, data any) Stored {
 	m.t.Helper()
 	stored, err := m.Publish(m.t.Context(), room, m.NewID(), data)
 	if err != nil {
@@ -120,7 +120,7 @@ func (m *Member) Say(room string, data any) Stored {
 }
 
 // NewID makes an id for a publish that tells a reader whose it is.
-func (m *Member) NewID() string {
+func (m *Client) NewID() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.ids++
@@ -129,7 +129,7 @@ func (m *Member) NewID() string {
 
 // Publish publishes until it is answered: over the next connection where one
 // ends, and again after a while where the relay can't just now.
-func (m *Member) Publish(ctx context.Context, room, id string, data any) (Stored, error) {
+func (m *Client) Publish(ctx context.Context, room, id string, data any) (Stored, error) {
 	for {
 		stored, err := m.TryPublish(ctx, room, id, data)
 		var no *Refusal
@@ -142,7 +142,7 @@ func (m *Member) Publish(ctx context.Context, room, id string, data any) (Stored
 }
 
 // TryPublish publishes once.
-func (m *Member) TryPublish(ctx context.Context, room, id string, data any) (Stored, error) {
+func (m *Client) TryPublish(ctx context.Context, room, id string, data any) (Stored, error) {
 	c, err := m.awaitReady(ctx)
 	if err != nil {
 		return Stored{}, err
@@ -167,7 +167,7 @@ func (m *Member) TryPublish(ctx context.Context, room, id string, data any) (Sto
 }
 
 // Signal sends what nobody stores.
-func (m *Member) Signal(room string, data any) {
+func (m *Client) Signal(room string, data any) {
 	m.t.Helper()
 	if err := m.connection().emit(m.t.Context(), "signal", map[string]any{"room": room, "data": data}); err != nil {
 		m.t.Fatalf("%s signals: %v", m.options.As, err)
@@ -175,7 +175,7 @@ func (m *Member) Signal(room string, data any) {
 }
 
 // History asks for messages older than an offset; "" means the newest.
-func (m *Member) History(room, before string, limit int) (page Page) {
+func (m *Client) History(room, before string, limit int) (page Page) {
 	m.t.Helper()
 	body := map[string]any{"room": room, "limit": limit}
 	if before != "" {
@@ -197,7 +197,7 @@ func (m *Member) History(room, before string, limit int) (page Page) {
 }
 
 // Members asks who is in a room.
-func (m *Member) Members(room string) (count int, members []User) {
+func (m *Client) Members(room string) (count int, members []User) {
 	m.t.Helper()
 	err := m.ask("members", map[string]any{"room": room}, func(text json.RawMessage) error {
 		var in struct {

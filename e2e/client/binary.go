@@ -1,4 +1,4 @@
-package member
+package client
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-// Bytes in what a member says and hears stand as {"$bytes":"00ff"}, so that the
+// Bytes in what a client says and hears stand as {"$bytes":"00ff"}, so that the
 // rest of the tests has to do with JSON alone.
 var (
 	bytesText   = regexp.MustCompile(`\{"\$bytes":"([0-9a-f]*)"\}`)

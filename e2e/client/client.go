@@ -1,10 +1,10 @@
-// Package member is a small Socket.IO client for tests, of protocol.md alone: it
-// shares no code with the relay or the project's own client. A member behaves as
+// Package client is a small Socket.IO client for tests, of protocol.md alone: it
+// shares no code with the relay or the project's own client. A client behaves as
 // a good client does (it comes back after a lost connection, rejoins its rooms
 // from the last offset it was given, and repeats publishes that were not
 // answered under the same id), and writes all that it does and hears into a
 // history that package judge decides upon.
-package member
+package client
 
 import (
 	"context"
@@ -19,7 +19,7 @@ import (
 	"setu/e2e/judge"
 )
 
-// Options says who a member is and where.
+// Options says who a client is and where.
 type Options struct {
 	Name    string
 	Key     string         // of the user; "" makes one of the name
@@ -28,13 +28,13 @@ type Options struct {
 	History *judge.History // where all is recorded
 }
 
-// Member is one client. Its methods may be called from any goroutine, and those
+// Client is one client. Its methods may be called from any goroutine, and those
 // that return no error fail the test, so only from the test's.
-type Member struct {
+type Client struct {
 	t       testing.TB
 	options Options
 	cancel  context.CancelFunc
-	ctx     context.Context // the member's life
+	ctx     context.Context // the client's life
 	ended   chan struct{}
 
 	mu      sync.Mutex
@@ -42,25 +42,25 @@ type Member struct {
 	conn    *conn // nil while away
 	ready   bool  // conn stands, and all rooms are joined on it
 	welcome welcome
-	rooms   map[string]*seat
+	rooms   map[string]*membership
 	signals []string
 	last    error // why the last connection ended
 	ids     int
 }
 
-// seat is what a member has of one room.
-type seat struct {
+// membership is what a client has of one room.
+type membership struct {
 	options  JoinOptions
 	joined   bool
 	offset   string
-	messages []judge.Message // as they stand on his screen
+	messages []judge.Message // as they stand on its screen
 	presence []Presence
 	resets   []Reset
 	rejoins  []Joined
 }
 
-// Connect starts a member and waits until it is connected.
-func Connect(t testing.TB, options Options) *Member {
+// Connect starts a client and waits until it is connected.
+func Connect(t testing.TB, options Options) *Client {
 	t.Helper()
 	if options.Key == "" {
 		options.Key = "a-secret-of-" + options.Name + "-0123456789"
@@ -68,9 +68,9 @@ func Connect(t testing.TB, options Options) *Member {
 	if options.As == "" {
 		options.As = options.Name
 	}
-	m := &Member{t: t, options: options, relays: options.Relays, rooms: map[string]*seat{}, ended: make(chan struct{})}
+	m := &Client{t: t, options: options, relays: options.Relays, rooms: map[string]*membership{}, ended: make(chan struct{})}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
-	go m.live()
+	go m.run()
 	t.Cleanup(m.Quit)
 	if _, err := m.awaitReady(context.Background()); err != nil {
 		t.Fatalf("%s: %v", options.As, err)
@@ -78,15 +78,15 @@ func Connect(t testing.TB, options Options) *Member {
 	return m
 }
 
-// Quit ends the member; it does not come back.
-func (m *Member) Quit() {
+// Quit ends the client; it does not come back.
+func (m *Client) Quit() {
 	m.cancel()
 	m.Cut()
 	<-m.ended
 }
 
 // Cut ends its connection without a word. It comes back at once.
-func (m *Member) Cut() {
+func (m *Client) Cut() {
 	m.mu.Lock()
 	c := m.conn
 	m.mu.Unlock()
@@ -96,7 +96,7 @@ func (m *Member) Cut() {
 }
 
 // Prefer changes where it goes when it connects the next time.
-func (m *Member) Prefer(relays ...string) {
+func (m *Client) Prefer(relays ...string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.relays = relays
@@ -104,7 +104,7 @@ func (m *Member) Prefer(relays ...string) {
 
 // StopReading leaves what the relay sends in the socket, until the connection
 // ends or ResumeReading.
-func (m *Member) StopReading() {
+func (m *Client) StopReading() {
 	m.t.Helper()
 	c := m.connection()
 	parked := c.hold()
@@ -120,9 +120,9 @@ func (m *Member) StopReading() {
 }
 
 // ResumeReading undoes StopReading.
-func (m *Member) ResumeReading() { m.connection().release() }
+func (m *Client) ResumeReading() { m.connection().release() }
 
-func (m *Member) connection() *conn {
+func (m *Client) connection() *conn {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.conn == nil {
@@ -131,20 +131,20 @@ func (m *Member) connection() *conn {
 	return m.conn
 }
 
-// live keeps a connection until the member quits.
-func (m *Member) live() {
+// run keeps a connection until the client quits.
+func (m *Client) run() {
 	defer close(m.ended)
 	for attempt := 0; m.ctx.Err() == nil; attempt++ {
 		m.mu.Lock()
 		url := m.relays[attempt%len(m.relays)]
 		m.mu.Unlock()
-		c, err := dial(m.ctx, url, map[string]string{"name": m.options.Name, "key": m.options.Key}, m.hear)
+		c, err := dial(m.ctx, url, map[string]string{"name": m.options.Name, "key": m.options.Key}, m.onEvent)
 		if err != nil {
 			m.pause(m.ctx)
 			continue
 		}
 		m.add(judge.Event{Kind: judge.Connected, Note: "to " + c.welcome.Relay})
-		m.arrive(c)
+		m.rejoin(c)
 		err = c.end()
 		m.add(judge.Event{Kind: judge.Gone, Note: fmt.Sprint(err)})
 		m.mu.Lock()
@@ -154,8 +154,8 @@ func (m *Member) live() {
 	}
 }
 
-// arrive rejoins all rooms over a new connection.
-func (m *Member) arrive(c *conn) {
+// rejoin rejoins all rooms over a new connection.
+func (m *Client) rejoin(c *conn) {
 	m.mu.Lock()
 	m.conn, m.welcome = c, c.welcome
 	again := map[string]JoinOptions{}
@@ -192,18 +192,18 @@ func (m *Member) arrive(c *conn) {
 }
 
 // pause is short and spread, as that of clients which come back is.
-func (m *Member) pause(ctx context.Context) {
+func (m *Client) pause(ctx context.Context) {
 	select {
 	case <-ctx.Done():
 	case <-time.After(50*time.Millisecond + rand.N(100*time.Millisecond)):
 	}
 }
 
-// patience bounds what a member waits for.
+// patience bounds what a client waits for.
 const patience = 40 * time.Second
 
 // awaitReady waits for a connection with all rooms joined.
-func (m *Member) awaitReady(ctx context.Context) (*conn, error) {
+func (m *Client) awaitReady(ctx context.Context) (*conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
@@ -223,22 +223,22 @@ func (m *Member) awaitReady(ctx context.Context) (*conn, error) {
 	}
 }
 
-// add records what the member does or hears.
-func (m *Member) add(e judge.Event) {
+// add records what the client does or hears.
+func (m *Client) add(e judge.Event) {
 	e.Client = m.options.As
 	m.options.History.Add(e)
 }
 
-// hear takes an event, on the connection's reader.
-func (m *Member) hear(e event) {
+// onEvent takes an event, on the connection's reader.
+func (m *Client) onEvent(e event) {
 	name, body := e.name, e.body
 	switch name {
 	case "message":
-		m.hearMessage(body)
+		m.onMessage(body)
 	case "reset":
-		m.hearReset(body)
+		m.onReset(body)
 	case "presence":
-		m.hearPresence(body)
+		m.onPresence(body)
 	case "signal":
 		m.mu.Lock()
 		m.signals = append(m.signals, string(body))
@@ -249,7 +249,7 @@ func (m *Member) hear(e event) {
 	}
 }
 
-func (m *Member) hearMessage(body json.RawMessage) {
+func (m *Client) onMessage(body json.RawMessage) {
 	var in wireMessage
 	if err := json.Unmarshal(body, &in); err != nil {
 		m.t.Errorf("%s: not a message: %s", m.options.As, body)
@@ -264,7 +264,7 @@ func (m *Member) hearMessage(body json.RawMessage) {
 	}
 }
 
-func (m *Member) hearReset(body json.RawMessage) {
+func (m *Client) onReset(body json.RawMessage) {
 	var in struct {
 		Room, Reason, Offset string
 		Messages             []wireMessage
@@ -282,7 +282,7 @@ func (m *Member) hearReset(body json.RawMessage) {
 	}
 }
 
-func (m *Member) hearPresence(body json.RawMessage) {
+func (m *Client) onPresence(body json.RawMessage) {
 	var in struct {
 		Room string
 		Presence
