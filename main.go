@@ -73,8 +73,8 @@ func run(args, environ []string, out io.Writer) error {
 	return fmt.Errorf("no command %q; try setu help", command)
 }
 
-// revision is set by the linker where an image is built: there is no git there, which would name it.
-// Only the linker writes it.
+// revision is set by the linker, and by nothing else, where an image is built: there is no git there,
+// which would name it.
 var revision string
 
 // version is one line: the module's version, the revision, and Go's version.
