@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -20,7 +22,16 @@ import (
 	"setu/relay/broker/redis"
 )
 
+// atOnce is how many tests run at a time: they wait for time-outs, so the processors are no measure.
+const atOnce = 16
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
+	if !chosen {
+		_ = flag.Set("test.parallel", strconv.Itoa(atOnce))
+	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) { shared.stop(); exit(code) }))
 }
 
