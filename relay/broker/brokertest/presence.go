@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -154,11 +155,15 @@ func testRelayDies(t *testing.T, h Harness) {
 	relays := []*Relay{store.Open(t), store.Open(t), store.Open(t)}
 	r := follow(t, relays[0], "a")
 	const many = 600 // more than one step takes out
+	var wg sync.WaitGroup
 	for i := range many {
-		if _, err := relays[2].Enter(t.Context(), "a", user(fmt.Sprint("u", i))); err != nil {
-			t.Fatal(err)
-		}
+		wg.Go(func() {
+			if _, err := relays[2].Enter(t.Context(), "a", user(fmt.Sprint("u", i))); err != nil {
+				t.Error(err)
+			}
+		})
 	}
+	wg.Wait()
 	enter(t, relays[1], "a", "u0", many)
 	relays[2].Kill()
 	killed := time.Now()
