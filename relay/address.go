@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"setu/relay/broker"
@@ -38,7 +39,7 @@ func (c Config) privateURL() string {
 
 // sourceAddress asks the routing table from which address Redis is reached; nothing is sent.
 func (c Config) sourceAddress() string {
-	u, err := url.Parse(c.RedisURL)
+	u, err := url.Parse(strings.TrimSpace(c.RedisURL))
 	if err != nil || u.Hostname() == "" {
 		return ""
 	}

@@ -40,6 +40,7 @@ var (
 	ParsePush  = parsePush
 	ParseEntry = parseEntry
 	ParsePeer  = parsePeer
+	ParseURL   = parseURL
 )
 
 // ParseSession reads the fields of a stored session, and returns what they would be written as, by name.

@@ -96,9 +96,9 @@ func (f *feed) run() {
 		case f.b.ctx.Err() != nil:
 			return
 		case whole && !told:
-			f.b.log.Info("the subscription at Redis ended, making another", "error", err)
+			f.b.log.Info("the subscription at Redis ended, making another", "error", f.b.redact(err))
 		case !told:
-			f.b.log.Warn("cannot subscribe at Redis, trying again", "error", err)
+			f.b.log.Warn("cannot subscribe at Redis, trying again", "error", f.b.redact(err))
 			told = true
 		}
 		if whole && time.Since(began) > maxReconnect {

@@ -173,7 +173,7 @@ func (p *presence) retire(ctx context.Context) {
 	p.b.withdraw(ctx, *c)
 	for _, life := range lives {
 		if err := p.takeOutUntil(ctx, *c, life); err != nil {
-			p.b.log.Warn("cannot announce that this relay's users leave; its lease will", "error", err)
+			p.b.log.Warn("cannot announce that this relay's users leave; its lease will", "error", p.b.redact(err))
 			return
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -40,7 +41,7 @@ const (
 
 // Config says which Redis or Valkey, and how to use it.
 type Config struct {
-	URL    string // redis://, rediss://, valkey:// or valkeys://
+	URL    string // redis://, rediss://, valkey:// or valkeys://; a database number parts fleets
 	CA     string // PEM of the certificate authorities to trust; empty: the system's
 	Prefix string // of all keys and channels; empty: "setu"
 	Lease  time.Duration
@@ -84,7 +85,7 @@ func Open(cfg Config, log *slog.Logger) (*Broker, error) {
 	if cfg.Recovery <= 0 {
 		cfg.Recovery = broker.DefaultRecovery
 	}
-	b := &Broker{cfg: cfg, opt: opt, log: log, keys: newKeys(cfg.Prefix),
+	b := &Broker{cfg: cfg, opt: opt, log: log, keys: newKeys(cfg.Prefix, opt.SelectDB),
 		slots: make(chan struct{}, publishSlots), signals: make(chan signal, signalQueue)}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.feed = newFeed(b)
@@ -110,7 +111,7 @@ func newSecret() []byte {
 }
 
 func options(cfg Config) (rueidis.ClientOption, error) {
-	opt, err := rueidis.ParseURL(cfg.URL)
+	opt, err := parseURL(cfg.URL)
 	if err != nil {
 		return opt, err
 	}
@@ -202,11 +203,17 @@ type keys struct {
 	stream, index, members, channel, life, private, session, peer string // prefixes
 }
 
-func newKeys(prefix string) keys {
+// newKeys names what a fleet with this prefix holds in a database. Redis' channels are shared by all
+// databases, so theirs name it too, but for database 0.
+func newKeys(prefix string, database int) keys {
 	p := prefix + "{0}:"
-	return keys{head: p + "head", lives: p + "lives", secret: p + "secret", stream: p + "stream:", index: p + "index:", members: p + "members:",
-		channel: p + "room:", life: p + "life:", private: p + "relay:",
-		session: p + "session:", peer: p + "peer:"}
+	c := p
+	if database != 0 {
+		c += "db" + strconv.Itoa(database) + ":"
+	}
+	return keys{head: p + "head", lives: p + "lives", secret: p + "secret", stream: p + "stream:",
+		index: p + "index:", members: p + "members:", life: p + "life:", session: p + "session:",
+		peer: p + "peer:", channel: c + "room:", private: c + "relay:"}
 }
 
 // room takes the room's name from its channel's.

@@ -28,7 +28,7 @@ const atOnce = 12
 func TestMain(m *testing.M) {
 	flag.Parse()
 	chosen := false
-	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" || f.Name == "test.fuzz" })
 	if !chosen {
 		_ = flag.Set("test.parallel", strconv.Itoa(atOnce))
 	}
@@ -156,9 +156,9 @@ func testLog(t testing.TB) *slog.Logger {
 func newLog(l *logBuffer) *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
 // counter is the cheapest subscriber.
-type counter struct{ n atomic.Int64 }
+type counter struct{ n, signals, changes atomic.Int64 }
 
 func (*counter) Load(broker.Snapshot, string) {}
 func (c *counter) Deliver(broker.Message)     { c.n.Add(1) }
-func (*counter) Signal(broker.Signal)         {}
-func (*counter) Presence(broker.Change)       {}
+func (c *counter) Signal(broker.Signal)       { c.signals.Add(1) }
+func (c *counter) Presence(broker.Change)     { c.changes.Add(1) }

@@ -363,24 +363,6 @@ func TestRedisLog(t *testing.T) {
 	}
 }
 
-func TestRedisSettings(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct{ url, ca, want string }{
-		"no url":       {"", "", "redis"},
-		"other scheme": {"http://localhost", "", "scheme"},
-		"CA, no TLS":   {"redis://localhost", "x", "rediss://"},
-		"no CA":        {"rediss://localhost", "x", "PEM"},
-	} {
-		b, err := redis.Open(redis.Config{URL: c.url, CA: c.ca}, testLog(t))
-		if err == nil {
-			b.Close(t.Context())
-			t.Errorf("%s: accepted", name)
-		} else if !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: %v does not say %q", name, err, c.want)
-		}
-	}
-}
-
 func BenchmarkRedisPublish(b *testing.B) {
 	s := ownServer(b)
 	m := openRedis(b, config(s), testLog(b))

@@ -343,7 +343,7 @@ func (k *sessions) retire(ctx context.Context) {
 	k.mu.Unlock()
 	if c := k.b.client.Load(); c != nil && k.b.feed.ready() == nil {
 		if err := k.write(ctx, *c); err != nil && !errors.Is(err, context.Canceled) {
-			k.b.log.Warn("cannot write all that is kept of sessions", "error", err)
+			k.b.log.Warn("cannot write all that is kept of sessions", "error", k.b.redact(err))
 		}
 	}
 }
