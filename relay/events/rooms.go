@@ -42,7 +42,7 @@ func join(ctx context.Context, c *connection, e namespace.Event) error {
 // which says where the room stood: the broker knows it before the client does. A client that joins
 // again is sent the room's messages already, and has them before the answer that holds them, too.
 func (c *connection) join(ctx context.Context, e namespace.Event, name string, o room.JoinOptions) error {
-	o.Keep = func(ctx context.Context, since broker.Offset) error {
+	o.Save = func(ctx context.Context, since broker.Offset) error {
 		return c.session.Join(ctx, broker.Membership{Room: name, Since: since, Presence: o.Presence})
 	}
 	again := c.in(name)

@@ -11,8 +11,9 @@ import (
 	"setu/relay/broker"
 )
 
-// Whoever joins hears of it by the answer. The news of it may come later, and is for the others.
-func TestNobodyHearsOfHimself(t *testing.T) {
+// A member learns from the answer that its user has joined. The presence event of that may come
+// later, and is for the others.
+func TestNobodyHearsOfItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h, f := newTestHub(t)
 		defer f.Memory.Close(t.Context())
@@ -30,7 +31,7 @@ func TestNobodyHearsOfHimself(t *testing.T) {
 		}
 		for _, tt := range []struct {
 			changes   []broker.Change
-			asha, ben []string // whom each is told of
+			asha, ben []string // what each is told
 		}{
 			{[]broker.Change{change(asha, true)}, nil, []string{"+asha"}},
 			{[]broker.Change{change(asha, true), change(ben, true)}, []string{"+ben"}, []string{"+asha"}},
@@ -49,7 +50,7 @@ func TestNobodyHearsOfHimself(t *testing.T) {
 	})
 }
 
-// named lists who joined and who left by at most one presence event.
+// named returns who joined and who left by at most one presence event.
 func named(t *testing.T, packets []string) (told []string) {
 	t.Helper()
 	for _, p := range packets {

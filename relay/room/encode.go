@@ -6,24 +6,12 @@ import (
 
 	"setu/relay/broker"
 	"setu/relay/engineio"
-	"setu/relay/socketio"
 )
 
-// event begins an Engine.IO message packet that holds a Socket.IO event of namespace "/".
-const event = "42"
-
-// appendEvent begins a packet as event does, or one that so many attachments follow.
-func appendEvent(dst []byte, attachments int) []byte {
-	if attachments == 0 {
-		return append(dst, event...)
-	}
-	dst = append(dst, byte(engineio.Message), byte(socketio.BinaryEvent))
-	return append(strconv.AppendInt(dst, int64(attachments), 10), '-')
-}
-
-// Body is what a publishing relay says of a message, as the broker carries it: the middle of the JSON object that members
-// get. It is spliced in as it is, by every relay, so data passes byte for byte. With attachments, of which there are at most
-// socketio.MaxAttachments, data is canonical, and body.go says how they go along.
+// Body returns what a publishing relay says of a message, as the broker carries it: the middle of
+// the JSON object that members get. Every relay splices it in as it is, so that data passes byte
+// for byte. With attachments, of which there are at most socketio.MaxAttachments, data must be
+// canonical, and the body has the form that binaryBody begins.
 func Body(id string, from broker.User, data json.RawMessage, attachments ...[]byte) (string, error) {
 	idText, err := json.Marshal(id)
 	if err != nil {
@@ -39,7 +27,7 @@ func Body(id string, from broker.User, data json.RawMessage, attachments ...[]by
 	return pack(append(b, data...), attachments), nil
 }
 
-// SignalBody is the middle of a signal's object, with attachments as Body has them.
+// SignalBody returns the middle of a signal's object, with attachments as Body has them.
 func SignalBody(from broker.User, data json.RawMessage, attachments ...[]byte) (string, error) {
 	user, err := json.Marshal(from)
 	if err != nil {
@@ -59,7 +47,8 @@ func quote(s string) string {
 	return string(b)
 }
 
-// appendObject writes a message as members get it. room is its name as JSON, text what its body says.
+// appendObject writes a message as members get it. room is the room's name as JSON, text the JSON
+// of the body.
 func appendObject(dst []byte, room, text string, m broker.Message) []byte {
 	dst = append(append(dst, `{"room":`...), room...)
 	dst = strconv.AppendUint(append(dst, `,"seq":`...), m.Seq, 10)
@@ -69,7 +58,7 @@ func appendObject(dst []byte, room, text string, m broker.Message) []byte {
 	return append(m.Offset().Append(dst), `"}`...)
 }
 
-// encode encodes a message for all who are in the room, and for all lists that it will stand in.
+// encode encodes a message once for all members, and for all lists that it will be part of.
 func encode(room string, m broker.Message) stored {
 	const name = `["message",`
 	text, attachments := unpack(m.Body)
@@ -93,26 +82,6 @@ func encodeAll(room string, messages []broker.Message) List {
 	return out
 }
 
-func signalFrame(room string, s broker.Signal) *engineio.Frame {
-	text, attachments := unpack(s.Body)
-	return engineio.NewFrame(len(room)+len(text)+32, func(dst []byte) []byte {
-		dst = append(append(appendEvent(dst, len(attachments)), `["signal",{"room":`...), room...)
-		return append(append(append(dst, ','), text...), `}]`...)
-	}, attachments...)
-}
-
-// raws writes a list of JSON texts.
-func raws(dst []byte, texts []string) []byte {
-	dst = append(dst, '[')
-	for i, t := range texts {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = append(dst, t...)
-	}
-	return append(dst, ']')
-}
-
 // Size is about how many bytes Append writes.
 func (j Joined) Size() int {
 	n := j.Messages.Size() + broker.MaxOffset + 96
@@ -122,10 +91,10 @@ func (j Joined) Size() int {
 	return n
 }
 
-// Attachments are what follows a join's answer.
+// Attachments returns what follows a join's answer.
 func (j Joined) Attachments() [][]byte { return j.Messages.Attachments() }
 
-// Frames are the messages as members get them, one by one.
+// Frames returns the messages as members get them, one by one.
 func (j Joined) Frames() []*engineio.Frame {
 	out := make([]*engineio.Frame, len(j.Messages))
 	for i, m := range j.Messages {
@@ -134,7 +103,7 @@ func (j Joined) Frames() []*engineio.Frame {
 	return out
 }
 
-// Presence is a presence event that lists who is in the room.
+// Presence returns a presence event that lists who is in the room.
 func (j Joined) Presence(room string) *engineio.Frame {
 	return membersFrame(quote(room), j.Count, j.Members)
 }
@@ -147,7 +116,7 @@ func (j Joined) Append(dst []byte, room string) []byte {
 	dst = j.Messages.Append(append(dst, `,"messages":`...))
 	dst = strconv.AppendInt(append(dst, `,"count":`...), int64(j.Count), 10)
 	if j.Members != nil {
-		dst = raws(append(dst, `,"members":`...), j.Members)
+		dst = appendList(append(dst, `,"members":`...), j.Members)
 	}
 	return append(dst, '}')
 }

@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// member keeps what it is sent.
+// member is a Member that keeps what it is sent.
 type member struct {
 	id   string
 	user broker.User
@@ -40,7 +40,7 @@ func (m *member) Send(f *engineio.Frame) bool {
 	return true
 }
 
-// got returns what came so far of one event, and forgets it.
+// got returns the packets of one event that have come so far. It forgets all that have come.
 func (m *member) got(name string) (out []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -53,7 +53,7 @@ func (m *member) got(name string) (out []string) {
 	return out
 }
 
-// fake is a memory broker that can be told to fail, to wait and to count.
+// fake is a memory broker that a test can have fail, wait and count.
 type fake struct {
 	*broker.Memory
 
@@ -140,7 +140,7 @@ func newTestHub(t testing.TB) (*Hub, *fake) {
 	return NewHub(f, limits), f
 }
 
-// join joins and returns the answer.
+// join makes m a member and returns the answer.
 func join(t testing.TB, h *Hub, name string, m Member, o JoinOptions) (j Joined) {
 	t.Helper()
 	called := 0
@@ -176,7 +176,7 @@ func publishMany(t testing.TB, h *Hub, name string, n int) (out []broker.Offset)
 	return out
 }
 
-// seqs reads the sequences of a list of messages.
+// seqs returns the sequences of a list of messages.
 func seqs(t testing.TB, l List) (out []uint64) {
 	t.Helper()
 	for _, s := range l {
@@ -189,7 +189,7 @@ func seqs(t testing.TB, l List) (out []uint64) {
 	return out
 }
 
-// upTo is first, first+1, … last.
+// upTo returns first, first+1, … last.
 func upTo(first, last uint64) (out []uint64) {
 	for ; first <= last; first++ {
 		out = append(out, first)
@@ -197,7 +197,7 @@ func upTo(first, last uint64) (out []uint64) {
 	return out
 }
 
-// rooms counts the hub's rooms.
+// count returns how many rooms the hub has.
 func (h *Hub) count() (n int) {
 	h.rooms.Range(func(any, any) bool { n++; return true })
 	return n

@@ -1,7 +1,8 @@
 // Package room knows who is in which room on this relay, and in what order they hear what.
 //
-// A message takes this way: the broker's Deliver -> Room encodes it once, keeps it in its ring -> Member.Send of everyone
-// here. There is no lock over all rooms, and no lock is held across I/O.
+// A message takes this way: the broker calls Room.Deliver, which encodes the message once, keeps
+// it in the room's ring and sends the one frame to every member here. There is no lock over all
+// rooms, and no lock is held across I/O.
 package room
 
 import (
@@ -14,31 +15,33 @@ import (
 	"setu/relay/engineio"
 )
 
-// Limits of what a hub keeps and says.
+// Limits of what a hub keeps and tells.
 const (
 	RingBytes     = 1 << 20                // of a live room's newest messages kept here
-	MaxMembers    = 1000                   // users in a list; of a larger room only the count is told
+	MaxMembers    = 1000                   // users in a list; a larger room tells the count alone
 	MaxReplay     = 4 << 20                // bytes of messages in one answer
 	PresencePause = 100 * time.Millisecond // changes within it go out together
 	resetMessages = 100                    // messages in a reset
-	aheadPause    = 2 * time.Second        // how long a resume waits for a message that another relay has seen already
+	aheadPause    = 2 * time.Second        // how long a resume waits for what another relay has
 )
 
-// ErrGap: the page asked for is of a history that is no more.
+// ErrGap reports that a page is of a history that is no more.
 var ErrGap = broker.ErrGap
 
-// Member is somebody in a room: one connection.
+// Member is a connection that is in rooms, or about to be.
 type Member interface {
 	// ID names the connection.
 	ID() string
-	// User is who it is. It never changes.
+	// User is whose connection it is. It never changes.
 	User() broker.User
-	// Send queues a frame and never blocks or calls back; false means that the member is being closed.
+	// Send queues a frame. It never blocks or calls back, since it is called under the room's
+	// lock. It returns false if the connection is being closed.
 	Send(*engineio.Frame) bool
 }
 
 // Hub holds the rooms that have members on this relay.
 type Hub struct {
+	// immutable after NewHub
 	broker  broker.Broker
 	history int
 	ttl     time.Duration
@@ -46,42 +49,50 @@ type Hub struct {
 	rooms   sync.Map // name -> *Room
 	opening sync.WaitGroup
 
-	mu       sync.Mutex
-	draining bool // leaves are not announced one by one any more
+	mu sync.Mutex
+
+	// guarded by mu
+	draining bool // leaves are no longer announced one by one
 }
 
-// NewHub makes an empty hub. history and ttl are the broker's limits.
+// NewHub returns an empty hub. The limits are the broker's.
 func NewHub(b broker.Broker, l broker.Limits) *Hub {
 	return &Hub{broker: b, history: l.History, ttl: l.TTL}
 }
 
-// JoinOptions says what a member wants to know on joining.
+// JoinOptions says what a member wants to be told on joining.
 type JoinOptions struct {
-	Since    broker.Offset // a message, or a moment: all up to a position
+	Since    broker.Offset // a message, or a moment: everything up to a position
 	HasSince bool
-	History  int // newest messages, where Since is not given or can't be met
-	Presence bool
-	Replay   bool // of a whole session: the messages are sent one by one, as frames
+	History  int  // how many of the newest messages, if Since is not given or can't be met
+	Presence bool // list the users, and send presence events from then on
+	Replay   bool // it is part of a resumed session: the messages are sent one by one, as frames
 
-	// Keep records that the member is in the room and has all up to since; nil: nothing is kept. It runs while the member is
-	// announced. Where it fails the join does not: the broker makes it good later.
-	Keep func(ctx context.Context, since broker.Offset) error
+	// Save records that the member is in the room and has everything up to since; if nil, nothing
+	// is recorded. It runs while the broker is told of the user. Its failure does not fail the
+	// join: the broker makes it good later.
+	Save func(ctx context.Context, since broker.Offset) error
 }
 
-// Joined is the state of a room as a member enters it; what he is sent from then on continues it.
+// Joined is the state of a room as a member enters it. The frames that the member is sent from
+// then on continue it.
 type Joined struct {
 	Offset    broker.Offset
 	Recovered bool
 	Messages  List
 	Count     int
-	Members   []string // JSON of each; nil where not asked for, or too many
+	Members   []string // the JSON of each user; nil if not asked for, or too many
 }
 
-// Join makes m a member. reply is called once, under the room's lock; where Join fails it is not, and m is no member (one
-// that was stays one). Between the moment that Joined.Offset names and reply the store is told, and what happens in the
-// room meanwhile is sent to m: it holds what it is sent from before Join until reply, and lets it go after the answer.
-// A member that joins again holds nothing: frames of the room go on coming before the answer, which is made as reply is
-// called. The calls for one member of one room come one after the other, so no Leave meets a Join under way.
+// Join makes m a member. It calls reply once, under the room's lock; if it returns an error it
+// has not called reply, and m is no member (if m was one before, it stays one).
+//
+// The store is told between the moment that Joined.Offset names and reply. What happens in the room
+// meanwhile is sent to m, so m must hold what it is sent from before Join until reply, and let it
+// go after the answer. A member that joins again holds nothing: the room's frames go on coming
+// ahead of the answer, which is made as reply is called.
+//
+// Calls for one member of one room come one after the other, so no Leave meets a Join under way.
 func (h *Hub) Join(ctx context.Context, name string, m Member, o JoinOptions, reply func(Joined)) error {
 	for {
 		r, err := h.enter(ctx, name)
@@ -89,19 +100,19 @@ func (h *Hub) Join(ctx context.Context, name string, m Member, o JoinOptions, re
 			return err
 		}
 		if r == nil {
-			continue // it was closing; by now it is gone
+			continue // it was closing, and is gone by now
 		}
 		return r.join(ctx, m, o, reply)
 	}
 }
 
-// enter returns the live room with one reference taken, having subscribed to it where this is the first; nil without an
-// error where the room at hand was closing.
+// enter returns the live room with one reference taken. It subscribes to the room if this is the
+// first reference. It returns nil without an error if the room it found was closing.
 func (h *Hub) enter(ctx context.Context, name string) (*Room, error) {
 	found, was := h.rooms.LoadOrStore(name, newRoom(h, name))
 	r := found.(*Room)
 	if !was {
-		h.opening.Go(r.open) // whoever waits may give up; the others still want the room
+		h.opening.Go(r.open) // the first to wait may give up while others still want the room
 	} else if !r.retain() {
 		select {
 		case <-r.gone:
@@ -124,18 +135,18 @@ func (h *Hub) enter(ctx context.Context, name string) (*Room, error) {
 	return r, nil
 }
 
-// Tail returns where a live room stands now; false where none of this name is live.
+// Tail returns where a room stands now. It returns false if the room is not live here.
 func (h *Hub) Tail(name string) (broker.Offset, bool) {
 	if r := h.room(name); r != nil {
-		return r.end()
+		return r.tail()
 	}
 	return broker.Offset{}, false
 }
 
-// Wait waits for rooms that are being opened. It comes after the last Join has returned.
+// Wait waits for rooms that are being opened. Call it after the last Join has returned.
 func (h *Hub) Wait() { h.opening.Wait() }
 
-// Leave takes m out of the room. It does nothing where m is not in it.
+// Leave takes m out of the room. It does nothing if m is not in it.
 func (h *Hub) Leave(name string, m Member) {
 	if r := h.room(name); r != nil {
 		r.leave(m)
@@ -159,26 +170,26 @@ func (h *Hub) room(name string) *Room {
 	return nil
 }
 
-// Publish stores and fans out publications, in their order.
+// Publish stores publications and fans them out, in their order.
 func (h *Hub) Publish(ctx context.Context, pubs ...broker.Publication) []broker.Receipt {
 	return h.broker.Publish(ctx, pubs...)
 }
 
-// Signal fans a signal out to everyone in the room but the connection that sent it.
+// Signal fans a signal out to every connection in the room but its sender.
 func (h *Hub) Signal(name, sender, body string) { h.broker.Signal(name, sender, body) }
 
-// History returns at most limit messages before an offset (zero: the newest), oldest first: of those as many as one packet
-// can carry, so more may be true where the limit was not reached.
+// History returns at most limit messages before an offset (zero: the newest), oldest first. Of
+// those it returns as many as fit into one packet, so more may be true below the limit.
 func (h *Hub) History(ctx context.Context, name string, before broker.Offset, limit int) (page List, more bool, err error) {
-	page, more, err = h.read(ctx, name, before, limit)
+	page, more, err = h.readPage(ctx, name, before, limit)
 	kept := page.fit()
 	if len(kept) == 0 && len(page) > 0 {
-		kept = page[len(page)-1:] // alone it may be longer than others together: who pages gets on
+		kept = page[len(page)-1:] // alone it may be longer than others are together, so paging goes on
 	}
 	return kept, more || len(kept) < len(page), err
 }
 
-func (h *Hub) read(ctx context.Context, name string, before broker.Offset, limit int) (List, bool, error) {
+func (h *Hub) readPage(ctx context.Context, name string, before broker.Offset, limit int) (List, bool, error) {
 	if r := h.room(name); r != nil {
 		if page, more, ok := r.page(before, limit); ok {
 			return page, more, nil
@@ -188,21 +199,21 @@ func (h *Hub) read(ctx context.Context, name string, before broker.Offset, limit
 	return encodeAll(quote(name), page), more, err
 }
 
-// Members returns the JSON of a room's users, or the count alone where they are too many.
+// Members returns the JSON of a room's users, or their count alone if they are too many.
 func (h *Hub) Members(ctx context.Context, name string) (users []string, count int, err error) {
 	users, count, err = h.broker.Members(ctx, name, MaxMembers)
 	if err == nil || !errors.Is(err, broker.ErrUnavailable) {
 		return users, count, err
 	}
 	if r := h.room(name); r != nil {
-		users, count = r.here()
+		users, count = r.localUsers()
 		return users, count, nil
 	}
 	return nil, 0, err
 }
 
-// Drain says that all members are about to be closed: their leaving is announced by the broker's Close, all at once, so
-// that whoever has come back over another relay by then never left.
+// Drain says that all members are about to be closed. The broker's Close then announces that they
+// have left, all at once: a user who is back over another relay by that time never left.
 func (h *Hub) Drain() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

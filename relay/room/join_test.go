@@ -14,7 +14,7 @@ import (
 	"setu/relay/broker"
 )
 
-// Whoever joins while others publish gets each message once: in the answer, or after it.
+// A member that joins while others publish gets each message once, in the answer or after it.
 func TestJoinWhilePublishing(t *testing.T) {
 	h, _ := newTestHub(t)
 	published := uint64(0)
@@ -66,7 +66,7 @@ func TestResumeBeyondTheRing(t *testing.T) {
 	join(t, h, "room", stay, JoinOptions{})
 	r := h.room("room")
 	r.mu.Lock()
-	for _, e := range r.ring.entries[:30] { // as where the messages are large
+	for _, e := range r.ring.entries[:30] { // as if the messages were large
 		r.ring.size -= len(e.object)
 	}
 	r.ring.base, r.ring.whole, r.ring.entries = r.ring.entries[29].Offset, false, r.ring.entries[30:]
@@ -102,7 +102,8 @@ func TestResumeBeyondTheRing(t *testing.T) {
 	}
 }
 
-// A member whose last message is the one before all that is stored has missed nothing of what is gone.
+// A member whose last message is the one before all that is stored has missed nothing that is
+// gone.
 func TestResumeFromTheTrimmedPredecessor(t *testing.T) {
 	h, _ := newTestHub(t)
 	all := publishMany(t, h, "room", 60) // 50 are kept
@@ -183,7 +184,7 @@ func TestReset(t *testing.T) {
 	}
 }
 
-// An answer carries at most so much; what it leaves out is the oldest.
+// An answer is bounded, and leaves out the oldest.
 func TestFit(t *testing.T) {
 	of := func(n int) stored { return stored{object: make([]byte, n)} }
 	l := List{of(MaxReplay / 2), of(MaxReplay / 2), of(MaxReplay/2 - 10)}

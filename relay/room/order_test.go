@@ -14,13 +14,14 @@ import (
 	"setu/relay/broker"
 )
 
-// The order of a join: the past, membership at one offset, then the store is told of both, then the answer.
+// A join reads the past, makes a membership at one offset, has the store told of user and
+// membership, and then answers.
 func TestJoinOrder(t *testing.T) {
 	f := &laggard{fake: newFake(t, limits)}
 	h := NewHub(f, limits)
 	last := publishMany(t, h, "room", 3)[2]
 	m := guest("m")
-	kept, entered := make(chan broker.Offset, 1), make(chan struct{})
+	saved, entered := make(chan broker.Offset, 1), make(chan struct{})
 	f.enter = func() {
 		f.enter = nil
 		publish(t, h, "room", "meanwhile", "1")
@@ -28,13 +29,13 @@ func TestJoinOrder(t *testing.T) {
 			t.Error("a member from here on: ", got)
 		}
 		close(entered)
-		if got := <-kept; got != last { // Keep runs meanwhile
-			t.Error("kept at ", got)
+		if got := <-saved; got != last { // Save runs meanwhile
+			t.Error("saved at ", got)
 		}
 	}
-	j := join(t, h, "room", m, JoinOptions{History: 9, Presence: true, Keep: func(_ context.Context, since broker.Offset) error {
+	j := join(t, h, "room", m, JoinOptions{History: 9, Presence: true, Save: func(_ context.Context, since broker.Offset) error {
 		<-entered
-		kept <- since
+		saved <- since
 		return broker.ErrUnavailable
 	}})
 	if j.Offset != last || !slices.Equal(seqs(t, j.Messages), upTo(1, 3)) || j.Count != 1 || len(j.Members) != 1 {
@@ -51,8 +52,8 @@ func TestJoinOrder(t *testing.T) {
 		t.Errorf("%d frames, %+v", len(got), j)
 	}
 	r := h.room("room")
-	if r.refs != 1 || len(r.list) != 1 || r.users[m.user.ID].connections != 1 || r.asking != 0 {
-		t.Errorf("%d references, %d members, %d asking", r.refs, len(r.list), r.asking)
+	if r.refs != 1 || len(r.list) != 1 || r.roster.users[m.user.ID].connections != 1 || r.roster.asking != 0 {
+		t.Errorf("%d references, %d members, %d asking", r.refs, len(r.list), r.roster.asking)
 	}
 	h.Leave("room", m)
 	if _, live := h.Tail("room"); live || h.count() != 0 {
@@ -73,8 +74,8 @@ func TestJoinIsGivenUp(t *testing.T) {
 			t.Helper()
 			err := h.Join(ctx, "room", m, o, func(Joined) { t.Error(what, ": answered") })
 			r := h.room("room")
-			if !errors.Is(err, context.Canceled) || r.refs != 1 || len(r.list) != 1 || len(r.users) != 1 || len(r.members) != 1 || r.joining != 0 || r.asking != 0 {
-				t.Errorf("%s: %v, %d references, %d members, %d users, %d joining, %d asking", what, err, r.refs, len(r.list), len(r.users), r.joining, r.asking)
+			if !errors.Is(err, context.Canceled) || r.refs != 1 || len(r.list) != 1 || len(r.roster.users) != 1 || len(r.members) != 1 || r.roster.log.readers != 0 || r.roster.asking != 0 {
+				t.Errorf("%s: %v, %d references, %d members, %d users, %d reading, %d asking", what, err, r.refs, len(r.list), len(r.roster.users), r.roster.log.readers, r.roster.asking)
 			}
 			if users, n, _ := f.Memory.Members(context.Background(), "room", 9); n != 1 {
 				t.Error(what, ": ghosts: ", users)
@@ -91,7 +92,7 @@ func TestJoinIsGivenUp(t *testing.T) {
 		f.enter = nil
 
 		ctx, cancel = context.WithCancel(t.Context())
-		check("while it is kept", ctx, JoinOptions{Keep: func(context.Context, broker.Offset) error { cancel(); return nil }})
+		check("while it is saved", ctx, JoinOptions{Save: func(context.Context, broker.Offset) error { cancel(); return nil }})
 
 		// One that was a member stays one.
 		join(t, h, "room", m, JoinOptions{Presence: true})
@@ -101,8 +102,8 @@ func TestJoinIsGivenUp(t *testing.T) {
 			t.Error(err)
 		}
 		f.enter = nil
-		if r := h.room("room"); r.refs != 2 || len(r.list) != 2 || r.users[m.user.ID].connections != 1 || r.asking != 1 {
-			t.Errorf("again: %d references, %d members, %d asking", r.refs, len(r.list), r.asking)
+		if r := h.room("room"); r.refs != 2 || len(r.list) != 2 || r.roster.users[m.user.ID].connections != 1 || r.roster.asking != 1 {
+			t.Errorf("again: %d references, %d members, %d asking", r.refs, len(r.list), r.roster.asking)
 		}
 		h.Leave("room", m)
 		h.Leave("room", stay)
@@ -112,7 +113,8 @@ func TestJoinIsGivenUp(t *testing.T) {
 	})
 }
 
-// A replay is sent as frames, one by one: packets bound it as little as somebody's literals do.
+// A replay is sent as frames, one by one, so neither the limits of a packet nor anybody's literal
+// placeholders cut it short.
 func TestReplay(t *testing.T) {
 	h, _ := newTestHub(t)
 	first := publish(t, h, "room", "p1", `"one"`)
@@ -226,7 +228,7 @@ func TestReplayFromAMoment(t *testing.T) {
 	}
 }
 
-// Where the store has let go of messages, a moment before what is left may have missed some of them.
+// After the store has trimmed messages, a moment before what is left may have missed some of them.
 func TestReplayFromATrimmedMoment(t *testing.T) {
 	h, _ := newTestHub(t)
 	all := publishMany(t, h, "room", 60) // 50 are kept

@@ -7,7 +7,8 @@ import (
 	"setu/relay/broker"
 )
 
-// After changes went by unheard, those who asked are told who is here, all of it, and nobody else is told anything.
+// After missed changes, members that asked are told everybody who is in the room, and the others
+// are told nothing.
 func TestMissedPresenceIsReadAnew(t *testing.T) {
 	h, _ := newTestHub(t)
 	asked, other := guest("asked"), guest("other")
@@ -16,7 +17,7 @@ func TestMissedPresenceIsReadAnew(t *testing.T) {
 	asked.got("presence")
 	r := h.room("room")
 	r.Presence(broker.Change{Missed: true})
-	r.Presence(broker.Change{Missed: true}) // while the first is under way, or after it
+	r.Presence(broker.Change{Missed: true}) // the first refresh is under way, or done
 	h.Wait()
 	told := asked.got("presence")
 	if len(told) == 0 || len(told) > 2 || !strings.Contains(told[0], `"count":2,"members":[`) ||
@@ -24,6 +25,6 @@ func TestMissedPresenceIsReadAnew(t *testing.T) {
 		t.Errorf("told %q", told)
 	}
 	if told := other.got("presence"); len(told) != 0 {
-		t.Errorf("somebody who did not ask was told %q", told)
+		t.Errorf("a member that did not ask was told %q", told)
 	}
 }

@@ -1,0 +1,167 @@
+package room
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+
+	"setu/relay/broker"
+)
+
+// join makes m a member; the caller's reference becomes the membership's. It reads the past first,
+// makes m a member at one point of the room's order, and then tells the store of the user and of
+// the session's membership at the same time.
+func (r *Room) join(ctx context.Context, m Member, o JoinOptions, reply func(Joined)) error {
+	u := m.User()
+	encoded, _ := json.Marshal(u) // a struct of strings and a bool
+	text := string(encoded)
+	past := r.past(ctx, o)
+	if err := ctx.Err(); err != nil {
+		r.release()
+		return err
+	}
+	r.mu.Lock()
+	j := r.state(past, o)
+	again := r.admit(m, u, text)
+	from := r.roster.log.begin()
+	r.mu.Unlock()
+
+	count, users := r.announce(ctx, u, text, o, j.Offset)
+
+	r.mu.Lock()
+	heard := r.roster.log.end(from)
+	if err := ctx.Err(); err != nil { // nobody waits for the answer
+		r.mu.Unlock()
+		if !again {
+			r.leave(m)
+		}
+		return err
+	}
+	defer r.mu.Unlock()
+	if count > 0 {
+		r.roster.counted(count, heard)
+	}
+	if again { // frames of the room have gone out since, ahead of this answer
+		j = r.state(past, o)
+	}
+	j.Count, j.Members = r.roster.total(), applyChanges(users, heard)
+	r.roster.ask(r.members[m], o.Presence)
+	reply(j)
+	return nil
+}
+
+// state is how the room stands for a member that enters it now. r.mu is held.
+func (r *Room) state(p past, o JoinOptions) Joined {
+	p = r.complete(p, o)
+	return Joined{Offset: r.ring.tail, Recovered: p.recovered, Messages: p.messages}
+}
+
+// admit makes m a member, or lets it stay one; the caller's reference becomes the membership's.
+// It reports whether m was a member already. r.mu is held.
+func (r *Room) admit(m Member, u broker.User, text string) (again bool) {
+	again = r.members[m] != nil
+	r.roster.enter(u, text, again)
+	if again {
+		r.refs-- // the membership has one
+		return true
+	}
+	ms := &membership{member: m, at: len(r.list)}
+	r.members[m] = ms
+	r.list = append(r.list, ms)
+	return false
+}
+
+// announce tells the broker that the user is here, and has the membership saved meanwhile.
+func (r *Room) announce(ctx context.Context, u broker.User, text string, o JoinOptions,
+	at broker.Offset) (count int, users []string) {
+	var saving sync.WaitGroup
+	if o.Save != nil {
+		saving.Go(func() { _ = o.Save(ctx, at) }) // the broker makes it good
+	}
+	count, users = r.enter(ctx, u, text, o.Presence)
+	saving.Wait()
+	return count, users
+}
+
+// enter tells the broker that the user is here and reads, if list is set, who else is. If the
+// broker can't answer, this relay's own users are the answer: a live room can be joined without it.
+func (r *Room) enter(ctx context.Context, u broker.User, text string, list bool) (count int, users []string) {
+	count, err := r.hub.broker.Enter(ctx, r.name, u)
+	if err != nil {
+		count = 0
+	}
+	if !list {
+		return count, nil
+	}
+	var n int
+	if err == nil { // a broker that has not answered is not waited for twice
+		users, n, err = r.hub.Members(ctx, r.name)
+	}
+	if err != nil {
+		users, n = r.localUsers()
+	}
+	if users == nil && n > 0 {
+		return max(count, n), nil // too many to list
+	}
+	users = withUser(users, u.ID, text)
+	return max(count, len(users)), users
+}
+
+// leave takes m out of the room. It does nothing if m is not a member.
+func (r *Room) leave(m Member) {
+	id := m.User().ID
+	r.mu.Lock()
+	ms := r.members[m]
+	if ms == nil {
+		r.mu.Unlock()
+		return
+	}
+	r.remove(ms)
+	last := r.roster.leave(id)
+	r.mu.Unlock()
+	if last && !r.hub.isDraining() {
+		r.announceLeave(id)
+	}
+	r.release()
+}
+
+// remove ends a membership. r.mu is held.
+func (r *Room) remove(ms *membership) {
+	delete(r.members, ms.member)
+	r.roster.ask(ms, false)
+	end := len(r.list) - 1
+	r.list[ms.at] = r.list[end]
+	r.list[ms.at].at = ms.at
+	r.list[end] = nil
+	r.list = r.list[:end]
+}
+
+// announceLeave tells the broker that a user has left. The user's next connection may enter
+// meanwhile, and leave again: whoever spoke to the broker last looks again, so that the broker
+// agrees in the end with who is here.
+func (r *Room) announceLeave(id string) {
+	for {
+		r.hub.broker.Leave(r.name, id)
+		u, back := r.lookup(id)
+		if !back {
+			return
+		}
+		// An error needs no answer: the broker makes the entry good when its store is back.
+		_, _ = r.hub.broker.Enter(context.Background(), r.name, u)
+		if _, still := r.lookup(id); still {
+			return
+		}
+	}
+}
+
+func (r *Room) lookup(id string) (u broker.User, here bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.roster.lookup(id)
+}
+
+func (r *Room) localUsers() (users []string, count int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.roster.localUsers()
+}

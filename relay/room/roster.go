@@ -1,0 +1,139 @@
+package room
+
+import (
+	"encoding/json"
+
+	"setu/relay/broker"
+)
+
+// roster is who is in a room: the users on this relay, how many there are over all relays, and
+// what has changed that members have yet to be told. It has no lock and does no I/O: Room.mu
+// guards it, so that a user and the user's memberships change in one step.
+type roster struct {
+	users   map[string]*localUser // on this relay, by id
+	count   int                   // users over all relays, as last heard
+	asking  int                   // memberships that asked for presence
+	pending changes               // heard, and not yet sent to those who asked
+	log     changeLog             // heard while somebody reads from the broker who is here
+	missed  int                   // times that changes were missed; 0 while no refresh is under way
+}
+
+// localUser is a user with at least one connection on this relay that is in the room.
+type localUser struct {
+	connections int
+	user        broker.User
+	json        string // of user, as lists have it
+}
+
+func newRoster() roster { return roster{users: map[string]*localUser{}} }
+
+// enter notes that u is here, over one more connection unless again is set. text is u as JSON.
+// The newest entry says what the user is called.
+func (r *roster) enter(u broker.User, text string, again bool) {
+	here := r.users[u.ID]
+	if here == nil {
+		here = &localUser{}
+		r.users[u.ID] = here
+	}
+	here.user, here.json = u, text
+	if !again {
+		here.connections++
+	}
+}
+
+// leave takes one connection from a user. It reports whether that was the last one here.
+func (r *roster) leave(id string) (last bool) {
+	u := r.users[id]
+	if u.connections--; u.connections > 0 {
+		return false
+	}
+	delete(r.users, id)
+	return true
+}
+
+// lookup returns a user that is on this relay.
+func (r *roster) lookup(id string) (u broker.User, here bool) {
+	found := r.users[id]
+	if found == nil {
+		return broker.User{}, false
+	}
+	return found.user, true
+}
+
+// localUsers returns the JSON of the users on this relay, or their count alone if they are too
+// many to list.
+func (r *roster) localUsers() (users []string, count int) {
+	if len(r.users) > MaxMembers {
+		return nil, len(r.users)
+	}
+	users = make([]string, 0, len(r.users))
+	for _, u := range r.users {
+		users = append(users, u.json)
+	}
+	return users, len(users)
+}
+
+// total is how many users the room has. What was last heard may be older than what is here.
+func (r *roster) total() int { return max(r.count, len(r.users)) }
+
+// ask notes whether a member wants to hear who comes and goes.
+func (r *roster) ask(m *membership, presence bool) {
+	if m.presence {
+		r.asking--
+	}
+	if m.presence = presence; presence {
+		r.asking++
+	}
+}
+
+// hear takes in a change that the broker tells. It reports whether there is news to send.
+func (r *roster) hear(ch broker.Change) bool {
+	r.count = ch.Count
+	r.log.add(ch)
+	if r.asking == 0 {
+		return false
+	}
+	var u broker.User
+	if json.Unmarshal([]byte(ch.User), &u) != nil {
+		return false // no relay writes this
+	}
+	r.pending.add(u.ID, change{ch.Joined, ch.User})
+	return true
+}
+
+// counted takes in a count that was read from the broker, unless changes have been heard since
+// the reading began: they brought counts of their own.
+func (r *roster) counted(count int, heard []broker.Change) {
+	if len(heard) == 0 {
+		r.count = count
+	}
+}
+
+// miss notes that changes have been missed. It reports whether a refresh has to begin: one that
+// is under way already finds out by itself that it has to read once more.
+func (r *roster) miss() bool {
+	if r.asking == 0 {
+		return false
+	}
+	r.missed++
+	return r.missed == 1
+}
+
+// refresh is one reading of who is in the room, made because changes were missed.
+type refresh struct {
+	from   mark
+	missed int // roster.missed as it began
+}
+
+func (r *roster) beginRefresh() refresh { return refresh{r.log.begin(), r.missed} }
+
+// endRefresh returns what was heard meanwhile. It reports whether the refresh is complete; if
+// changes have been missed since it began, it has to be done over.
+func (r *roster) endRefresh(f refresh) (heard []broker.Change, complete bool) {
+	heard = r.log.end(f.from)
+	if r.missed != f.missed {
+		return nil, false
+	}
+	r.missed = 0
+	return heard, true
+}
