@@ -7,21 +7,24 @@ import (
 	"setu/relay/socketio"
 )
 
-// A body without attachments is the middle of a JSON object, and so begins with a quote. One with attachments is
+// binaryBody begins a body with attachments. One without is the middle of a JSON object, and so
+// begins with a quote. One with attachments is
 //
 //	b<count> <bytes of JSON> <bytes of the first> … <bytes of the last> <JSON><first>…<last>
 //
 // with numbers in decimal.
 const binaryBody = 'b'
 
-// dataMember begins what the publisher said, in a body and in an object made of one. No string holds these bytes: a quote
-// within a string has a backslash before it, and one that ends a string has no letter after it.
+// dataMember begins what the publisher said, in a body and in an object made of one. No string
+// holds these bytes: a quote within a string has a backslash before it, and one that ends a string
+// has no letter after it.
 const dataMember = `,"data":`
 
-// badBody stands for a body that can't be read: the message has its place in the room's order all the same.
+// badBody stands for a body that can't be read, since the message has its place in the room's order
+// all the same.
 const badBody = `"data":null`
 
-// pack makes a body.
+// pack writes a body.
 func pack(text []byte, attachments [][]byte) string {
 	if len(attachments) == 0 {
 		return string(text)
@@ -42,7 +45,7 @@ func pack(text []byte, attachments [][]byte) string {
 	return string(b)
 }
 
-// unpack reads a body: its JSON and its attachments.
+// unpack reads a body's JSON and its attachments.
 func unpack(body string) (text string, attachments [][]byte) {
 	if body == "" || body[0] != binaryBody {
 		return body, nil
@@ -60,7 +63,8 @@ func unpack(body string) (text string, attachments [][]byte) {
 	return text, attachments
 }
 
-// bodyHead reads the lengths of the JSON and of each attachment, which make up the rest exactly.
+// bodyHead reads the lengths of the JSON and of each attachment. Together they make up the rest of
+// the body exactly.
 func bodyHead(s string) (lengths []int, rest string, ok bool) {
 	count, rest, ok := number(s, socketio.MaxAttachments)
 	if !ok || count == 0 {
@@ -77,7 +81,7 @@ func bodyHead(s string) (lengths []int, rest string, ok bool) {
 	return lengths, rest, lengths[0] > 0 && sum == len(rest)
 }
 
-// number reads a number up to most, as pack writes it, and the space after it.
+// number reads a number of at most most, as pack writes it, and the space after it.
 func number(s string, most int) (n int, rest string, ok bool) {
 	const longest = 10 // digits: past any body, and far from an overflow
 	text, _, ok := strings.Cut(s[:min(len(s), longest+1)], " ")

@@ -45,7 +45,7 @@ func TestBody(t *testing.T) {
 	}
 }
 
-// What no relay writes is a message without data: its place in the order stays.
+// A body that no relay writes becomes a message without data, which keeps its place in the order.
 func TestBadBody(t *testing.T) {
 	for _, body := range []string{"b", "b1", "b1 ", "b1 1", "b1 1 1", "b1 1 1 x", "b1 1 1 xyz", "b0 1 x", "b11 1" + strings.Repeat(" 0", 11) + " x", "b1 0 1 x",
 		"b01 1 1 xy", "b1 01 1 xy", "b1 +1 1 xy", "b1 -1 3 xy", "b1  1 1 xy", "b1 1 99999999999999999999 xy", "b1 4294967297 1 xy", "b1 1 1\nxy"} {

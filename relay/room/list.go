@@ -8,11 +8,12 @@ import (
 	"setu/relay/socketio"
 )
 
-// stored is a message, encoded once: the frame that members get, and the object in it that stands in lists.
+// stored is a message, encoded once: the frame that members get, and the object in it that lists
+// are made of.
 type stored struct {
 	frame    *engineio.Frame
 	object   []byte // a part of frame
-	attached int    // attachments
+	attached int    // how many attachments it has
 }
 
 // size is what the message takes in an answer, in bytes.
@@ -26,7 +27,8 @@ func (s stored) size() int {
 	return n
 }
 
-// literal tells whether the message, which has no attachments, may hold what would read as a reference to one.
+// literal reports whether the message, which has no attachments, may hold text that reads as a
+// reference to one.
 func (s stored) literal() bool {
 	if _, data, found := bytes.Cut(s.object, []byte(dataMember)); found {
 		return socketio.MayHold(data) // names are escaped, too, but hold no objects
@@ -34,10 +36,12 @@ func (s stored) literal() bool {
 	return socketio.MayHold(s.object)
 }
 
-// List is some messages of a room, oldest first, as one packet brings them: JSON, and the attachments of all of them.
+// List is some messages of a room, oldest first, for one packet: JSON, and the attachments of all
+// of them.
 type List []stored
 
-// Append writes the list as JSON. The numbers of the attachments go on from message to message; else it is byte for byte.
+// Append writes the list as JSON. The numbers of the attachments go on from message to message;
+// all else stays byte for byte.
 func (l List) Append(dst []byte) []byte {
 	dst = append(dst, '[')
 	attached := 0
@@ -63,7 +67,7 @@ func (l List) Size() (n int) {
 	return n
 }
 
-// Attachments are what follows the packet: the numbers in the JSON count them.
+// Attachments returns what follows the packet, in the order that the numbers in the JSON count.
 func (l List) Attachments() (all [][]byte) {
 	for _, m := range l {
 		if m.attached > 0 {
@@ -73,7 +77,7 @@ func (l List) Attachments() (all [][]byte) {
 	return all
 }
 
-// weight is what the list takes, its attachments counted.
+// weight is how many bytes the list takes with its attachments.
 func (l List) weight() (n int) {
 	for _, m := range l {
 		n += m.size() + 1
@@ -92,9 +96,10 @@ func (l List) light() List {
 	return l
 }
 
-// fit keeps the newest messages that one packet can carry: in bytes, and in attachments, of which stock clients take so many.
-// Next to a message that has any no other may hold a literal placeholder, which would read as a reference: the stock client
-// disconnects where that goes nowhere, so one member could keep all others from joining.
+// fit keeps the newest messages that one packet can carry: in bytes, and in attachments, of which
+// stock clients accept no more than that. In a packet with attachments no message may hold a
+// literal placeholder, which would read as a reference: the stock client disconnects if a
+// reference leads nowhere, so one member could keep all others from joining.
 func (l List) fit() List {
 	l = l.light()
 	if !slices.ContainsFunc(l, func(m stored) bool { return m.attached > 0 }) {

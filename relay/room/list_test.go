@@ -12,7 +12,7 @@ import (
 	"setu/relay/socketio"
 )
 
-// photo is data that refers to so many attachments, the last first.
+// photo returns data that refers to a number of attachments, the last first.
 func photo(attachments int) string {
 	var refs []string
 	for i := attachments - 1; i >= 0; i-- {
@@ -39,7 +39,8 @@ func publishPhoto(t testing.TB, h *Hub, id string, attachments int) broker.Offse
 	return rc.Offset
 }
 
-// sees does what a stock client does with the list: every message's attachments as their text, or an error.
+// sees does what a stock client does with the list. It returns every message's attachments as
+// their text.
 func sees(l List) ([]string, error) {
 	all := l.Attachments()
 	packet := append([]byte(`6`+strconv.Itoa(len(all))+`-1`), l.Append(nil)...)
@@ -98,7 +99,8 @@ func TestBinaryFrames(t *testing.T) {
 	}
 }
 
-// What one packet can carry: the newest, with at most ten attachments, and no literal beside one.
+// A list is cut to what one packet can carry: the newest messages with at most ten attachments, and
+// with no literal placeholder beside one.
 func TestListFits(t *testing.T) {
 	of := func(what string) (l List) {
 		for _, c := range what {
@@ -116,7 +118,7 @@ func TestListFits(t *testing.T) {
 			if n > 0 {
 				data = photo(n)
 			}
-			// A name with an escape is no reason to suspect the data.
+			// A name that reads like a placeholder is no reason to suspect the data.
 			body, _ := Body("m", broker.User{ID: "u", Name: "<_placeholder>"}, json.RawMessage(data), make([][]byte, n)...)
 			l = append(l, encode(`"r"`, broker.Message{Body: body}))
 		}
@@ -194,7 +196,7 @@ func TestListsOfBinaryMessages(t *testing.T) {
 	}
 }
 
-// Somebody who publishes what reads as a reference keeps nobody from joining.
+// A message that reads as a reference keeps nobody from joining.
 func TestLiteralPlaceholder(t *testing.T) {
 	h, _ := newTestHub(t)
 	stay := guest("stay")
@@ -239,7 +241,7 @@ func TestResetWithAttachments(t *testing.T) {
 	}
 }
 
-// The ring's bound holds for attachments, too.
+// The ring's bound counts attachments, too.
 func TestRingCountsAttachments(t *testing.T) {
 	h, _ := newTestHub(t)
 	join(t, h, "room", guest("a"), JoinOptions{})

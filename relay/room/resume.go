@@ -7,16 +7,17 @@ import (
 	"setu/relay/broker"
 )
 
-// past is what a joining member is told of the time before.
+// past is what a joining member is told of the time before it joined.
 type past struct {
 	recovered bool
 	messages  List
 	older     List          // read from the store: they precede the ring's entry after olderEnd
-	olderEnd  broker.Offset // the last of older; zero where there are none
-	settled   bool          // Since was judged for good, whatever the ring holds by now
+	olderEnd  broker.Offset // the last of older; zero if there are none
+	settled   bool          // Since has been judged for good, whatever the ring holds by now
 }
 
-// past does what takes I/O or waiting: older messages than the ring has, and a message that another relay has seen already.
+// past does the part of a join that takes I/O or waiting: it reads messages older than the ring
+// has, and waits for one that another relay has seen already.
 func (r *Room) past(ctx context.Context, o JoinOptions) past {
 	if o.HasSince {
 		v := r.judge(o.Since)
@@ -44,7 +45,8 @@ func (r *Room) judge(o broker.Offset) verdict {
 	return v
 }
 
-// await waits until the ring has reached o: the member came from a relay that was a moment ahead.
+// await waits until the ring has reached o, which a member brings from a relay that was a moment
+// ahead.
 func (r *Room) await(ctx context.Context, o broker.Offset) verdict {
 	ctx, cancel := context.WithTimeout(ctx, aheadPause)
 	defer cancel()
@@ -67,7 +69,7 @@ func (r *Room) await(ctx context.Context, o broker.Offset) verdict {
 	}
 }
 
-// oldest is where the ring begins: what to read before.
+// oldest is where the ring begins, and reading older messages ends.
 func (r *Room) oldest() broker.Offset {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -77,7 +79,8 @@ func (r *Room) oldest() broker.Offset {
 	return r.ring.entries[0].Offset
 }
 
-// readSince reads backwards from the ring to o. It is false where the store does not reach there, or holds another history.
+// readSince reads backwards from the ring to o. It returns false if the store does not reach that
+// far, or holds another history.
 func (r *Room) readSince(ctx context.Context, o broker.Offset) (past, bool) {
 	before := r.oldest()
 	p := past{recovered: true, settled: true}
@@ -102,7 +105,7 @@ func (r *Room) readSince(ctx context.Context, o broker.Offset) (past, bool) {
 		}
 		first := page[0]
 		if o.Seq > 0 && first.Seq == o.Seq+1 && first.Prev == o.Digest {
-			return p, true // o itself may have been let go of
+			return p, true // o itself may have been trimmed
 		}
 		if !more {
 			return p, o.Seq == 0 && first.Seq == 1 && time.Now().UnixMilli() < o.At+r.hub.ttl.Milliseconds()
@@ -112,7 +115,7 @@ func (r *Room) readSince(ctx context.Context, o broker.Offset) (past, bool) {
 	return past{}, false
 }
 
-// readLast reads what the ring lacks of the newest n messages.
+// readLast reads those of the newest n messages that the ring lacks.
 func (r *Room) readLast(ctx context.Context, n int) past {
 	r.mu.Lock()
 	r.ring.expire(time.Now())
@@ -125,7 +128,7 @@ func (r *Room) readLast(ctx context.Context, n int) past {
 		var err error
 		page, more, err = r.hub.broker.History(ctx, r.name, before, lacking-len(p.older))
 		if err != nil || len(page) == 0 {
-			break // where the store can't be read, what is here is the answer
+			break // the store can't be read: what is here is the answer
 		}
 		if p.olderEnd.IsZero() {
 			p.olderEnd = page[len(page)-1].Offset()
@@ -136,7 +139,8 @@ func (r *Room) readLast(ctx context.Context, n int) past {
 	return p
 }
 
-// complete joins what was read with what the ring holds now. r.mu is held: what is sent next comes after it.
+// complete joins what was read with what the ring holds now. r.mu is held, so that what is sent
+// next continues it.
 func (r *Room) complete(p past, o JoinOptions) past {
 	now := time.Now()
 	r.ring.expire(now)

@@ -6,19 +6,22 @@ import (
 	"setu/relay/broker"
 )
 
-// ring holds a live room's newest messages, without holes, from base (not included) to tail. It answers joins, resumes and
-// history that it covers, without the broker.
+// ring holds a live room's newest messages, without holes, from base (not included) to tail. It
+// answers the joins, resumes and pages of history that it covers without the broker. It is part of
+// a Room, and guarded by Room.mu.
 type ring struct {
+	// immutable
 	count int           // messages at most
-	bytes int           // of their objects and attachments at most, but for the newest
-	ttl   time.Duration // after the newest, all go
+	bytes int           // of their objects and attachments at most; the newest stays in any case
+	ttl   time.Duration // all expire this long after the newest
 
+	// guarded by Room.mu
 	base    broker.Offset // what precedes the oldest entry
 	tail    broker.Offset // the newest message, or the moment that stands for an empty room
 	entries []entry
-	size    int
-	whole   bool // nothing older is stored anywhere
-	newest  time.Time
+	size    int       // bytes of the entries
+	whole   bool      // nothing older is stored anywhere
+	newest  time.Time // when the newest message came
 }
 
 type entry struct {
@@ -26,12 +29,12 @@ type entry struct {
 	stored
 }
 
-// verdict is what a ring says about an offset to resume from.
+// verdict is what a ring finds of an offset to resume from.
 type verdict int
 
 const (
 	covered verdict = iota // all that was missed is here
-	lost                   // it is no longer to be had, or of another history
+	lost                   // it is gone, or of another history
 	older                  // the store may have it
 	ahead                  // the offset is of a message that has not arrived here yet
 )
@@ -72,7 +75,8 @@ func (r *ring) add(e entry) {
 	}
 }
 
-// expire lets go of what the store has let go of by now. The tail stays: whoever was there knows that nothing came after it.
+// expire drops what has expired in the store by now. The tail stays: a member that was here knows
+// that nothing came after it.
 func (r *ring) expire(now time.Time) {
 	if len(r.entries) > 0 && now.Sub(r.newest) >= r.ttl {
 		r.entries, r.size, r.base, r.whole = nil, 0, r.tail, true
@@ -87,7 +91,7 @@ func (r *ring) since(o broker.Offset, now time.Time) ([]entry, verdict) {
 	case o.Pos > r.tail.Pos && o.Seq > 0:
 		return nil, ahead
 	case o.Seq > 0 && o.Seq == r.base.Seq && o.Digest == r.base.Digest:
-		return r.entries, covered // the predecessor, whose position a snapshot does not tell
+		return r.entries, covered // the predecessor, whose position a snapshot does not have
 	case o.Pos < r.base.Pos:
 		if v := r.before(o, now); v != covered {
 			return nil, v
@@ -108,8 +112,8 @@ func (r *ring) since(o broker.Offset, now time.Time) ([]entry, verdict) {
 	return r.entries[i:], covered
 }
 
-// before judges an offset that lies before the ring. A moment, which names no message, holds where nothing can have come and
-// expired since, and nothing was trimmed that may have come after it.
+// before judges an offset that lies before the ring. A moment, which names no message, is covered
+// if nothing can have come and expired since, and nothing was trimmed that may have come after it.
 func (r *ring) before(o broker.Offset, now time.Time) verdict {
 	fresh := o.Seq == 0 && r.base.Seq == 0 && now.UnixMilli() < o.At+r.ttl.Milliseconds()
 	switch {
@@ -121,7 +125,8 @@ func (r *ring) before(o broker.Offset, now time.Time) verdict {
 	return lost
 }
 
-// last returns the newest n entries, and whether older ones would have to come from the store to make n.
+// last returns the newest n entries. It reports whether the store may have older ones, if there are
+// fewer than n.
 func (r *ring) last(n int) (newest []entry, short bool) {
 	if n >= len(r.entries) {
 		return r.entries, n > len(r.entries) && !r.whole
@@ -129,7 +134,7 @@ func (r *ring) last(n int) (newest []entry, short bool) {
 	return r.entries[len(r.entries)-n:], false
 }
 
-// page returns at most n entries before o; ok is false where the store has to be asked.
+// page returns at most n entries before o. ok is false if the store has to be asked.
 func (r *ring) page(o broker.Offset, n int) (page []entry, more, ok bool) {
 	end := len(r.entries)
 	if !o.IsZero() {

@@ -10,7 +10,8 @@ import (
 	"setu/relay/broker"
 )
 
-// story is a room's history as a store would make it: message i has sequence i, position 10*i.
+// story returns a room's history as a store would make it: message i has sequence i and position
+// 10*i.
 func story(epoch string, from, to uint64) (out []broker.Message) {
 	for i := from; i <= to; i++ {
 		m := broker.Message{Room: "r", Epoch: epoch, Pos: 10 * i, Seq: i, At: int64(i), Digest: epoch + strconv.FormatUint(i, 10), Body: `"data":1`}
@@ -22,7 +23,7 @@ func story(epoch string, from, to uint64) (out []broker.Message) {
 	return out
 }
 
-// loaded is a ring over messages, of which more says that older ones are stored.
+// loaded returns a ring over messages; more says that older ones are stored.
 func loaded(messages []broker.Message, more bool, now time.Time) *ring {
 	r := &ring{count: 100, bytes: 1 << 20, ttl: time.Hour}
 	for i := range messages {
