@@ -61,11 +61,13 @@ type User struct {
 	Guest bool   `json:"guest"`
 }
 
-// Change is what happened to the set of a room's users. User is the JSON of a User.
+// Change is what happened to a user of a room: they joined, were renamed or, with neither set, left. User is the JSON of
+// a User, as they are called now.
 type Change struct {
-	Joined bool
-	Count  int
-	User   string
+	Joined  bool
+	Renamed bool
+	Count   int
+	User    string
 
 	// Missed, with nothing else set, says that changes may have gone by unheard: Members has who is there.
 	Missed bool
@@ -130,6 +132,9 @@ type Presence interface {
 	// Enter records that user is in room on this relay, Leave that the user no longer is. What the store can't take now is
 	// remembered and made good later; count is how many users the room has then, over all relays. Changes that were
 	// announced while the store was out of reach are not announced again: Members has the present state.
+	//
+	// A user who is there already under another name is renamed, and subscribers on all relays hear of it. What is written
+	// late, or anew, does not bring back a name after which another one has been heard.
 	Enter(ctx context.Context, room string, user User) (count int, err error)
 	Leave(room, userID string)
 	// Members returns the JSON of the room's users over all relays, or none with their count if that is over limit.

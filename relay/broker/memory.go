@@ -217,10 +217,10 @@ func (b *Memory) Enter(_ context.Context, room string, user User) (int, error) {
 		return 0, ErrClosed
 	}
 	r := b.room(room)
-	_, was := r.users[user.ID]
+	was, here := r.users[user.ID]
 	r.users[user.ID] = string(text)
-	if !was && r.sub != nil {
-		r.sub.Presence(Change{Joined: true, Count: len(r.users), User: string(text)})
+	if was != string(text) && r.sub != nil {
+		r.sub.Presence(Change{Joined: !here, Renamed: here, Count: len(r.users), User: string(text)})
 	}
 	return len(r.users), nil
 }

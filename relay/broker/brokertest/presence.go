@@ -29,11 +29,18 @@ func enter(t *testing.T, b broker.Broker, room, id string, want int) {
 // membersAre waits until a room's members are ids.
 func membersAre(t *testing.T, b broker.Broker, room string, ids ...string) {
 	t.Helper()
-	var want, got []string
+	var want []string
 	for _, id := range ids {
 		want = append(want, shown(id))
 	}
-	eventually(t, func() string { return fmt.Sprintf("members %q, but %q", ids, got) }, func() bool {
+	usersAre(t, b, room, want...)
+}
+
+// usersAre waits until a room's members are want, in JSON and in its order.
+func usersAre(t *testing.T, b broker.Broker, room string, want ...string) {
+	t.Helper()
+	var got []string
+	eventually(t, func() string { return fmt.Sprintf("members %q, but %q", want, got) }, func() bool {
 		var count int
 		var err error
 		got, count, err = b.Members(t.Context(), room, 100)

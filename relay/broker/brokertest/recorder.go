@@ -177,14 +177,18 @@ func (r *recorder) heard() []broker.Signal {
 	return slices.Clone(r.signals)
 }
 
-// moves are the presence changes so far, as "+<count> <user>" and "-<count> <user>".
+// moves are the presence changes so far, as "+<count> <user>", "-<count> <user>" and, of a user who is renamed,
+// "=<count> <user>".
 func (r *recorder) moves() (out []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, c := range r.changes {
 		sign := "-"
-		if c.Joined {
+		switch {
+		case c.Joined:
 			sign = "+"
+		case c.Renamed:
+			sign = "="
 		}
 		out = append(out, fmt.Sprint(sign, c.Count, " ", c.User))
 	}

@@ -66,9 +66,13 @@ func (f *feed) receive(session int, push rueidis.PubSubMessage) {
 	switch kind {
 	case 's':
 		s.sub.Signal(broker.Signal{Sender: head, Body: rest})
-	case 'j', 'l':
+	case 'j', 'l', 'r':
 		count, _ := strconv.Atoi(head)
-		s.sub.Presence(broker.Change{Joined: kind == 'j', Count: count, User: rest})
+		ch := broker.Change{Joined: kind == 'j', Renamed: kind == 'r', Count: count, User: rest}
+		if ch.Renamed {
+			f.b.presence.renamed(room, rest)
+		}
+		s.sub.Presence(ch)
 	}
 }
 

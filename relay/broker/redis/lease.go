@@ -116,13 +116,9 @@ func (p *presence) lose() {
 func (p *presence) lease(c rueidis.Client, life string, begin bool) (held bool, ended []string, err error) {
 	ctx, cancel := context.WithTimeout(p.b.ctx, connTimeout)
 	defer cancel()
-	flag := "0"
-	if begin {
-		flag = "1"
-	}
 	out, err := leaseScript.run(ctx, c, call{
 		keys: []string{p.b.keys.lives, p.b.keys.life + life},
-		args: []string{life, ms(p.b.cfg.Lease), flag, ms(membersTTL)},
+		args: []string{life, ms(p.b.cfg.Lease), flag(begin), ms(membersTTL)},
 	})[0].AsStrSlice()
 	if err != nil || len(out) == 0 {
 		return false, nil, errors.Join(err, broker.ErrUnavailable)

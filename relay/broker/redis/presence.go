@@ -30,7 +30,7 @@ type presence struct {
 	renewed, steady time.Time // when the lease was last renewed; since when without a pause
 
 	mu    sync.Mutex
-	want  map[place]string // JSON of the user
+	want  map[place]wanted
 	dirty map[place][]chan entered
 	due   bool // the lease is to be renewed
 	ended bool
@@ -49,7 +49,7 @@ var errLife = errors.New("the lease was lost")
 
 func newPresence(b *Broker) *presence {
 	return &presence{b: b, wake: make(chan struct{}, 1), done: make(chan struct{}),
-		want: map[place]string{}, dirty: map[place][]chan entered{}}
+		want: map[place]wanted{}, dirty: map[place][]chan entered{}}
 }
 
 func (p *presence) nudge() { nudge(p.wake) }
@@ -89,7 +89,7 @@ func (p *presence) mark(at place, text string, answer chan entered) {
 	if text == "" {
 		delete(p.want, at)
 	} else {
-		p.want[at] = text
+		p.state(at, text)
 		waiting = append(waiting, answer)
 	}
 	p.dirty[at] = waiting
@@ -128,7 +128,8 @@ func (p *presence) write(c rueidis.Client) error {
 // step is one mark on its way to Redis.
 type step struct {
 	place
-	text    string // empty: he left
+	text    string // empty: the user left
+	states  bool   // text states a name, rather than repeating one
 	waiting []chan entered
 }
 
@@ -140,7 +141,8 @@ func (p *presence) take() (work []step) {
 			p.nudge()
 			break
 		}
-		work = append(work, step{at, p.want[at], waiting})
+		text, states := p.takeName(at)
+		work = append(work, step{at, text, states, waiting})
 		delete(p.dirty, at)
 	}
 	return work
@@ -161,7 +163,7 @@ func (p *presence) writeBatch(c rueidis.Client, work []step) error {
 		enter = append(enter, s)
 		enters = append(enters, call{
 			keys: []string{k.lives, k.members + s.room, k.life + p.life},
-			args: []string{p.life, s.user, s.text, s.room, k.channel + s.room, ms(membersTTL)},
+			args: []string{p.life, s.user, s.text, s.room, k.channel + s.room, ms(membersTTL), flag(s.states)},
 		})
 	}
 	var failed error
@@ -175,7 +177,7 @@ func (p *presence) writeBatch(c rueidis.Client, work []step) error {
 		return failed
 	}
 	for i, r := range enterScript.run(ctx, c, enters...) {
-		count, err := r.AsInt64()
+		count, name, err := parseEntered(r)
 		if err == nil && count < 0 {
 			if err = errLife; p.life != "" {
 				p.lose()
@@ -184,7 +186,10 @@ func (p *presence) writeBatch(c rueidis.Client, work []step) error {
 		if err != nil {
 			failed = p.giveBack(enter[i:i+1], err)
 		}
-		answer(enter[i:i+1], entered{int(count), unavailable(err)})
+		if name != "" {
+			p.b.feed.tellRenamed(enter[i].room, count, name)
+		}
+		answer(enter[i:i+1], entered{count, unavailable(err)})
 	}
 	return failed
 }
@@ -195,6 +200,7 @@ func (p *presence) giveBack(work []step, err error) error {
 	defer p.mu.Unlock()
 	for _, s := range work {
 		p.again(s.place)
+		p.giveBackName(s)
 	}
 	return err
 }

@@ -1,16 +1,25 @@
--- Records that a user is in a room on one relay's life.
+-- Records that a user is in a room on one relay's life, and announces a user who has joined or is called otherwise now.
 -- KEYS: lives, members {user: ",life,life,|json"}, the life's set of "<room>\0<user>"
--- ARGV: life, user, json, room, channel, ttl in ms
--- Returns how many users the room has, or -1 where the life's lease has ended: somebody may be taking it out already.
+-- ARGV: life, user, json, room, channel, ttl in ms, 1 if json states a name or 0 if it repeats one, which renames nobody
+-- Returns how many users the room has, or {that, json} if the user goes by another json than the one given; or -1 if the
+-- life's lease has ended: somebody may be taking it out already.
 local now, lease = redis.call('TIME'), redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not lease or tonumber(lease) <= now[1] * 1000 + math.floor(now[2] / 1000) then return -1 end
 local was = redis.call('HGET', KEYS[2], ARGV[2])
-local lives = was and string.match(was, '^[^|]*') or ','
+local lives, stored = ',', nil
+if was then lives, stored = string.match(was, '^([^|]*)|(.*)$') end
+local json = ARGV[3]
+if was and ARGV[7] == '0' then json = stored end
 if not string.find(lives, ',' .. ARGV[1] .. ',', 1, true) then lives = lives .. ARGV[1] .. ',' end
-redis.call('HSET', KEYS[2], ARGV[2], lives .. '|' .. ARGV[3])
+redis.call('HSET', KEYS[2], ARGV[2], lives .. '|' .. json)
 redis.call('PEXPIRE', KEYS[2], ARGV[6])
 redis.call('SADD', KEYS[3], ARGV[4] .. '\0' .. ARGV[2])
 redis.call('PEXPIRE', KEYS[3], ARGV[6])
 local count = redis.call('HLEN', KEYS[2])
-if not was then redis.call('PUBLISH', ARGV[5], 'j' .. count .. ' ' .. ARGV[3]) end
+if not was then
+  redis.call('PUBLISH', ARGV[5], 'j' .. count .. ' ' .. json)
+elseif json ~= stored then
+  redis.call('PUBLISH', ARGV[5], 'r' .. count .. ' ' .. json) -- which relays that know no renaming ignore
+end
+if json ~= ARGV[3] then return {count, json} end
 return count

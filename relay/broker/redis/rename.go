@@ -1,0 +1,107 @@
+package redis
+
+import (
+	"encoding/json"
+	"errors"
+
+	"github.com/redis/rueidis"
+
+	"setu/relay/broker"
+)
+
+// wanted is a user who is in a room on this relay, and is to be so in Redis.
+type wanted struct {
+	text   string // JSON of the user
+	naming naming
+}
+
+// naming is what a write of a user means for what the user is called. Users may be in a room over
+// several relays under several names, of which the one stated last holds. A write that merely
+// repeats a name, such as after a lost lease, must not bring it back after another relay's.
+type naming int
+
+const (
+	repeated naming = iota // Redis has had the name, and may have a newer one
+	stated                 // no write of the name has been tried
+	tried                  // a write failed, and may have been carried out for all that
+)
+
+// state notes that a user is in a room under a name. A name that this relay has there already is
+// not stated once more: another relay's may be on its way here. p.mu is held.
+func (p *presence) state(at place, text string) {
+	if p.want[at].text != text {
+		p.want[at] = wanted{text, stated}
+	}
+}
+
+// takeName returns the user at a place for a write, and whether the write states a name. p.mu is
+// held.
+func (p *presence) takeName(at place) (text string, states bool) {
+	w, here := p.want[at]
+	if !here {
+		return "", false
+	}
+	p.want[at] = wanted{text: w.text}
+	return w.text, w.naming != repeated
+}
+
+// giveBackName notes that a write failed. It stated a name in vain unless a newer one has been
+// heard or stated meanwhile. p.mu is held.
+func (p *presence) giveBackName(s step) {
+	if s.states && p.want[s.place] == (wanted{text: s.text}) {
+		p.want[s.place] = wanted{s.text, tried}
+	}
+}
+
+// renamed takes over what a user of a room is called in Redis. A name that has only just been
+// stated here stays: its write comes after the one that was heard.
+func (p *presence) renamed(room, text string) {
+	var u broker.User
+	if json.Unmarshal([]byte(text), &u) != nil {
+		return // no relay writes this
+	}
+	at := place{room, u.ID}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if w, here := p.want[at]; here && w.naming != stated {
+		p.want[at] = wanted{text: text}
+	}
+}
+
+// tellRenamed tells this relay alone that a user goes by another name in Redis, of which it heard
+// nothing.
+func (f *feed) tellRenamed(room string, count int, text string) {
+	f.b.presence.renamed(room, text)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s := f.rooms[room]; s != nil && !s.loading {
+		s.sub.Presence(broker.Change{Renamed: true, Count: count, User: text})
+	}
+}
+
+// parseEntered reads the answer of the enter script; name is what the user goes by if that is not
+// what was written.
+func parseEntered(r rueidis.RedisResult) (count int, name string, err error) {
+	m, err := r.ToMessage()
+	if err != nil {
+		return 0, "", err
+	}
+	if !m.IsArray() {
+		n, err := m.AsInt64()
+		return int(n), "", err
+	}
+	fields, err := m.ToArray()
+	if err != nil || len(fields) != 2 {
+		return 0, "", errors.Join(err, errors.New("unexpected answer to an entry"))
+	}
+	n, err1 := fields[0].AsInt64()
+	name, err2 := fields[1].ToString()
+	return int(n), name, errors.Join(err1, err2)
+}
+
+func flag(set bool) string {
+	if set {
+		return "1"
+	}
+	return "0"
+}
