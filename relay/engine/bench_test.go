@@ -21,7 +21,8 @@ func (discard) Close() error                { return nil }
 // seat is a session as a member of rooms.
 type seat struct{ *Session }
 
-func (s seat) User() broker.User { return broker.User{ID: s.id, Name: "n"} }
+func (s seat) User() broker.User  { return broker.User{ID: s.id, Name: "n"} }
+func (s seat) Rename(broker.User) {}
 
 // BenchmarkFanOutOwn is one message to 1,000 members whose sockets cost nothing.
 func BenchmarkFanOutOwn(b *testing.B) {

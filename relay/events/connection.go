@@ -20,11 +20,12 @@ type connection struct {
 
 	// immutable once it is in a room
 	id      string // names the connection to others: Socket.IO's sid
-	user    broker.User
 	session broker.SessionHandle
 
 	// owned by the client's worker
 	rooms []string // joined; few, so a list takes less than a map
+
+	user atomic.Pointer[broker.User] // set before it is in a room; another connection may rename the user
 
 	invalid atomic.Bool // it was told of a gap, and has not shown yet that it heard
 }
@@ -34,11 +35,12 @@ func newID() string { return strings.ToLower(rand.Text()) }
 
 // start makes c the connection of a new session.
 func (c *connection) start(who identity) {
-	c.id, c.user = publicID("socket", c.SessionID()), who.user
+	c.id = publicID("socket", c.SessionID())
+	c.Rename(who.user)
 	pid := newID()
-	c.session = c.root.store.Keep(sessionKey(pid), broker.Session{ID: c.id, User: c.user, Keyed: who.keyed}, c.fenced)
+	c.session = c.root.store.Keep(sessionKey(pid), broker.Session{ID: c.id, User: who.user, Keyed: who.keyed}, c.fenced)
 	c.Accept(c.id, pid)
-	c.Conn.Send(c.root.welcome(c.user, c.root.store.Head(), ""))
+	c.Conn.Send(c.root.welcome(who.user, c.root.store.Head(), ""))
 }
 
 // sessionKey is what the broker knows a session by: the pid is the client's secret.
@@ -64,7 +66,12 @@ func (c *connection) Left(goodbye bool) {
 func (c *connection) ID() string { return c.id }
 
 // User implements room.Member.
-func (c *connection) User() broker.User { return c.user }
+func (c *connection) User() broker.User { return *c.user.Load() }
+
+// Rename implements room.Member. What the client publishes from now on is by the new name. The
+// session that the broker keeps has the name of its CONNECT all the same: a client states its name
+// again when it resumes, and the newest CONNECT wins.
+func (c *connection) Rename(u broker.User) { c.user.Store(&u) }
 
 // Send implements room.Member.
 func (c *connection) Send(f *engineio.Frame) bool {

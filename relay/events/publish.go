@@ -60,7 +60,7 @@ func (c *connection) publication(e namespace.Event) (p broker.Publication, err e
 	if err = decodeRequest(e, &in, &in.Room); err != nil {
 		return p, err
 	}
-	p = broker.Publication{Room: in.Room, User: c.user.ID}
+	p = broker.Publication{Room: in.Room, User: c.User().ID}
 	switch {
 	case !c.in(in.Room):
 		return p, notJoined()
@@ -74,7 +74,7 @@ func (c *connection) publication(e namespace.Event) (p broker.Publication, err e
 		p.ID = *in.ID
 	}
 	if in.Data, err = canonical(in.Data, e.Attachments); err == nil {
-		p.Body, err = room.Body(p.ID, c.user, in.Data, e.Attachments...)
+		p.Body, err = room.Body(p.ID, c.User(), in.Data, e.Attachments...)
 	}
 	return p, err
 }
@@ -97,7 +97,7 @@ func signal(_ context.Context, c *connection, e namespace.Event) error {
 	if err != nil {
 		return err
 	}
-	body, err := room.SignalBody(c.user, data, e.Attachments...)
+	body, err := room.SignalBody(c.User(), data, e.Attachments...)
 	if err != nil {
 		return err
 	}

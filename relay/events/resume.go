@@ -40,11 +40,12 @@ func (c *connection) resume(ctx context.Context, who identity) bool {
 		return false
 	}
 	c.session, c.id = was.Handle, was.ID
-	var same bool
-	if c.user, same = who.resumes(was.Session); !same {
+	user, same := who.resumes(was.Session)
+	if !same {
 		c.session.End()
 		return false
 	}
+	c.Rename(user)
 	if c.root.store.Reach(found, at) != nil { // the relay before this one may have been a moment ahead
 		c.session.End()
 		return false
@@ -180,7 +181,7 @@ func (c *connection) replay(ctx context.Context, pid string, a *missed) bool {
 	}
 	c.AcceptBypass(c.id, pid)
 	rooms, _ := json.Marshal(c.rooms) // strings
-	c.SendBypass(c.root.welcome(c.user, head, string(rooms)))
+	c.SendBypass(c.root.welcome(c.User(), head, string(rooms)))
 	for _, f := range late {
 		c.SendBypass(f)
 	}

@@ -1,7 +1,6 @@
 package room
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 
@@ -52,8 +51,14 @@ func applyChanges(users []string, heard []broker.Change) []string {
 	}
 	users = slices.Clone(users) // the broker may have given it to others, too
 	for _, ch := range heard {
-		var u broker.User
-		if json.Unmarshal([]byte(ch.User), &u) != nil {
+		u, err := parseUser(ch.User)
+		if err != nil {
+			continue
+		}
+		if ch.Renamed { // one who is not listed has left since: the list is newer than the change
+			if at := slices.IndexFunc(users, hasID(u.ID)); at >= 0 {
+				users[at] = ch.User
+			}
 			continue
 		}
 		users = slices.DeleteFunc(users, hasID(u.ID))

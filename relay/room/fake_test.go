@@ -20,18 +20,33 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // member is a Member that keeps what it is sent.
 type member struct {
 	id   string
-	user broker.User
+	user broker.User // as it was first called
 
 	mu      sync.Mutex
 	packets []string
+	renamed *broker.User // as it is called now
 }
 
 func guest(name string) *member {
 	return &member{id: "conn-" + name, user: broker.User{ID: "user-" + name, Name: name, Guest: true}}
 }
 
-func (m *member) ID() string        { return m.id }
-func (m *member) User() broker.User { return m.user }
+func (m *member) ID() string { return m.id }
+
+func (m *member) User() broker.User {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.renamed != nil {
+		return *m.renamed
+	}
+	return m.user
+}
+
+func (m *member) Rename(u broker.User) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.renamed = &u
+}
 
 func (m *member) Send(f *engineio.Frame) bool {
 	m.mu.Lock()

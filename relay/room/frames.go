@@ -57,11 +57,12 @@ func membersFrame(room string, count int, users []string) *engineio.Frame {
 }
 
 // presenceFrame is a presence event that tells what has changed.
-func presenceFrame(room string, count int, joined, left []netChange) *engineio.Frame {
+func presenceFrame(room string, count int, net netChanges) *engineio.Frame {
 	return engineio.NewFrame(256, func(dst []byte) []byte {
 		dst = appendPresence(dst, room, count)
-		dst = appendChanges(dst, `,"joined":`, joined)
-		dst = appendChanges(dst, `,"left":`, left)
+		dst = appendChanges(dst, `,"joined":`, net.joined)
+		dst = appendChanges(dst, `,"left":`, net.left)
+		dst = appendChanges(dst, `,"renamed":`, net.renamed)
 		return append(dst, `}]`...)
 	})
 }

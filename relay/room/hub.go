@@ -32,8 +32,12 @@ var ErrGap = broker.ErrGap
 type Member interface {
 	// ID names the connection.
 	ID() string
-	// User is whose connection it is. It never changes.
+	// User is whose connection it is. Its ID never changes.
 	User() broker.User
+	// Rename says what the user is called from now on: another connection of the same user has
+	// joined a room under another name. It never blocks or calls back, since it is called under the
+	// room's lock. Several rooms may call it at a time.
+	Rename(broker.User)
 	// Send queues a frame. It never blocks or calls back, since it is called under the room's
 	// lock. It returns false if the connection is being closed.
 	Send(*engineio.Frame) bool

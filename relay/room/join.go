@@ -12,9 +12,6 @@ import (
 // makes m a member at one point of the room's order, and then tells the store of the user and of
 // the session's membership at the same time.
 func (r *Room) join(ctx context.Context, m Member, o JoinOptions, reply func(Joined)) error {
-	u := m.User()
-	encoded, _ := json.Marshal(u) // a struct of strings and a bool
-	text := string(encoded)
 	past := r.past(ctx, o)
 	if err := ctx.Err(); err != nil {
 		r.release()
@@ -22,7 +19,7 @@ func (r *Room) join(ctx context.Context, m Member, o JoinOptions, reply func(Joi
 	}
 	r.mu.Lock()
 	j := r.state(past, o)
-	again := r.admit(m, u, text)
+	u, text, again := r.admit(m)
 	from := r.roster.log.begin()
 	r.mu.Unlock()
 
@@ -57,18 +54,22 @@ func (r *Room) state(p past, o JoinOptions) Joined {
 }
 
 // admit makes m a member, or lets it stay one; the caller's reference becomes the membership's.
-// It reports whether m was a member already. r.mu is held.
-func (r *Room) admit(m Member, u broker.User, text string) (again bool) {
+// It returns m's user, who may be renamed until r.mu is held, and reports whether m was a member
+// already. r.mu is held.
+func (r *Room) admit(m Member) (u broker.User, text string, again bool) {
+	u = m.User()
+	encoded, _ := json.Marshal(u) // a struct of strings and a bool
+	text = string(encoded)
 	again = r.members[m] != nil
 	r.roster.enter(u, text, again)
 	if again {
 		r.refs-- // the membership has one
-		return true
+		return u, text, true
 	}
 	ms := &membership{member: m, at: len(r.list)}
 	r.members[m] = ms
 	r.list = append(r.list, ms)
-	return false
+	return u, text, false
 }
 
 // announce tells the broker that the user is here, and has the membership saved meanwhile.

@@ -17,8 +17,21 @@ func (r *Room) Presence(ch broker.Change) {
 		r.refresh()
 		return
 	}
-	if r.roster.hear(ch) && r.presenceTimer == nil && !r.closed {
+	u, news, renamed := r.roster.hear(ch)
+	if renamed {
+		r.rename(u)
+	}
+	if news && r.presenceTimer == nil && !r.closed {
 		r.presenceTimer = time.AfterFunc(PresencePause, r.sendChanges)
+	}
+}
+
+// rename tells the user's connections here what the user is called. r.mu is held.
+func (r *Room) rename(u broker.User) {
+	for _, m := range r.list {
+		if m.member.User().ID == u.ID {
+			m.member.Rename(u)
+		}
 	}
 }
 
@@ -27,11 +40,14 @@ func (r *Room) sendChanges() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.presenceTimer = nil
-	joined, left := r.roster.pending.take()
-	if r.closed || len(joined)+len(left) == 0 {
+	net := r.roster.pending.take()
+	if r.roster.count > MaxMembers {
+		net.renamed = nil // the count alone is told, and has not changed by that
+	}
+	if r.closed || net.empty() {
 		return
 	}
-	u := presenceUpdate{room: r.quoted, count: r.roster.count, joined: joined, left: left}
+	u := presenceUpdate{room: r.quoted, count: r.roster.count, net: net}
 	for _, m := range r.list {
 		if m.presence {
 			u.send(m.member)
@@ -41,25 +57,28 @@ func (r *Room) sendChanges() {
 
 // presenceUpdate is what has changed, for the members that asked.
 type presenceUpdate struct {
-	room         string // its name as JSON
-	count        int
-	joined, left []netChange
-	all          *engineio.Frame // with all of it; made when the first member takes it
+	room  string // its name as JSON
+	count int
+	net   netChanges
+	all   *engineio.Frame // with all of it; made when the first member takes it
 }
 
-// send sends m the update without what concerns m's own user: the answer to its join has told it,
-// and may come after this frame was made.
+// send sends m the update, but not that m's own user came or went: the answer to its join has told
+// it, and may come after this frame was made. That its user was renamed is news to m unless it did
+// that itself, and then it does no harm.
 func (u *presenceUpdate) send(m Member) {
 	id := m.User().ID
 	own := func(c netChange) bool { return c.id == id }
-	switch {
-	case !slices.ContainsFunc(u.joined, own) && !slices.ContainsFunc(u.left, own):
+	if !slices.ContainsFunc(u.net.joined, own) && !slices.ContainsFunc(u.net.left, own) {
 		if u.all == nil {
-			u.all = u.frame(u.joined, u.left)
+			u.all = u.frame(u.net)
 		}
 		m.Send(u.all)
-	case len(u.joined)+len(u.left) > 1:
-		m.Send(u.frame(without(u.joined, own), without(u.left, own)))
+		return
+	}
+	others := netChanges{without(u.net.joined, own), without(u.net.left, own), u.net.renamed}
+	if !others.empty() {
+		m.Send(u.frame(others))
 	}
 }
 
@@ -67,11 +86,11 @@ func without(all []netChange, unwanted func(netChange) bool) []netChange {
 	return slices.DeleteFunc(slices.Clone(all), unwanted)
 }
 
-func (u *presenceUpdate) frame(joined, left []netChange) *engineio.Frame {
+func (u *presenceUpdate) frame(net netChanges) *engineio.Frame {
 	if u.count > MaxMembers {
-		joined, left = nil, nil
+		net = netChanges{}
 	}
-	return presenceFrame(u.room, u.count, joined, left)
+	return presenceFrame(u.room, u.count, net)
 }
 
 // refresh has those who asked told who is in the room, all of it, after changes were missed.
@@ -108,7 +127,11 @@ func (r *Room) endRefresh(reading refresh, users []string, count int, err error)
 		return true // the broker went away again, and reports missed changes when it is back
 	}
 	r.roster.counted(count, heard)
-	f := membersFrame(r.quoted, r.roster.count, applyChanges(users, heard))
+	users = applyChanges(users, heard)
+	for _, u := range r.roster.stale(users) {
+		r.rename(u)
+	}
+	f := membersFrame(r.quoted, r.roster.count, users)
 	for _, m := range r.list {
 		if m.presence {
 			m.member.Send(f)

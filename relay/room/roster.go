@@ -2,6 +2,7 @@ package room
 
 import (
 	"encoding/json"
+	"strings"
 
 	"setu/relay/broker"
 )
@@ -23,6 +24,7 @@ type localUser struct {
 	connections int
 	user        broker.User
 	json        string // of user, as lists have it
+	heard       string // as the broker last told it to somebody who asked; empty if it has not
 }
 
 func newRoster() roster { return roster{users: map[string]*localUser{}} }
@@ -86,19 +88,50 @@ func (r *roster) ask(m *membership, presence bool) {
 	}
 }
 
-// hear takes in a change that the broker tells. It reports whether there is news to send.
-func (r *roster) hear(ch broker.Change) bool {
+// hear takes in a change that the broker tells. It reports whether there is news to send, and
+// whether the user, who is returned, is on this relay and was renamed.
+func (r *roster) hear(ch broker.Change) (u broker.User, news, renamed bool) {
 	r.count = ch.Count
 	r.log.add(ch)
-	if r.asking == 0 {
-		return false
+	if r.asking == 0 && !ch.Renamed {
+		return broker.User{}, false, false
 	}
-	var u broker.User
-	if json.Unmarshal([]byte(ch.User), &u) != nil {
-		return false // no relay writes this
+	u, err := parseUser(ch.User)
+	if err != nil {
+		return broker.User{}, false, false // no relay writes this
 	}
-	r.pending.add(u.ID, change{ch.Joined, ch.User})
-	return true
+	was := ""
+	if here := r.users[u.ID]; here != nil {
+		if was, here.heard = here.heard, ch.User; ch.Renamed {
+			here.user, here.json, renamed = u, ch.User, true
+		}
+	}
+	if r.asking > 0 {
+		r.pending.add(u.ID, ch, was)
+	}
+	return u, r.asking > 0, renamed
+}
+
+func parseUser(text string) (u broker.User, err error) {
+	err = json.Unmarshal([]byte(text), &u)
+	return u, err
+}
+
+// stale returns those of a list's users who are on this relay under another name than the list
+// has: they were renamed while changes were missed.
+func (r *roster) stale(users []string) (renamed []broker.User) {
+	for _, text := range users {
+		id, _, _ := strings.Cut(strings.TrimPrefix(text, `{"id":"`), `"`) // ids need no escaping
+		here := r.users[id]
+		if here == nil || here.json == text {
+			continue
+		}
+		if u, err := parseUser(text); err == nil && u.ID == id {
+			here.user, here.json, here.heard = u, text, text
+			renamed = append(renamed, u)
+		}
+	}
+	return renamed
 }
 
 // counted takes in a count that was read from the broker, unless changes have been heard since

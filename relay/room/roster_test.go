@@ -79,26 +79,30 @@ func TestRosterHears(t *testing.T) {
 	r := newRoster()
 	m := &membership{}
 	joined := broker.Change{Joined: true, Count: 3, User: userJSON(guest("a").user)}
-	if r.hear(joined) {
+	news := func(ch broker.Change) bool {
+		_, news, _ := r.hear(ch)
+		return news
+	}
+	if news(joined) {
 		t.Error("nobody asks")
 	}
 	r.ask(m, true)
 	r.ask(m, true) // joined again
-	if r.asking != 1 || !m.presence || !r.hear(joined) {
+	if r.asking != 1 || !m.presence || !news(joined) {
 		t.Error("one member asks: ", r.asking)
 	}
-	if r.hear(broker.Change{Joined: true, Count: 4, User: "nonsense"}) || r.count != 4 {
+	if news(broker.Change{Joined: true, Count: 4, User: "nonsense"}) || r.count != 4 {
 		t.Error("no user, but a count: ", r.count)
 	}
-	if in, out := r.pending.take(); len(in) != 1 || in[0].id != "user-a" || out != nil {
-		t.Error(in, out)
+	if net := r.pending.take(); len(net.joined) != 1 || net.joined[0].id != "user-a" || net.left != nil || net.renamed != nil {
+		t.Error(net)
 	}
 	r.ask(m, false)
-	if r.asking != 0 || m.presence || r.hear(joined) {
+	if r.asking != 0 || m.presence || news(joined) {
 		t.Error("nobody asks any more: ", r.asking)
 	}
-	if in, out := r.pending.take(); in != nil || out != nil {
-		t.Error(in, out)
+	if net := r.pending.take(); !net.empty() {
+		t.Error(net)
 	}
 }
 

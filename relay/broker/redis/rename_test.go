@@ -80,7 +80,7 @@ func (c *changesHeard) Presence(ch broker.Change)  { c.changes = append(c.change
 
 // A relay ignores kinds of pushes that it does not know, as relays before renaming ignore "r".
 func TestKindsOfPushes(t *testing.T) {
-	b := &Broker{keys: newKeys("test")}
+	b := &Broker{keys: newKeys("test", 0)}
 	b.presence, b.feed = newPresence(b), newFeed(b)
 	var c changesHeard
 	b.feed.rooms["a"] = &subscription{room: "a", sub: &c}
