@@ -160,12 +160,24 @@ func (a *app) onPresence(p client.Presence) {
 		r.People.Set(users(p.Members), p.Count, time.Now())
 	} else {
 		r.People.Change(users(p.Joined), users(p.Left), p.Count, time.Now())
+		a.renamed(r, users(p.Renamed))
 	}
 	for _, u := range p.Left {
 		r.Typing.Stopped(u.ID)
 	}
 	if r == a.rooms.Current {
 		a.touch(partPeople | partTyping)
+	}
+}
+
+// renamed takes new names of people in a room: one may be our own, which another tab has changed.
+func (a *app) renamed(r *chat.Room, list []chat.User) {
+	r.People.Renamed(list)
+	for _, u := range list {
+		if u.ID == a.self.ID {
+			a.self, a.name = u, u.Name
+			a.touch(partPeople)
+		}
 	}
 }
 

@@ -254,7 +254,13 @@ func (l *log) handler() Handler {
 		Signal: func(s Signal) {
 			l.add("signal %s %s %s%s", s.Room, s.From.Name, s.Data, with(s.Attachments))
 		},
-		Presence: func(p Presence) { l.add("presence %s %d +%d -%d", p.Room, p.Count, len(p.Joined), len(p.Left)) },
+		Presence: func(p Presence) {
+			renamed := ""
+			for _, u := range p.Renamed {
+				renamed += " =" + u.Name
+			}
+			l.add("presence %s %d +%d -%d%s", p.Room, p.Count, len(p.Joined), len(p.Left), renamed)
+		},
 		Reset:    func(r Reset) { l.add("reset %s %s %d", r.Room, r.Reason, len(r.Messages)) },
 		Rejoined: func(j Joined) { l.add("rejoined %s %v %d", j.Room, j.Recovered, j.Missed) },
 		Error:    func(err error) { l.add("error %v", err) },

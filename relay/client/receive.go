@@ -184,7 +184,19 @@ func (c *Client) receiveSignal(s Signal) {
 }
 
 func (c *Client) receivePresence(p Presence) {
+	for _, u := range p.Renamed {
+		if u.ID == c.state.User.ID {
+			c.renamed(u)
+		}
+	}
 	if h := c.options.Handler.Presence; h != nil && c.rooms[p.Room] != nil {
 		c.emit(func() { h(p) })
 	}
+}
+
+// renamed takes over the name that another connection of our user has stated. We state it, too, when we connect again: the
+// newest CONNECT says what a user is called, and ours would bring the old name back.
+func (c *Client) renamed(u User) {
+	c.options.Name = u.Name
+	c.changed(func(s *State) { s.User = u })
 }

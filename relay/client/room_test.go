@@ -414,3 +414,34 @@ func TestSlowHandler(t *testing.T) {
 		}
 	})
 }
+
+// Another connection of the same user states another name: it is ours, too, also when we connect again.
+func TestRenamed(t *testing.T) {
+	play(t, Options{Name: "Ann", Key: "0123456789abcdef"}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
+		s := r.next()
+		join(t, c, s, "a", JoinOptions{Presence: true})
+		self := User{ID: "ours", Name: "Ann", Guest: true}
+		s.event("welcome", map[string]any{"relay": "r1", "user": self})
+		l.take()
+		s.event("presence", map[string]any{"room": "a", "count": 2, "renamed": []any{map[string]any{"id": "somebody else", "name": "Ben"}}})
+		if got := l.take(); got != "presence a 2 +0 -0 =Ben" {
+			t.Error(got)
+		}
+		if c.State().User != self {
+			t.Error(c.State().User)
+		}
+		s.event("presence", map[string]any{"room": "a", "count": 2, "renamed": []any{map[string]any{"id": self.ID, "name": "Anna", "guest": true}}})
+		if got := l.take(); got != "presence a 2 +0 -0 =Anna" {
+			t.Error(got)
+		}
+		if u := c.State().User; u.ID != self.ID || u.Name != "Anna" {
+			t.Error(u)
+		}
+		s.cut()
+		s = <-r.conns
+		s.send(handshake)
+		if got := s.read(); got != `40{"name":"Anna","key":"0123456789abcdef"}` {
+			t.Errorf("connects again with %s", got)
+		}
+	})
+}

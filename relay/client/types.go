@@ -46,6 +46,9 @@ type Presence struct {
 	Joined []User `json:"joined"`
 	Left   []User `json:"left"`
 
+	// Renamed are users who were there already, as they are called now.
+	Renamed []User `json:"renamed"`
+
 	// Members is everybody, where the relay may have missed changes and tells who is there anew; else nil.
 	Members []User `json:"members"`
 }

@@ -74,6 +74,21 @@ func (p *People) Change(joined, left []User, count int, now time.Time) {
 	}
 }
 
+// Renamed takes new names of people who are here, or about to be shown or gone. Nothing waits for that.
+func (p *People) Renamed(list []User) {
+	for _, u := range list {
+		if _, here := p.here[u.ID]; here {
+			p.here[u.ID] = u
+		}
+		if c, coming := p.arriving[u.ID]; coming {
+			p.arriving[u.ID] = change{u, c.due}
+		}
+		if c, going := p.leaving[u.ID]; going {
+			p.leaving[u.ID] = change{u, c.due}
+		}
+	}
+}
+
 func (p *People) join(u User, now time.Time) {
 	delete(p.leaving, u.ID)
 	if _, here := p.here[u.ID]; here {

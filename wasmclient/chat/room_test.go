@@ -188,6 +188,20 @@ func TestPeople(t *testing.T) {
 	}
 	want("Mira", "Asha", "Bennie", "Dora")
 
+	// A new name is shown at once, of somebody who is about to come with the coming.
+	emil := User{ID: "e", Name: "Emil"}
+	p.Change([]User{emil}, nil, 5, at(52))
+	p.Renamed([]User{{ID: "e", Name: "Emily"}, {ID: "d", Name: "Dorothy"}, {ID: "x", Name: "Nobody"}})
+	want("Mira", "Asha", "Bennie", "Dorothy")
+	p.Settle(at(57))
+	want("Mira", "Asha", "Bennie", "Dorothy", "Emily")
+	p.Change(nil, []User{{ID: "e", Name: "Emily"}, {ID: "d", Name: "Dorothy"}}, 3, at(57))
+	p.Renamed([]User{{ID: "d", Name: "Dora"}})
+	p.Change([]User{{ID: "d", Name: "Dora"}}, nil, 4, at(58))
+	p.Settle(at(59))
+	p.Settle(at(62))
+	want("Mira", "Asha", "Bennie", "Dora")
+
 	// A list after a reconnect goes through the grace too.
 	p.Set([]User{me, asha}, 2, at(60))
 	want("Mira", "Asha", "Bennie", "Dora")
