@@ -25,14 +25,14 @@ type gap struct {
 	now    state
 }
 
-// catchUp reads what the feed missed from the streams, while it is marked as catching, and lets the feed go on. Each call
+// catchUp reads what the feed missed from the streams, until the feed is live. Each call
 // to Redis has its own time-out: with many rooms and a distant Redis, all together take as long as they take.
 func (f *feed) catchUp() error {
 	for {
 		f.mu.Lock()
-		catching := f.catching
+		behind := f.phase != live
 		f.mu.Unlock()
-		if !catching {
+		if !behind {
 			return nil
 		}
 		if err := f.catchUpOnce(); err != nil {
@@ -41,7 +41,7 @@ func (f *feed) catchUp() error {
 	}
 }
 
-// catchUpOnce may leave the feed catching, for another round: the epoch moved, or too much was held meanwhile.
+// catchUpOnce may leave the feed catching up, for another round: the epoch moved, or too much was held meanwhile.
 func (f *feed) catchUpOnce() error {
 	f.mu.Lock()
 	epoch, pos := f.epoch, f.pos
@@ -68,7 +68,7 @@ func (f *feed) catchUpOnce() error {
 			return err
 		}
 	}
-	f.goOn(now, missed, gaps)
+	f.finishCatchUp(now, missed, gaps)
 	return nil
 }
 
@@ -95,8 +95,8 @@ func (f *feed) readGaps(gaps []gap, epoch string) (moved bool, err error) {
 func (f *feed) missed(now tail) (missed []broker.Message, gaps []gap, lost bool, err error) {
 	f.mu.Lock()
 	away := time.Duration(0)
-	if !f.downAt.IsZero() {
-		away = time.Since(f.downAt)
+	if !f.missingSince.IsZero() {
+		away = time.Since(f.missingSince)
 	}
 	var rooms []*subscription
 	var tails []subscription // as they are now; only room, tail and tailAt are read
@@ -135,8 +135,9 @@ func (f *feed) missed(now tail) (missed []broker.Message, gaps []gap, lost bool,
 	return missed, gaps, false, nil
 }
 
-// goOn delivers what was missed in the order of positions, then what was held, and ends the catching.
-func (f *feed) goOn(now tail, missed []broker.Message, gaps []gap) {
+// finishCatchUp delivers what was missed in the order of positions, then what was held, and takes
+// the feed to live.
+func (f *feed) finishCatchUp(now tail, missed []broker.Message, gaps []gap) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, m := range missed {
@@ -155,9 +156,9 @@ func (f *feed) goOn(now tail, missed []broker.Message, gaps []gap) {
 	if held.over || !f.agree(now.epoch) {
 		return
 	}
-	wasAway := !f.downAt.IsZero()
-	f.catching, f.downAt = false, time.Time{}
-	f.settle(now)
+	wasAway := !f.missingSince.IsZero()
+	f.phase, f.missingSince = live, time.Time{}
+	f.adoptEpoch(now)
 	for _, s := range f.rooms {
 		if wasAway && !s.loading {
 			s.sub.Presence(broker.Change{Missed: true})

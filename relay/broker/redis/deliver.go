@@ -35,7 +35,7 @@ func (h *hold) add(m broker.Message) {
 // receive takes one push of Redis, on the connection's reader: it must not wait for anything.
 func (f *feed) receive(session int, push rueidis.PubSubMessage) {
 	if push.Channel == f.channel {
-		f.told(session, push.Message)
+		f.receivePrivate(session, push.Message)
 		return
 	}
 	room, ok := f.b.keys.room(push.Channel)
@@ -79,20 +79,14 @@ func (f *feed) receive(session int, push rueidis.PubSubMessage) {
 // arrive delivers m, or holds it back. f.mu is held.
 func (f *feed) arrive(s *subscription, m broker.Message) {
 	switch {
-	case f.catching:
+	case f.phase != live:
 		f.held.add(m)
 	case s.loading:
 		s.held.add(m)
 	case !f.advance(s, m):
 		f.held.add(m)
-		f.look()
+		f.requestCatchUp()
 	}
-}
-
-// look has the streams read before anything more is delivered. f.mu is held.
-func (f *feed) look() {
-	f.catching = true
-	nudge(f.wake)
 }
 
 // advance delivers m if it continues what s has, drops it if s had it already, and else tells that something is missing.

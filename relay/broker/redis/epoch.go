@@ -20,13 +20,13 @@ func (f *feed) head() broker.Offset {
 func (f *feed) epochNow(ctx context.Context) (string, error) {
 	for {
 		f.mu.Lock()
-		epoch, known, moved := f.epoch, f.epoch != "" && !f.doubt, f.moved
+		epoch, decided := f.trusted, f.decided
 		f.mu.Unlock()
-		if known {
+		if epoch != "" {
 			return epoch, nil
 		}
 		select {
-		case <-moved:
+		case <-decided:
 		case <-ctx.Done():
 			return "", ctx.Err()
 		case <-f.b.ctx.Done():
@@ -40,8 +40,8 @@ func (f *feed) suspect(epoch string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.epoch == epoch {
-		f.doubt = true
-		f.look()
+		f.trusted = ""
+		f.requestCatchUp()
 	}
 }
 
@@ -49,20 +49,20 @@ func (f *feed) suspect(epoch string) {
 func (f *feed) doubtStore() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.look()
+	f.requestCatchUp()
 }
 
-// settle lets those go on who wait for the epoch. f.mu is held.
-func (f *feed) settle(now tail) {
+// adoptEpoch says where the feed is, and lets those go on who wait for that. f.mu is held.
+func (f *feed) adoptEpoch(now tail) {
 	if f.epoch != now.epoch {
 		f.pos = 0
 	}
 	f.epoch, f.pos = now.epoch, max(f.pos, now.pos)
 	f.clock = time.Until(time.UnixMilli(now.now))
-	f.doubt = false
-	close(f.moved)
-	f.moved = make(chan struct{})
-	f.pass()
+	f.trusted = f.epoch
+	close(f.decided)
+	f.decided = make(chan struct{})
+	f.wakeReachers()
 }
 
 // readEpoch reads the partition's epoch and position, and moves the epoch on where it is still leave.

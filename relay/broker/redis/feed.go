@@ -16,35 +16,92 @@ import (
 // subscribeChunk is how many channels one command subscribes to.
 const subscribeChunk = 512
 
-// feed is what Redis fans out to this relay: one dedicated connection, subscribed to the rooms that have members here.
+// feed is what Redis fans out to this relay: one dedicated connection, subscribed to the rooms
+// that have members here.
 //
-// A message takes this way: Redis' push -> receive -> (held while catching up) -> advance -> Subscriber. All of it happens
-// under mu, which is never held across I/O: there is one order of positions for everything that this relay delivers.
+// A message takes this way: Redis' push -> receive -> (held while catching up) -> advance ->
+// Subscriber. All of it happens under mu, which is never held across I/O: there is one order of
+// positions for everything that this relay delivers.
 type feed struct {
+	// immutable
 	b       *Broker
-	channel string // of this relay alone: for the health check, and for who resumes its sessions
+	channel string        // of this relay alone: for the health check, and for who resumes its sessions
+	wake    chan struct{} // something stands in joining or leaving, or a catch-up was requested
+	kick    chan struct{} // the connection is suspect: make another
 
-	wake chan struct{} // something stands in joining or leaving, or catching is set
-	kick chan struct{} // the connection is suspect: make another
+	mu sync.Mutex // guards what follows
 
-	mu       sync.Mutex
-	session  int  // counts connections: what an earlier one still pushes is not heard
-	up       bool // the connection is subscribed; rooms may be added
-	catching bool // the streams are (to be) read: what arrives meanwhile is held
-	epoch    string
-	doubt    bool          // Redis refused the epoch: the next catch-up learns the new one
-	moved    chan struct{} // closed when epoch is known and not in doubt
-	pos      uint64        // all up to here has been delivered
-	passed   chan struct{} // closed when pos may have risen by a round of the health check, or the epoch may have changed
-	reaching bool          // a health check is under way for somebody who waits for that
-	clock    time.Duration // what Redis' clock is ahead of ours
-	rooms    map[string]*subscription
-	joining  []*subscription
-	leaving  []string
-	held     hold
-	downAt   time.Time // since when something may have been missed; zero: nothing was
-	upAt     time.Time // since when it is up
-	rounded  time.Time // when the health check last came round on this connection
+	// the connection
+	phase        phase
+	session      int       // counts connections: what an earlier one still pushes is not heard
+	missingSince time.Time // since when something may have been missed; zero: nothing was
+	subscribedAt time.Time
+	probedAt     time.Time // when the health check last came round on this connection
+
+	// where the feed is
+	epoch   string
+	pos     uint64        // all up to here has been delivered
+	clock   time.Duration // what Redis' clock is ahead of ours
+	trusted string        // the epoch to publish under; empty while none is known, or Redis refused it
+	decided chan struct{} // closed when trusted is set
+	passed  chan struct{} // closed when pos may have risen by a health check, or the epoch may have changed
+	probing bool          // a health check is under way for somebody who waits for passed
+
+	// its rooms
+	rooms   map[string]*subscription
+	joining []*subscription
+	leaving []string
+	held    hold
+}
+
+// phase is how far the feed's connection has come. It goes from each to the next, from live back to
+// catchingUp when something is found missing, and from any to disconnected.
+type phase int
+
+const (
+	disconnected phase = iota // no rooms can be added
+	catchingUp                // subscribed; the streams are (to be) read, and what arrives meanwhile is held
+	live                      // what arrives is delivered
+)
+
+// subscribed takes the feed from disconnected to catchingUp: all rooms are subscribed to.
+func (f *feed) subscribed() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.phase, f.subscribedAt = catchingUp, time.Now()
+}
+
+// requestCatchUp has the streams read before anything more is delivered. f.mu is held.
+func (f *feed) requestCatchUp() {
+	if f.phase == live {
+		f.phase = catchingUp
+	}
+	nudge(f.wake)
+}
+
+// disconnect takes the feed back to the beginning: rooms stay, what was being added fails.
+func (f *feed) disconnect() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.missingSince.IsZero() {
+		f.missingSince = f.probedAt // all was well until then, at least
+		if f.missingSince.IsZero() {
+			f.missingSince = time.Now()
+		}
+	}
+	f.session++
+	f.phase, f.held, f.probedAt = disconnected, hold{}, time.Time{}
+	f.joining = nil
+	for name, s := range f.rooms {
+		if s.loading {
+			delete(f.rooms, name)
+			s.answer <- tailAnswer{err: broker.ErrUnavailable}
+		}
+	}
+	select {
+	case <-f.kick: // it was about the connection that has just ended
+	default:
+	}
 }
 
 // subscription is one room of the feed. Its fields are guarded by feed.mu.
@@ -67,7 +124,7 @@ type tailAnswer struct {
 
 func newFeed(b *Broker) *feed {
 	return &feed{b: b, channel: b.keys.private + newEpoch(), wake: make(chan struct{}, 1), kick: make(chan struct{}, 1),
-		catching: true, moved: make(chan struct{}), passed: make(chan struct{}), rooms: map[string]*subscription{}}
+		decided: make(chan struct{}), passed: make(chan struct{}), rooms: map[string]*subscription{}}
 }
 
 func nudge(c chan struct{}) {
@@ -91,7 +148,7 @@ func (f *feed) run() {
 			}
 			told = false
 		})
-		f.down()
+		f.disconnect()
 		switch {
 		case f.b.ctx.Err() != nil:
 			return
@@ -155,37 +212,12 @@ func (f *feed) connect(caughtUp func()) (whole bool, err error) {
 	}
 }
 
-// down marks the subscription as lost: rooms stay, what was being added fails.
-func (f *feed) down() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.downAt.IsZero() {
-		f.downAt = f.rounded // all was well until then, at least
-		if f.downAt.IsZero() {
-			f.downAt = time.Now()
-		}
-	}
-	f.session++
-	f.up, f.catching, f.held, f.rounded = false, true, hold{}, time.Time{}
-	f.joining = nil
-	for name, s := range f.rooms {
-		if s.loading {
-			delete(f.rooms, name)
-			s.answer <- tailAnswer{err: broker.ErrUnavailable}
-		}
-	}
-	select {
-	case <-f.kick: // it was about the connection that has just ended
-	default:
-	}
-}
-
 // end lets go of all rooms: the broker is closed, and nobody is called any more.
 func (f *feed) end() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.session++
-	f.up, f.rooms, f.held = false, map[string]*subscription{}, hold{}
+	f.phase, f.rooms, f.held = disconnected, map[string]*subscription{}, hold{}
 }
 
 // resubscribe subscribes to all rooms that are live here.
@@ -205,9 +237,7 @@ func (f *feed) resubscribe(c rueidis.DedicatedClient) error {
 			return err
 		}
 	}
-	f.mu.Lock()
-	f.up, f.upAt = true, time.Now()
-	f.mu.Unlock()
+	f.subscribed()
 	nudge(f.wake) // for rooms that were left meanwhile
 	f.sendProbe()
 	return nil
@@ -227,7 +257,7 @@ func (f *feed) change(c rueidis.DedicatedClient) error {
 	}
 	for some := range slices.Chunk(joining, subscribeChunk) {
 		if err := f.join(c, some); err != nil {
-			return err // down answers those who wait
+			return err // disconnect answers those who wait
 		}
 	}
 	return nil

@@ -22,7 +22,7 @@ func (f *feed) probe() {
 		case <-tick.C:
 		}
 		f.mu.Lock()
-		dead := f.up && time.Since(f.upAt) > probeTimeout && time.Since(f.rounded) > probeTimeout
+		dead := f.phase != disconnected && time.Since(f.subscribedAt) > probeTimeout && time.Since(f.probedAt) > probeTimeout
 		f.mu.Unlock()
 		if dead {
 			nudge(f.kick)
@@ -40,21 +40,21 @@ func (f *feed) sendProbe() {
 	probeScript.run(ctx, c, call{keys: []string{f.b.keys.head}, args: []string{f.channel}})
 }
 
-// told takes what was said to this relay alone.
-func (f *feed) told(session int, text string) {
+// receivePrivate takes what was said to this relay alone.
+func (f *feed) receivePrivate(session int, text string) {
 	if text == "" {
 		return
 	}
 	switch kind, rest := text[0], text[1:]; kind {
 	case 'p':
-		f.round(session, rest)
+		f.probeReturned(session, rest)
 	case 'f':
 		f.b.sessions.fence(rest)
 	}
 }
 
-// round takes the health check that has come back: "<epoch> <pos> <now>". All up to pos has been pushed before it.
-func (f *feed) round(session int, text string) {
+// probeReturned takes the health check that has come back: "<epoch> <pos> <now>". All up to pos has been pushed before it.
+func (f *feed) probeReturned(session int, text string) {
 	defer f.b.presence.nudge()
 	defer nudge(f.b.sessions.wake)
 	f.mu.Lock()
@@ -62,19 +62,19 @@ func (f *feed) round(session int, text string) {
 	if session != f.session {
 		return
 	}
-	f.rounded = time.Now()
+	f.probedAt = time.Now()
 	part := strings.Split(text, " ")
-	if f.catching || len(part) != 3 {
+	if f.phase != live || len(part) != 3 {
 		return
 	}
 	now, err := parseHead(part)
 	if err != nil || now.epoch != f.epoch {
-		f.look()
+		f.requestCatchUp()
 		return
 	}
 	f.pos = max(f.pos, now.pos)
 	f.clock = time.Until(time.UnixMilli(now.now))
-	f.pass()
+	f.wakeReachers()
 }
 
 func (f *feed) ready() error {
@@ -83,11 +83,11 @@ func (f *feed) ready() error {
 	switch {
 	case f.b.ctx.Err() != nil:
 		return broker.ErrClosed
-	case !f.up:
+	case f.phase == disconnected:
 		return fmt.Errorf("%w: not subscribed", broker.ErrUnavailable)
-	case f.catching:
+	case f.phase == catchingUp:
 		return fmt.Errorf("%w: catching up", broker.ErrUnavailable)
-	case time.Since(f.rounded) > probeTimeout:
+	case time.Since(f.probedAt) > probeTimeout:
 		return fmt.Errorf("%w: what is published does not come back", broker.ErrUnavailable)
 	}
 	return nil

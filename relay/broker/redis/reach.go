@@ -18,10 +18,10 @@ func (b *Broker) Reach(ctx context.Context, at broker.Offset) error {
 	defer cancel()
 	for {
 		f.mu.Lock()
-		there := f.epoch == at.Epoch && f.pos >= at.Pos && !f.catching
+		there := f.epoch == at.Epoch && f.pos >= at.Pos && f.phase == live
 		passed := f.passed
-		first := !there && !f.reaching
-		f.reaching = f.reaching || first
+		first := !there && !f.probing
+		f.probing = f.probing || first
 		f.mu.Unlock()
 		if there {
 			return nil
@@ -34,7 +34,7 @@ func (b *Broker) Reach(ctx context.Context, at broker.Offset) error {
 		case <-passed:
 		case <-again.C:
 			f.mu.Lock()
-			f.reaching = false // it may have got lost with its connection
+			f.probing = false // it may have got lost with its connection
 			f.mu.Unlock()
 		case <-ctx.Done():
 		}
@@ -45,9 +45,9 @@ func (b *Broker) Reach(ctx context.Context, at broker.Offset) error {
 	}
 }
 
-// pass wakes those who wait for the feed to get somewhere. f.mu is held.
-func (f *feed) pass() {
-	f.reaching = false
+// wakeReachers wakes those who wait for the feed to get somewhere. f.mu is held.
+func (f *feed) wakeReachers() {
+	f.probing = false
 	close(f.passed)
 	f.passed = make(chan struct{})
 }

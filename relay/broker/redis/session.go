@@ -41,7 +41,7 @@ type kept struct {
 	who        *who // what does not change
 	fenced     func()
 
-	phase   phase
+	phase   ownership
 	version uint64    // of what is stored
 	since   time.Time // it is released or ended
 	memberships
@@ -54,12 +54,12 @@ type kept struct {
 	waiting []chan error
 }
 
-type phase int
+type ownership int
 
 const (
-	live phase = iota
+	owned ownership = iota
 	resuming
-	void
+	invalid
 	released
 	ended
 	fenced
@@ -71,7 +71,7 @@ func newSessions(b *Broker) *sessions {
 }
 
 // own makes the handle of one connection, known by its owner's name. k.mu is held.
-func (k *sessions) own(key string, p phase, onFence func()) *kept {
+func (k *sessions) own(key string, p ownership, onFence func()) *kept {
 	k.count++
 	s := &kept{of: k, key: key, owner: k.id + "." + strconv.FormatUint(k.count, 36), fenced: onFence, phase: p}
 	if k.ended {
@@ -88,7 +88,7 @@ func (b *Broker) Keep(key string, state broker.Session, onFence func()) broker.S
 	who := &who{state.ID, state.User, state.Keyed}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	s := k.own(key, live, onFence)
+	s := k.own(key, owned, onFence)
 	if s.who, s.whole = who, true; k.ended {
 		return s
 	}
@@ -162,14 +162,14 @@ func (k *sessions) install(s *kept, have stored) {
 	s.who, s.version, s.memberships, s.sent = have.who, have.version, have.memberships, true
 	switch s.phase {
 	case resuming:
-		s.phase = live
+		s.phase = owned
 	case fenced:
 		k.report(s)
 	}
 }
 
 // letGo ends a handle, and whoever waits for it. k.mu is held.
-func (k *sessions) letGo(s *kept, p phase) {
+func (k *sessions) letGo(s *kept, p ownership) {
 	delete(k.owned, s.owner)
 	s.phase = p
 	for _, w := range s.waiting {
@@ -188,7 +188,7 @@ func (k *sessions) fence(owner string) {
 	}
 	was := s.phase
 	k.letGo(s, fenced)
-	if was == live || was == void {
+	if was == owned || was == invalid {
 		k.report(s)
 	}
 }
@@ -241,7 +241,7 @@ func (s *kept) startJoin(m broker.Membership, away error) (chan error, error) {
 	k := s.of
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if s.phase != live && s.phase != void {
+	if s.phase != owned && s.phase != invalid {
 		if k.ended {
 			return nil, broker.ErrClosed
 		}
@@ -251,7 +251,7 @@ func (s *kept) startJoin(m broker.Membership, away error) (chan error, error) {
 	if changed {
 		s.differs(m.Room)
 	}
-	if s.phase == void || !changed && !s.whole && !s.queued && !s.busy {
+	if s.phase == invalid || !changed && !s.whole && !s.queued && !s.busy {
 		return nil, nil
 	}
 	if away != nil {
@@ -278,7 +278,7 @@ func (s *kept) differs(room string) {
 func (s *kept) change(do func() bool) {
 	s.of.mu.Lock()
 	defer s.of.mu.Unlock()
-	if (s.phase == live || s.phase == void) && !s.of.ended && do() {
+	if (s.phase == owned || s.phase == invalid) && !s.of.ended && do() {
 		s.of.mark(s)
 	}
 }
@@ -299,7 +299,7 @@ func (s *kept) Leave(room string) {
 func (s *kept) Invalidate(room string, since broker.Offset) {
 	s.change(func() bool {
 		s.move(room, since)
-		s.phase, s.whole = void, true
+		s.phase, s.whole = invalid, true
 		return true
 	})
 }
@@ -308,8 +308,8 @@ func (s *kept) Invalidate(room string, since broker.Offset) {
 func (s *kept) Revalidate() {
 	s.change(func() bool {
 		was := s.phase
-		s.phase, s.whole = live, s.whole || was == void
-		return was == void
+		s.phase, s.whole = owned, s.whole || was == invalid
+		return was == invalid
 	})
 }
 
@@ -319,9 +319,9 @@ func (s *kept) End() { s.finish(ended) }
 // Release implements broker.SessionHandle.
 func (s *kept) Release() { s.finish(released) }
 
-func (s *kept) finish(p phase) {
+func (s *kept) finish(p ownership) {
 	s.change(func() bool {
-		if s.phase == void {
+		if s.phase == invalid {
 			p = ended // nobody could resume it
 		}
 		s.phase, s.since = p, time.Now()

@@ -154,7 +154,7 @@ func (k *sessions) update(s *kept) update {
 	}
 	args := []string{s.owner, ms(ttl), strconv.FormatUint(before, 10), strconv.FormatUint(u.version, 10)}
 	switch {
-	case s.phase == void || s.phase == ended: // the owner alone, so that he can be told
+	case s.phase == invalid || s.phase == ended: // the owner alone, so that he can be told
 	case s.whole:
 		args = s.appendAll(args)
 	default:
@@ -238,7 +238,7 @@ func (k *sessions) touchSome(c rueidis.Client, some []*kept) error {
 	var asked []*kept
 	k.mu.Lock()
 	for _, s := range some {
-		if (s.phase == live || s.phase == void) && s.version > 0 && !s.queued {
+		if (s.phase == owned || s.phase == invalid) && s.version > 0 && !s.queued {
 			asked = append(asked, s)
 			do.keys = append(do.keys, k.b.keys.session+s.key)
 			do.args = append(do.args, s.owner, strconv.FormatUint(s.version, 10))

@@ -16,7 +16,7 @@ func (b *Broker) Subscribe(ctx context.Context, room string, sub broker.Subscrib
 	f := b.feed
 	s := &subscription{room: room, sub: sub, loading: true, answer: make(chan tailAnswer, 2)}
 	f.mu.Lock()
-	if !f.up || f.rooms[room] != nil {
+	if f.phase == disconnected || f.rooms[room] != nil {
 		f.mu.Unlock()
 		return nil, broker.ErrUnavailable
 	}
@@ -94,7 +94,7 @@ func (f *feed) install(s *subscription, t tail, page []broker.Message, more bool
 			continue
 		}
 		if !m.Follows(at) {
-			f.look() // the streams hold it, and what should stand before it
+			f.requestCatchUp() // the streams hold it, and what should stand before it
 			break
 		}
 		page, at = append(page, m), m.Offset()
@@ -103,7 +103,7 @@ func (f *feed) install(s *subscription, t tail, page []broker.Message, more bool
 		page, more = page[over:], true
 	}
 	if t.epoch != f.epoch { // the next catch-up learns of it, and loads s again where need be
-		f.look()
+		f.requestCatchUp()
 	}
 	s.load(t, page, more, "")
 	return true, nil
