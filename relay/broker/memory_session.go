@@ -11,11 +11,11 @@ type memorySession struct {
 	b   *Memory
 	key string
 
-	id    string
-	user  User
-	keyed bool
-	memberships
-	void    bool
+	id      string
+	user    User
+	keyed   bool
+	rooms   Memberships
+	invalid bool
 	owner   *memoryHandle // nil: released
 	expires time.Time     // once released
 }
@@ -31,7 +31,9 @@ func (b *Memory) Keep(key string, s Session, fenced func()) SessionHandle {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	kept := &memorySession{b: b, key: key, id: s.ID, user: s.User, keyed: s.Keyed}
-	kept.fill(s.Rooms)
+	for _, m := range s.Rooms {
+		kept.rooms.Join(m)
+	}
 	h := &memoryHandle{kept, fenced}
 	if !b.closed {
 		kept.owner = h
@@ -61,11 +63,11 @@ func (b *Memory) Resume(_ context.Context, key string, at Offset, fenced func())
 		return Resumed{}, ErrGone
 	}
 	s.owner = &memoryHandle{s, fenced}
-	state := Session{ID: s.id, User: s.user, Keyed: s.keyed, Rooms: s.list()}
+	state := Session{ID: s.id, User: s.user, Keyed: s.keyed, Rooms: slices.Clone(s.rooms.Joined)}
 	return Resumed{Session: state, Handle: s.owner, Room: room, At: when}, nil
 }
 
-// session returns what is kept under key, nil where that has expired. b.mu is held.
+// session returns what is kept under key, nil if that has expired. b.mu is held.
 func (b *Memory) session(key string) *memorySession {
 	s := b.sessions[key]
 	if s != nil && s.owner == nil && !time.Now().Before(s.expires) {
@@ -75,14 +77,14 @@ func (b *Memory) session(key string) *memorySession {
 	return s
 }
 
-// vouch finds the message that at names in one of the session's rooms, or its successor where it was the last one let go
-// of. b.mu is held.
+// vouch finds the message that at names in one of the session's rooms, or its successor if it was the last one that was let
+// go of. b.mu is held.
 func (b *Memory) vouch(s *memorySession, at Offset) (room string, when int64, ok bool) {
-	if s.void || at.Epoch != b.epoch || at.Pos > b.pos {
+	if s.invalid || at.Epoch != b.epoch || at.Pos > b.pos {
 		return "", 0, false
 	}
-	names := slices.Clone(s.left)
-	for _, m := range s.in {
+	names := slices.Clone(s.rooms.Left)
+	for _, m := range s.rooms.Joined {
 		if m.Since.Epoch != b.epoch {
 			return "", 0, false
 		}
@@ -106,7 +108,7 @@ func (b *Memory) vouch(s *memorySession, at Offset) (room string, when int64, ok
 	return "", 0, false
 }
 
-// owned runs do where h is the owner.
+// owned runs do if h is the owner.
 func (h *memoryHandle) owned(do func(s *memorySession)) error {
 	h.b.mu.Lock()
 	defer h.b.mu.Unlock()
@@ -122,22 +124,22 @@ func (h *memoryHandle) owned(do func(s *memorySession)) error {
 
 // Join implements SessionHandle.
 func (h *memoryHandle) Join(_ context.Context, m Membership) error {
-	return h.owned(func(s *memorySession) { s.join(m) })
+	return h.owned(func(s *memorySession) { s.rooms.Join(m) })
 }
 
 // Leave implements SessionHandle.
-func (h *memoryHandle) Leave(room string) { h.owned(func(s *memorySession) { s.leave(room) }) }
+func (h *memoryHandle) Leave(room string) { h.owned(func(s *memorySession) { s.rooms.Leave(room) }) }
 
 // Invalidate implements SessionHandle.
 func (h *memoryHandle) Invalidate(room string, since Offset) {
 	h.owned(func(s *memorySession) {
-		s.move(room, since)
-		s.void = true
+		s.rooms.Move(room, since)
+		s.invalid = true
 	})
 }
 
 // Revalidate implements SessionHandle.
-func (h *memoryHandle) Revalidate() { h.owned(func(s *memorySession) { s.void = false }) }
+func (h *memoryHandle) Revalidate() { h.owned(func(s *memorySession) { s.invalid = false }) }
 
 // End implements SessionHandle.
 func (h *memoryHandle) End() {

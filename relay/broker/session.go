@@ -56,67 +56,48 @@ type Peer struct {
 	Machine string `json:"machine,omitempty"`
 }
 
-// leftKept is how many rooms that it left a session remembers: the last message that its client had may be of one of them.
+// leftKept is how many rooms that it left a session remembers: the last message that its client had
+// may be of one of them.
 const leftKept = 8
 
-// memberships are where a session is, and where it was lately.
-type memberships struct {
-	in   []member // in the order of joining
-	left []string // the latest last
-	next uint64
+// Memberships are where a session is, and where it was lately.
+type Memberships struct {
+	Joined []Membership // in the order of joining
+	Left   []string     // the latest last
 }
 
-type member struct {
-	Membership
-	n uint64 // rises in the order of joining
+// Find returns the index in Joined, -1 if the room is not joined.
+func (s *Memberships) Find(room string) int {
+	return slices.IndexFunc(s.Joined, func(m Membership) bool { return m.Room == room })
 }
 
-func (r *memberships) at(room string) int {
-	return slices.IndexFunc(r.in, func(m member) bool { return m.Room == room })
-}
-
-// join reports whether it changed anything.
-func (r *memberships) join(m Membership) bool {
-	if i := r.at(m.Room); i >= 0 {
-		was := r.in[i].Presence
-		r.in[i].Presence = m.Presence
+// Join reports whether it changed anything: of a room that was joined already, only Presence does.
+func (s *Memberships) Join(m Membership) bool {
+	if i := s.Find(m.Room); i >= 0 {
+		was := s.Joined[i].Presence
+		s.Joined[i].Presence = m.Presence
 		return was != m.Presence
 	}
-	r.next++
-	r.in = append(r.in, member{m, r.next})
+	s.Joined = append(s.Joined, m)
 	return true
 }
 
-func (r *memberships) leave(room string) bool {
-	i := r.at(room)
+// Leave reports whether the room was joined.
+func (s *Memberships) Leave(room string) bool {
+	i := s.Find(room)
 	if i < 0 {
 		return false
 	}
-	r.in = slices.Delete(r.in, i, i+1)
-	r.left = slices.DeleteFunc(r.left, func(l string) bool { return l == room })
-	r.left = append(r.left, room)
-	r.left = r.left[max(0, len(r.left)-leftKept):]
+	s.Joined = slices.Delete(s.Joined, i, i+1)
+	s.Left = slices.DeleteFunc(s.Left, func(l string) bool { return l == room })
+	s.Left = append(s.Left, room)
+	s.Left = s.Left[max(0, len(s.Left)-leftKept):]
 	return true
 }
 
-// fill states the first memberships, in their order.
-func (r *memberships) fill(rooms []Membership) {
-	for _, m := range rooms {
-		r.join(m)
+// Move says that the session is followed in a room from another place on.
+func (s *Memberships) Move(room string, since Offset) {
+	if i := s.Find(room); i >= 0 {
+		s.Joined[i].Since = since
 	}
-}
-
-// move says that the session is followed in a room from another place on.
-func (r *memberships) move(room string, since Offset) {
-	if i := r.at(room); i >= 0 {
-		r.in[i].Since = since
-	}
-}
-
-func (r *memberships) list() []Membership {
-	out := make([]Membership, len(r.in))
-	for i, m := range r.in {
-		out[i] = m.Membership
-	}
-	return out
 }

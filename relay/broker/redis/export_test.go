@@ -43,18 +43,14 @@ var (
 	ParseURL   = parseURL
 )
 
-// ParseSession reads the fields of a stored session, and returns what they would be written as, by name.
-func ParseSession(fields []string) (broker.Session, map[string]string, error) {
+// ParseSession reads the fields of a stored session, and returns what they would be written as.
+func ParseSession(fields []string) (broker.Session, []string, error) {
 	have, err := parseSession(fields)
 	if err != nil {
 		return broker.Session{}, nil, err
 	}
-	s := kept{who: have.who, memberships: have.memberships}
-	args, again := s.appendAll(nil), map[string]string{}
-	for ; len(args) > 0; args = args[2:] {
-		again[args[0]] = args[1]
-	}
-	return have.Session, again, nil
+	f := have.fields()
+	return have.session(), []string{"who", f[0], "rooms", f[1], "left", f[2]}, nil
 }
 
 // Sessions counts the connections that own a session, or of which something is still to be written.

@@ -11,48 +11,19 @@ import (
 	"setu/relay/broker"
 )
 
-// check has the lease looked at: Redis was away, and may have lost it.
-func (p *presence) check() {
-	p.mu.Lock()
-	p.due = true
-	p.mu.Unlock()
-	p.nudge()
-}
-
-func (p *presence) takeDue() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	due := p.due
-	p.due = false
-	return due
-}
-
-// run renews the lease, takes out lives whose leases have ended, and writes what is marked.
-func (p *presence) run() {
-	defer p.b.wg.Done()
-	defer close(p.done)
-	renew := time.NewTicker(max(p.b.cfg.Lease/3, 10*time.Millisecond))
-	defer renew.Stop()
-	touched := time.Now()
-	for due := true; ; {
-		if c, err := p.b.use(); err == nil && p.b.feed.ready() == nil {
-			due = p.takeDue() || due
-			if due || p.life == "" {
-				due = p.renew(c) != nil
-			}
-			if !due && p.write(c) == nil && time.Since(touched) > touchInterval {
-				touched = time.Now()
-				p.touch(c)
-			}
-		}
-		select {
-		case <-p.b.ctx.Done():
-			return
-		case <-renew.C:
-			due = true
-		case <-p.wake:
-		}
+// turn renews the lease, takes out lives whose leases have ended, and writes what is marked.
+func (p *presence) turn(c rueidis.Client, due bool) (stillDue bool) {
+	if p.overflowed() && p.life != "" {
+		p.lose()
 	}
+	if due || p.life == "" {
+		due = p.renew(c) != nil
+	}
+	if !due && p.write(c) == nil && time.Since(p.touched) > touchInterval {
+		p.touched = time.Now()
+		p.touch(c)
+	}
+	return due
 }
 
 // renew prolongs the lease, or begins a new life where it is gone, and takes out the lives that have ended.
@@ -155,7 +126,7 @@ func (p *presence) retire(ctx context.Context) {
 	p.ended = true
 	p.mu.Unlock()
 	p.b.cancel()
-	<-p.done
+	p.stop()
 	lives := p.former
 	if p.life != "" {
 		lives = append(lives, p.life)

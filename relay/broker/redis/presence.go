@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -12,28 +11,25 @@ import (
 	"setu/relay/broker"
 )
 
-// presence keeps what Redis knows of this relay's users in step with what is so here. It does not queue what happened: it
-// marks what may differ, and writes what is so now, many in one trip; what could not be written stays marked.
+// presence keeps what Redis knows of this relay's users in step with who is here.
 //
-// All that a relay wrote stands under its life, which has one lease. Where the lease was lost (Redis was emptied, this
-// process slept), a new life begins, everything is written anew and the former life is taken out: whoever is still here
-// stays, without a flicker, and a leave that Redis never took is made good.
+// All that a relay wrote stands under its life, which has one lease. When the lease was lost (Redis
+// was emptied, this process slept), a new life begins, everything is written anew and the former
+// life is taken out: whoever is still here stays, without a flicker, and a leave that Redis never
+// took is made good.
 type presence struct {
-	b    *Broker
-	wake chan struct{}
+	writeBehind[place, entered]
 
 	// owned by run; retire uses them after run has ended
-	life   string        // empty: it must begin
-	former []string      // lives of ours whose leases were lost, to be taken out
-	done   chan struct{} // closed when run has ended
+	life    string    // empty: it must begin
+	former  []string  // lives of ours whose leases were lost, to be taken out
+	renewed time.Time // when the lease was last renewed
+	steady  time.Time // since when it was renewed without a pause
+	touched time.Time // when the keys of rooms were last renewed
 
-	renewed, steady time.Time // when the lease was last renewed; since when without a pause
-
-	mu    sync.Mutex
-	want  map[place]wanted
-	dirty map[place][]chan entered
-	due   bool // the lease is to be renewed
-	ended bool
+	// guarded by mu
+	want     map[place]wanted
+	overflow bool // more have left than are kept: a new life must begin
 }
 
 type place struct{ room, user string }
@@ -43,16 +39,18 @@ type entered struct {
 	err   error
 }
 
-const presenceBatch = 256
+// step is one mark on its way to Redis: who is there now, or has left.
+type step struct {
+	marked[place, entered]
+	text   string // empty: left
+	states bool   // text states a name, rather than repeating one
+}
 
 var errLife = errors.New("the lease was lost")
 
 func newPresence(b *Broker) *presence {
-	return &presence{b: b, wake: make(chan struct{}, 1), done: make(chan struct{}),
-		want: map[place]wanted{}, dirty: map[place][]chan entered{}}
+	return &presence{writeBehind: newWriteBehind[place, entered](b), want: map[place]wanted{}, touched: time.Now()}
 }
-
-func (p *presence) nudge() { nudge(p.wake) }
 
 // Enter implements broker.Broker.
 func (b *Broker) Enter(ctx context.Context, room string, user broker.User) (int, error) {
@@ -61,7 +59,7 @@ func (b *Broker) Enter(ctx context.Context, room string, user broker.User) (int,
 		return 0, err
 	}
 	answer := make(chan entered, 1)
-	b.presence.mark(place{room, user.ID}, string(text), answer)
+	b.presence.enter(place{room, user.ID}, string(text), answer)
 	if err := b.feed.ready(); err != nil {
 		return 0, err // it is made good when Redis is back
 	}
@@ -76,107 +74,119 @@ func (b *Broker) Enter(ctx context.Context, room string, user broker.User) (int,
 }
 
 // Leave implements broker.Broker.
-func (b *Broker) Leave(room, userID string) { b.presence.mark(place{room, userID}, "", nil) }
+func (b *Broker) Leave(room, userID string) { b.presence.leave(place{room, userID}) }
 
-// mark says that a user is in a room (text is not empty) or not.
-func (p *presence) mark(at place, text string, answer chan entered) {
+func (p *presence) enter(at place, text string, answer chan entered) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.ended {
+		p.state(at, text)
+		p.mark(at, answer)
+	}
+}
+
+func (p *presence) leave(at place) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.ended {
 		return
 	}
-	waiting := p.dirty[at]
-	if text == "" {
-		delete(p.want, at)
-	} else {
-		p.state(at, text)
-		waiting = append(waiting, answer)
+	delete(p.want, at)
+	if _, known := p.marks[at]; !known && len(p.marks) >= len(p.want)+maxPast {
+		p.overflow = true
+		nudge(p.wake)
+		return
 	}
-	p.dirty[at] = waiting
-	p.nudge()
+	p.mark(at)
 }
 
+// markAll marks who is here, and nobody else: of a life that begins, nobody has left.
 func (p *presence) markAll() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.overflow = false
+	for at, waiting := range p.marks {
+		if _, here := p.want[at]; !here {
+			marked[place, entered]{at, waiting}.answer(entered{err: broker.ErrUnavailable})
+			delete(p.marks, at)
+		}
+	}
 	for at := range p.want {
-		p.again(at)
+		p.markAgain(at)
 	}
 }
 
-// again marks at, and keeps who waits for it. p.mu is held.
-func (p *presence) again(at place) {
-	if _, marked := p.dirty[at]; !marked {
-		p.dirty[at] = nil
-	}
+func (p *presence) overflowed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.overflow
 }
 
 // write brings Redis in step with what is marked.
 func (p *presence) write(c rueidis.Client) error {
-	for p.life != "" {
-		work := p.take()
-		if len(work) == 0 {
-			return nil
-		}
-		if err := p.writeBatch(c, work); err != nil {
-			return err
-		}
+	if p.life == "" {
+		return errLife
 	}
-	return errLife
+	return p.flush(func(work []marked[place, entered]) func() error {
+		steps := p.steps(work)
+		return func() error { return p.writeBatch(c, steps) }
+	})
 }
 
-// step is one mark on its way to Redis.
-type step struct {
-	place
-	text    string // empty: the user left
-	states  bool   // text states a name, rather than repeating one
-	waiting []chan entered
-}
-
-func (p *presence) take() (work []step) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for at, waiting := range p.dirty {
-		if len(work) == presenceBatch {
-			p.nudge()
-			break
-		}
-		text, states := p.takeName(at)
-		work = append(work, step{at, text, states, waiting})
-		delete(p.dirty, at)
+// steps says who of the marked is there now. mu is held.
+func (p *presence) steps(work []marked[place, entered]) []step {
+	steps := make([]step, len(work))
+	for i, m := range work {
+		text, states := p.takeName(m.key)
+		steps[i] = step{m, text, states}
 	}
-	return work
+	return steps
 }
 
 func (p *presence) writeBatch(c rueidis.Client, work []step) error {
-	ctx, cancel := context.WithTimeout(p.b.ctx, connTimeout)
-	defer cancel()
 	var enter, leave []step
-	var enters []call
-	var pairs []string
-	k := p.b.keys
 	for _, s := range work {
 		if s.text == "" {
-			leave, pairs = append(leave, s), append(pairs, s.room+"\x00"+s.user)
-			continue
+			leave = append(leave, s)
+		} else {
+			enter = append(enter, s)
 		}
-		enter = append(enter, s)
-		enters = append(enters, call{
-			keys: []string{k.lives, k.members + s.room, k.life + p.life},
-			args: []string{p.life, s.user, s.text, s.room, k.channel + s.room, ms(membersTTL), flag(s.states)},
-		})
 	}
-	var failed error
-	if len(leave) > 0 {
-		if err := leaveScript.run(ctx, c, p.leaving(p.life, pairs...))[0].Error(); err != nil {
-			failed = p.giveBack(leave, err)
-		}
-		answer(leave, entered{err: broker.ErrUnavailable}) // he entered and left at once
+	ctx, cancel := context.WithTimeout(p.b.ctx, connTimeout)
+	defer cancel()
+	return errors.Join(p.writeLeaves(ctx, c, leave), p.writeEnters(ctx, c, enter))
+}
+
+func (p *presence) writeLeaves(ctx context.Context, c rueidis.Client, leave []step) (failed error) {
+	if len(leave) == 0 {
+		return nil
 	}
+	pairs := make([]string, len(leave))
+	for i, s := range leave {
+		pairs[i] = s.key.room + "\x00" + s.key.user
+	}
+	if err := leaveScript.run(ctx, c, p.leaving(p.life, pairs...))[0].Error(); err != nil {
+		failed = p.giveBack(leave, err)
+	}
+	for _, s := range leave {
+		s.answer(entered{err: broker.ErrUnavailable}) // entered and left at once
+	}
+	return failed
+}
+
+func (p *presence) writeEnters(ctx context.Context, c rueidis.Client, enter []step) (failed error) {
 	if len(enter) == 0 {
-		return failed
+		return nil
 	}
-	for i, r := range enterScript.run(ctx, c, enters...) {
+	k := p.b.keys
+	calls := make([]call, len(enter))
+	for i, s := range enter {
+		calls[i] = call{
+			keys: []string{k.lives, k.members + s.key.room, k.life + p.life},
+			args: []string{p.life, s.key.user, s.text, s.key.room, k.channel + s.key.room, ms(membersTTL), flag(s.states)},
+		}
+	}
+	for i, r := range enterScript.run(ctx, c, calls...) {
 		count, name, err := parseEntered(r)
 		if err == nil && count < 0 {
 			if err = errLife; p.life != "" {
@@ -187,9 +197,9 @@ func (p *presence) writeBatch(c rueidis.Client, work []step) error {
 			failed = p.giveBack(enter[i:i+1], err)
 		}
 		if name != "" {
-			p.b.feed.tellRenamed(enter[i].room, count, name)
+			p.b.feed.tellRenamed(enter[i].key.room, count, name)
 		}
-		answer(enter[i:i+1], entered{count, unavailable(err)})
+		enter[i].answer(entered{count, unavailable(err)})
 	}
 	return failed
 }
@@ -199,16 +209,8 @@ func (p *presence) giveBack(work []step, err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, s := range work {
-		p.again(s.place)
+		p.markAgain(s.key)
 		p.giveBackName(s)
 	}
 	return err
-}
-
-func answer(work []step, a entered) {
-	for _, s := range work {
-		for _, w := range s.waiting {
-			w <- a
-		}
-	}
 }

@@ -55,7 +55,7 @@ func (f *feed) receivePrivate(session int, text string) {
 
 // probeReturned takes the health check that has come back: "<epoch> <pos> <now>". All up to pos has been pushed before it.
 func (f *feed) probeReturned(session int, text string) {
-	defer f.b.presence.nudge()
+	defer nudge(f.b.presence.wake)
 	defer nudge(f.b.sessions.wake)
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -94,8 +94,8 @@ func Open(cfg Config, log *slog.Logger) (*Broker, error) {
 	b.wg.Add(6)
 	go b.feed.run()
 	go b.feed.probe()
-	go b.presence.run()
-	go b.sessions.run()
+	go b.presence.run(cfg.Lease/3, b.presence.turn, func() {})
+	go b.sessions.run(cfg.Recovery/2, b.sessions.turn, b.sessions.expire)
 	go b.sessions.tellFenced()
 	go b.sendSignals()
 	return b, nil

@@ -48,8 +48,8 @@ func (p *presence) takeName(at place) (text string, states bool) {
 // giveBackName notes that a write failed. It stated a name in vain unless a newer one has been
 // heard or stated meanwhile. p.mu is held.
 func (p *presence) giveBackName(s step) {
-	if s.states && p.want[s.place] == (wanted{text: s.text}) {
-		p.want[s.place] = wanted{s.text, tried}
+	if s.states && p.want[s.key] == (wanted{text: s.text}) {
+		p.want[s.key] = wanted{s.text, tried}
 	}
 }
 

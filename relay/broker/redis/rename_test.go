@@ -14,10 +14,12 @@ func TestNaming(t *testing.T) {
 	at := place{"a", "ann"}
 	text := func(name string) string { return `{"id":"ann","name":"` + name + `","guest":true}` }
 	var p *presence
-	enter := func(name string) { p.mark(at, text(name), make(chan entered, 1)) }
+	enter := func(name string) { p.enter(at, text(name), make(chan entered, 1)) }
 	heard := func(name string) { p.renamed("a", text(name)) }
 	take := func() step {
-		work := p.take()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		work := p.steps(p.take())
 		if len(work) != 1 {
 			t.Fatal(work)
 		}
@@ -33,7 +35,7 @@ func TestNaming(t *testing.T) {
 		{"entered", func() { enter("A") }, "A", true},
 		{"entered again", func() { enter("A"); take(); enter("A") }, "A", false},
 		{"entered under another name", func() { enter("A"); take(); enter("B") }, "B", true},
-		{"left and entered", func() { enter("A"); take(); p.mark(at, "", nil); enter("A") }, "A", true},
+		{"left and entered", func() { enter("A"); take(); p.leave(at); enter("A") }, "A", true},
 		{"written anew", func() { enter("A"); take(); p.markAll() }, "A", false},
 		{"heard, then written anew", func() { enter("A"); take(); heard("B"); p.markAll() }, "B", false},
 		{"heard, then entered as before", func() { enter("A"); take(); heard("B"); enter("A") }, "A", true},

@@ -20,7 +20,7 @@ var (
 	leaseScript   = load("lease", false)
 	epochScript   = load("epoch", false)
 	probeScript   = load("probe", false)
-	keepScript    = load("keep", false)
+	saveScript    = load("save", false)
 	touchScript   = load("touch", false)
 	resumeScript  = load("resume", false)
 	pageScript    = load("page", true)

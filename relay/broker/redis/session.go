@@ -3,79 +3,72 @@ package redis
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"setu/relay/broker"
 )
 
-// sessions keeps what Redis knows of this relay's sessions in step with what is so here, in the manner of presence: what
-// differs is marked and written, many in one trip; what could not be written stays marked.
+// sessions keeps what Redis knows of this relay's sessions in step with what is so here.
 //
-// A state in Redis names its owner, one connection of one relay, and counts what was written. So whoever writes or renews
-// it notices that somebody else has taken it over, and that Redis has lost something of it.
+// A session in Redis names its owner, one connection of one relay, and counts what was written. So
+// whoever writes or renews it notices that somebody else has taken it over, and that Redis has lost
+// something of it.
 type sessions struct {
-	b    *Broker
-	id   string        // of this process: its channel is called so
-	wake chan struct{} // something is marked
-	soon chan struct{} // something is fresh
-	tell chan struct{} // somebody is to be told that he was fenced
-	quit chan struct{} // closed by retire
-	done chan struct{} // closed when run has ended
+	writeBehind[*handle, error]
 
-	mu     sync.Mutex // never across I/O
-	owned  map[string]*kept
-	queue  []*kept // marked
-	fresh  []*kept // kept a moment ago: marked soon, if no Join does it before
+	// immutable
+	id   string        // of this process: its channel is called so
+	tell chan struct{} // something stands in fences
+
+	// guarded by mu
+	owned  map[string]*handle
+	past   int // those of owned that are released or ended
 	fences []func()
 	count  uint64 // of owners so far
-	due    bool   // all are to be touched
-	ended  bool
 }
 
-// kept implements broker.SessionHandle. What can change is guarded by of.mu.
-type kept struct {
+// handle implements broker.SessionHandle.
+type handle struct {
+	// immutable
 	of         *sessions
 	key, owner string
-	who        *who // what does not change
 	fenced     func()
 
-	phase   ownership
-	version uint64    // of what is stored
-	since   time.Time // it is released or ended
-	memberships
-	changed []string // rooms that are to be written
-	gone    bool     // what left says is to be written
-	whole   bool     // all is
-	queued  bool
-	busy    bool // a write is under way
-	sent    bool // something may be stored
-	waiting []chan error
+	// guarded by of.mu
+	stored    // as it is here; its version is that of what was written last
+	ownership ownership
+	since     time.Time // it is released or ended
+	busy      bool      // a write is under way
+	sent      bool      // something may be stored
 }
 
+// ownership is what a connection has of its session.
 type ownership int
 
 const (
-	owned ownership = iota
-	resuming
-	invalid
-	released
+	owned    ownership = iota
+	resuming           // of somebody else
+	invalid            // owned, and nobody can resume it
+	released           // for whoever resumes it
 	ended
-	fenced
+	fenced // somebody else has resumed it
 )
 
+const keepDelay = 50 * time.Millisecond // that a fresh session waits for its first Join
+
 func newSessions(b *Broker) *sessions {
-	return &sessions{b: b, id: b.keys.relay(b.feed.channel), wake: make(chan struct{}, 1), soon: make(chan struct{}, 1),
-		tell: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}), owned: map[string]*kept{}}
+	return &sessions{writeBehind: newWriteBehind[*handle, error](b), id: b.keys.relay(b.feed.channel),
+		tell: make(chan struct{}, 1), owned: map[string]*handle{}}
 }
 
 // own makes the handle of one connection, known by its owner's name. k.mu is held.
-func (k *sessions) own(key string, p ownership, onFence func()) *kept {
+func (k *sessions) own(key string, has ownership, onFence func()) *handle {
 	k.count++
-	s := &kept{of: k, key: key, owner: k.id + "." + strconv.FormatUint(k.count, 36), fenced: onFence, phase: p}
+	s := &handle{of: k, key: key, owner: k.id + "." + strconv.FormatUint(k.count, 36), fenced: onFence, ownership: has}
 	if k.ended {
-		s.phase = ended
+		s.ownership = ended
 	} else {
 		k.owned[s.owner] = s
 	}
@@ -85,17 +78,15 @@ func (k *sessions) own(key string, p ownership, onFence func()) *kept {
 // Keep implements broker.Broker. A Join mostly comes right after it, and then both go out as one.
 func (b *Broker) Keep(key string, state broker.Session, onFence func()) broker.SessionHandle {
 	k := b.sessions
-	who := &who{state.ID, state.User, state.Keyed}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	s := k.own(key, owned, onFence)
-	if s.who, s.whole = who, true; k.ended {
-		return s
+	s.who = &who{state.ID, state.User, state.Keyed}
+	for _, m := range state.Rooms {
+		s.rooms.Join(m)
 	}
-	s.fill(state.Rooms)
-	k.fresh = append(k.fresh, s)
-	if len(k.fresh) == 1 {
-		nudge(k.soon)
+	if !k.ended {
+		k.markSoon(s)
 	}
 	return s
 }
@@ -122,7 +113,7 @@ func (b *Broker) Resume(ctx context.Context, key string, at broker.Offset, onFen
 	return r, nil
 }
 
-func (b *Broker) resume(ctx context.Context, s *kept, at broker.Offset) (broker.Resumed, error) {
+func (b *Broker) resume(ctx context.Context, s *handle, at broker.Offset) (broker.Resumed, error) {
 	c, err := b.use()
 	if err == nil {
 		err = b.enterSlot(ctx)
@@ -147,7 +138,7 @@ func (b *Broker) resume(ctx context.Context, s *kept, at broker.Offset) (broker.
 		b.log.Error("a session that no relay wrote", "error", err)
 		return broker.Resumed{}, broker.ErrGone
 	}
-	r := broker.Resumed{Session: have.Session, Handle: s, Room: fields[0], At: at.At}
+	r := broker.Resumed{Session: have.session(), Handle: s, Room: fields[0], At: at.At}
 	if at.Seq > 0 {
 		r.At, _ = strconv.ParseInt(fields[1], 10, 64)
 	}
@@ -156,27 +147,34 @@ func (b *Broker) resume(ctx context.Context, s *kept, at broker.Offset) (broker.
 }
 
 // install has s go on from what is stored.
-func (k *sessions) install(s *kept, have stored) {
+func (k *sessions) install(s *handle, have stored) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	s.who, s.version, s.memberships, s.sent = have.who, have.version, have.memberships, true
-	switch s.phase {
+	s.stored, s.sent = have, true
+	s.rooms.Joined = slices.Clone(have.rooms.Joined) // the caller has the other
+	switch s.ownership {
 	case resuming:
-		s.phase = owned
+		s.ownership = owned
 	case fenced:
 		k.report(s)
 	}
 }
 
 // letGo ends a handle, and whoever waits for it. k.mu is held.
-func (k *sessions) letGo(s *kept, p ownership) {
-	delete(k.owned, s.owner)
-	s.phase = p
-	for _, w := range s.waiting {
-		w <- broker.ErrGone
+func (k *sessions) letGo(s *handle, has ownership) {
+	if s.isPast() && k.owned[s.owner] == s {
+		k.past--
 	}
-	s.waiting = nil
+	delete(k.owned, s.owner)
+	s.ownership = has
+	marked[*handle, error]{s, k.marks[s]}.answer(broker.ErrGone)
+	k.forget(s)
 }
+
+// isCurrent reports whether the session is this connection's, isPast whether it was and something is
+// still to be written. of.mu is held.
+func (s *handle) isCurrent() bool { return s.ownership == owned || s.ownership == invalid }
+func (s *handle) isPast() bool    { return s.ownership == released || s.ownership == ended }
 
 // fence ends the handle of a session that somebody else has resumed.
 func (k *sessions) fence(owner string) {
@@ -186,15 +184,15 @@ func (k *sessions) fence(owner string) {
 	if s == nil {
 		return
 	}
-	was := s.phase
+	current := s.isCurrent()
 	k.letGo(s, fenced)
-	if was == owned || was == invalid {
+	if current {
 		k.report(s)
 	}
 }
 
 // report has the owner told. k.mu is held.
-func (k *sessions) report(s *kept) {
+func (k *sessions) report(s *handle) {
 	k.fences = append(k.fences, s.fenced)
 	nudge(k.tell)
 }
@@ -219,7 +217,7 @@ func (k *sessions) tellFenced() {
 }
 
 // Join implements broker.SessionHandle.
-func (s *kept) Join(ctx context.Context, m broker.Membership) error {
+func (s *handle) Join(ctx context.Context, m broker.Membership) error {
 	away := s.of.b.feed.ready()
 	answer, err := s.startJoin(m, away)
 	if err != nil || answer == nil {
@@ -235,108 +233,89 @@ func (s *kept) Join(ctx context.Context, m broker.Membership) error {
 	}
 }
 
-// startJoin marks what is to be written, and returns where that is answered; nil where there is nothing to wait for. An
-// error that away is given stands for the answer.
-func (s *kept) startJoin(m broker.Membership, away error) (chan error, error) {
+// startJoin marks what is to be written, and returns what the answer comes on; nil if there is
+// nothing to wait for. away, if Redis is, stands for the answer.
+func (s *handle) startJoin(m broker.Membership, away error) (chan error, error) {
 	k := s.of
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if s.phase != owned && s.phase != invalid {
+	if !s.isCurrent() {
 		if k.ended {
 			return nil, broker.ErrClosed
 		}
 		return nil, broker.ErrGone
 	}
-	changed := s.join(m)
-	if changed {
-		s.differs(m.Room)
-	}
-	if s.phase == invalid || !changed && !s.whole && !s.queued && !s.busy {
+	changed := s.rooms.Join(m)
+	_, marked := k.marks[s]
+	if s.ownership == invalid || !changed && s.sent && !marked && !s.busy {
 		return nil, nil
 	}
 	if away != nil {
-		k.enqueue(s)
+		k.markAgain(s)
 		return nil, away
 	}
 	answer := make(chan error, 1)
-	s.waiting = append(s.waiting, answer)
-	k.mark(s)
+	k.mark(s, answer)
 	return answer, nil
 }
 
-// differs says that a membership is to be written. of.mu is held.
-func (s *kept) differs(room string) {
-	if len(s.changed) == maxChanged {
-		s.whole = true
-	}
-	if !s.whole {
-		s.changed = append(s.changed, room)
-	}
-}
-
-// change runs do where the session is still this connection's, and marks it.
-func (s *kept) change(do func() bool) {
+// change runs do if the session is still this connection's, and marks it.
+func (s *handle) change(do func() bool) {
 	s.of.mu.Lock()
 	defer s.of.mu.Unlock()
-	if (s.phase == owned || s.phase == invalid) && !s.of.ended && do() {
+	if s.isCurrent() && !s.of.ended && do() {
 		s.of.mark(s)
 	}
 }
 
 // Leave implements broker.SessionHandle.
-func (s *kept) Leave(room string) {
-	s.change(func() bool {
-		if !s.leave(room) {
-			return false
-		}
-		s.differs(room)
-		s.gone = true
-		return true
-	})
+func (s *handle) Leave(room string) {
+	s.change(func() bool { return s.rooms.Leave(room) })
 }
 
 // Invalidate implements broker.SessionHandle.
-func (s *kept) Invalidate(room string, since broker.Offset) {
+func (s *handle) Invalidate(room string, since broker.Offset) {
 	s.change(func() bool {
-		s.move(room, since)
-		s.phase, s.whole = invalid, true
+		s.rooms.Move(room, since)
+		s.ownership = invalid
 		return true
 	})
 }
 
 // Revalidate implements broker.SessionHandle.
-func (s *kept) Revalidate() {
+func (s *handle) Revalidate() {
 	s.change(func() bool {
-		was := s.phase
-		s.phase, s.whole = owned, s.whole || was == invalid
+		was := s.ownership
+		s.ownership = owned
 		return was == invalid
 	})
 }
 
 // End implements broker.SessionHandle.
-func (s *kept) End() { s.finish(ended) }
+func (s *handle) End() { s.finish(ended) }
 
 // Release implements broker.SessionHandle.
-func (s *kept) Release() { s.finish(released) }
+func (s *handle) Release() { s.finish(released) }
 
-func (s *kept) finish(p ownership) {
+func (s *handle) finish(has ownership) {
 	s.change(func() bool {
-		if s.phase == invalid {
-			p = ended // nobody could resume it
+		if s.ownership == invalid {
+			has = ended // nobody could resume it
 		}
-		s.phase, s.since = p, time.Now()
-		if p == ended && !s.sent {
-			s.of.letGo(s, p)
+		k := s.of
+		if has == ended && !s.sent || k.past >= maxPast {
+			k.letGo(s, has)
 			return false
 		}
+		s.ownership, s.since = has, time.Now()
+		k.past++
 		return true
 	})
 }
 
 // retire writes what is marked, and nothing after it.
 func (k *sessions) retire(ctx context.Context) {
-	close(k.quit)
-	<-k.done
+	k.stop()
 	k.ripen()
 	k.mu.Lock()
 	k.ended = true

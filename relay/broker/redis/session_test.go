@@ -174,31 +174,37 @@ func TestRedisPeerCached(t *testing.T) {
 func TestRedisSessionLateWrite(t *testing.T) {
 	t.Parallel()
 	s := ownServer(t)
-	script, err := os.ReadFile("lua/keep.lua")
+	script, err := os.ReadFile("lua/save.lua")
 	if err != nil {
 		t.Fatal(err)
 	}
-	keep := func(want string, args ...string) {
+	save := func(want string, args ...string) {
 		t.Helper()
 		if got := s.do(t, "EVAL", append([]string{string(script), "1", "k", "me.1", "60000"}, args...)...); got != want {
 			t.Errorf("%q: %s, want %s", args, got, want)
 		}
 	}
-	keep("0", "1", "2", "ra", "of a session that is not there")
-	keep("1", "0", "1", "who", "x", "ra", "1")
-	keep("1", "1", "2", "ra", "2", "rb", "2")
-	keep("1", "1", "2", "ra", "2", "rb", "2") // again
-	keep("1", "0", "4", "who", "x", "ra", "4")
-	keep("0", "2", "3", "rb", "3")
-	keep("0", "0", "3", "who", "x", "rb", "3")
-	keep("0", "3", "5", "ra", "after one that is not there")
-	if got := s.do(t, "HVALS k"); got != "me.1\n4\nx\n4" {
-		t.Errorf("stored: %q", got)
+	holds := func(want string) {
+		t.Helper()
+		if got := s.do(t, "HVALS k"); got != want {
+			t.Errorf("stored: %q, want %q", got, want)
+		}
 	}
-	keep("1", "4", "5", "ra", "")
-	if got := s.do(t, "HVALS k"); got != "me.1\n5\nx" {
-		t.Errorf("stored: %q", got)
-	}
+	save("1", "1", "x", "a", "")
+	save("1", "2", "x", "a b", "c")
+	save("1", "2", "x", "a b", "c") // again
+	save("1", "4", "x", "d", "a")
+	save("0", "3", "x", "late", "late")
+	holds("me.1\n4\nx\nd\na")
+	save("1", "5") // invalid
+	holds("me.1\n5")
+	save("0", "4", "x", "late", "late")
+	holds("me.1\n5")
+	save("1", "6", "x", "d e", "a")
+	holds("me.1\n6\nx\nd e\na")
+	s.do(t, "HSET k owner", "another.1")
+	save("-1", "7", "x", "d", "a")
+	holds("another.1\n6\nx\nd e\na")
 }
 
 // What is in Redis in place of a session is none.
@@ -207,7 +213,7 @@ func TestRedisSessionMangled(t *testing.T) {
 	s := ownServer(t)
 	b := open(t, config(s))
 	at := b.Head()
-	for i, change := range []string{"HSET %s ra x", "HSET %s who x", "HDEL %s v", "HDEL %s who", "HSET %s owner x", "HDEL %s owner"} {
+	for i, change := range []string{"HSET %s rooms x", "HDEL %s rooms", "HSET %s who x", "HDEL %s v", "HDEL %s who", "HSET %s owner x", "HDEL %s owner"} {
 		key := fmt.Sprint("k", i)
 		join(t, b.Keep(key, broker.Session{ID: "x"}, nothing), "a", at)
 		s.do(t, fmt.Sprintf(change, "setu{0}:session:"+key))
@@ -229,5 +235,52 @@ func BenchmarkRedisKeepJoin(b *testing.B) {
 			wg.Go(func() { join(b, m.Keep(fmt.Sprint(n, "-", i), broker.Session{ID: "x"}, nothing), "a", at) })
 		}
 		wg.Wait()
+	}
+}
+
+// What one change costs in sessions of many sizes, many at a time: a session is written whole.
+func BenchmarkRedisSessionChange(b *testing.B) {
+	for _, rooms := range []int{1, 20, 200} {
+		b.Run(fmt.Sprint(rooms, " rooms"), func(b *testing.B) {
+			s := ownServer(b)
+			m := openRedis(b, config(s), testLog(b))
+			waitReady(b, m)
+			at := broker.Offset{Epoch: m.Head().Epoch, Pos: 1_000_000, Seq: 10_000, Digest: "0123456789ab"}
+			var state broker.Session
+			for i := range rooms {
+				state.Rooms = append(state.Rooms, broker.Membership{Room: fmt.Sprint("a room, number ", i), Since: at})
+			}
+			received := func() int {
+				_, rest, _ := strings.Cut(s.do(b, "INFO stats"), "total_net_input_bytes:")
+				n, _ := strconv.Atoi(strings.TrimSpace(strings.SplitN(rest, "\n", 2)[0]))
+				return n
+			}
+			const many = 32
+			var all []broker.SessionHandle
+			for i := range many {
+				k := m.Keep(fmt.Sprint(i), state, nothing)
+				join(b, k, state.Rooms[0].Room, at)
+				all = append(all, k)
+			}
+			s.do(b, "CONFIG RESETSTAT")
+			b.ResetTimer()
+			var wg sync.WaitGroup
+			for i, k := range all {
+				wg.Go(func() {
+					for n := i; n < b.N; n += many {
+						change := broker.Membership{Room: state.Rooms[0].Room, Since: at, Presence: n/many%2 == 0}
+						if err := k.Join(b.Context(), change); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			b.ReportMetric(float64(received())/float64(b.N), "B/change")
+			_, rest, _ := strings.Cut(s.do(b, "INFO commandstats"), "cmdstat_evalsha:calls=")
+			_, rest, _ = strings.Cut(rest, "usec=")
+			usec, _ := strconv.Atoi(strings.SplitN(rest, ",", 2)[0])
+			b.ReportMetric(float64(usec)/float64(b.N), "redis-µs/change")
+		})
 	}
 }

@@ -1,17 +1,27 @@
 package redis
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
-	"slices"
 	"strconv"
 	"strings"
 
 	"setu/relay/broker"
 )
 
-// who is what does not change of a session, in Redis' field of that name.
+// A session in Redis is a hash. Whoever reads it skips fields that it does not know, members of who,
+// and letters of a membership's flags, so that later versions can add some:
+//
+//	owner  the one connection that may write it, "<relay>.<number>"
+//	v      counts what that connection wrote
+//	who    JSON of what does not change
+//	rooms  a membership after another, each "<flags> <since> <room>" and a NUL; the flags are letters,
+//	       or - for none
+//	left   names of rooms that were left, joined by NULs
+//
+// A session without rooms (that field, not memberships) is of another version, and nobody's to resume.
+
+// who is what does not change of a session.
 type who struct {
 	ID    string      `json:"id"`
 	User  broker.User `json:"user"`
@@ -26,91 +36,82 @@ func (w *who) text() string {
 	return string(text)
 }
 
-// text writes m as "<number> <1 with presence> <since>".
-func (m member) text() string {
-	dst := strconv.AppendUint(nil, m.n, 10)
-	if m.Presence {
-		dst = append(dst, " 1 "...)
-	} else {
-		dst = append(dst, " 0 "...)
-	}
-	return string(m.Since.Append(dst))
-}
+const (
+	noFlags      = "-"
+	flagPresence = "p"
+)
 
-func parseMember(room, text string) (m member, err error) {
-	f := strings.SplitN(text, " ", 3)
-	if len(f) != 3 || f[1] != "0" && f[1] != "1" {
-		return m, errors.New("not a membership")
+func roomsText(rooms []broker.Membership) string {
+	size := 0
+	for _, m := range rooms {
+		size += len(m.Room) + broker.MaxOffset/2 // an estimate
 	}
-	m.Room, m.Presence = room, f[1] == "1"
-	var err1, err2 error
-	m.n, err1 = strconv.ParseUint(f[0], 10, 63)
-	m.Since, err2 = broker.ParseOffset(f[2])
-	return m, errors.Join(err1, err2)
-}
-
-// appendAll appends the fields of all that there is.
-func (s *kept) appendAll(args []string) []string {
-	args = append(args, "who", s.who.text(), "left", strings.Join(s.left, "\x00"))
-	for _, m := range s.in {
-		args = append(args, "r"+m.Room, m.text())
-	}
-	return args
-}
-
-// appendChanged appends the fields that have changed, an empty one where there is nothing any more.
-func (s *kept) appendChanged(args []string) []string {
-	for _, room := range s.changed {
-		text := ""
-		if i := s.at(room); i >= 0 {
-			text = s.in[i].text()
+	dst := make([]byte, 0, size)
+	for _, m := range rooms {
+		flags := noFlags
+		if m.Presence {
+			flags = flagPresence
 		}
-		args = append(args, "r"+room, text)
+		dst = append(append(dst, flags...), ' ')
+		dst = append(m.Since.Append(dst), ' ')
+		dst = append(append(dst, m.Room...), 0)
 	}
-	if s.gone {
-		args = append(args, "left", strings.Join(s.left, "\x00"))
+	return string(dst)
+}
+
+func parseRooms(text string) (rooms []broker.Membership, err error) {
+	for entry := range strings.SplitSeq(strings.TrimSuffix(text, "\x00"), "\x00") {
+		if text == "" {
+			break
+		}
+		f := strings.SplitN(entry, " ", 3)
+		if len(f) != 3 {
+			return nil, errors.New("not a membership")
+		}
+		m := broker.Membership{Room: f[2], Presence: strings.Contains(f[0], flagPresence)}
+		if m.Since, err = broker.ParseOffset(f[1]); err != nil {
+			return nil, err
+		}
+		rooms = append(rooms, m)
 	}
-	return args
+	return rooms, nil
 }
 
 // stored is what Redis holds of a session.
 type stored struct {
-	broker.Session
-	memberships
 	who     *who
+	rooms   broker.Memberships
 	version uint64
+}
+
+func (s stored) session() broker.Session {
+	return broker.Session{ID: s.who.ID, User: s.who.User, Keyed: s.who.Keyed, Rooms: s.rooms.Joined}
+}
+
+// fields are those that save writes whole.
+func (s stored) fields() []string {
+	return []string{s.who.text(), roomsText(s.rooms.Joined), strings.Join(s.rooms.Left, "\x00")}
 }
 
 // parseSession reads field, value, field, value, ...
 func parseSession(fields []string) (have stored, err error) {
-	for ; len(fields) >= 2; fields = fields[2:] {
-		field, value := fields[0], fields[1]
-		switch {
+	whole := false
+	for ; len(fields) >= 2 && err == nil; fields = fields[2:] {
+		switch field, value := fields[0], fields[1]; {
 		case field == "who":
 			have.who = &who{}
-			if err := json.Unmarshal([]byte(value), have.who); err != nil {
-				return have, err
-			}
+			err = json.Unmarshal([]byte(value), have.who)
 		case field == "v":
-			if have.version, err = strconv.ParseUint(value, 10, 63); err != nil {
-				return have, err
-			}
+			have.version, err = strconv.ParseUint(value, 10, 63)
 		case field == "left" && value != "":
-			have.left = strings.Split(value, "\x00")
-		case strings.HasPrefix(field, "r"):
-			m, err := parseMember(field[1:], value)
-			if err != nil {
-				return have, err
-			}
-			have.in = append(have.in, m)
-			have.next = max(have.next, m.n)
+			have.rooms.Left = strings.Split(value, "\x00")
+		case field == "rooms":
+			whole = true
+			have.rooms.Joined, err = parseRooms(value)
 		}
 	}
-	if have.who == nil || have.version == 0 {
-		return have, errors.New("a session without an owner's name or a version")
+	if err == nil && (have.who == nil || have.version == 0 || !whole) {
+		err = errors.New("a session without who, rooms or version")
 	}
-	w := have.who
-	slices.SortFunc(have.in, func(a, b member) int { return cmp.Or(cmp.Compare(a.n, b.n), cmp.Compare(a.Room, b.Room)) })
-	have.Session = broker.Session{ID: w.ID, User: w.User, Keyed: w.Keyed, Rooms: have.list()}
-	return have, nil
+	return have, err
 }

@@ -5,7 +5,7 @@
 -- Returns {room, at, field, value, ...}, or nothing where it can't go on: then a mark stays for who has not heard of it yet.
 -- Streams are found by name: they share the partition's hash tag. There are as many as a session has rooms.
 local state = redis.call('HGETALL', KEYS[1])
-local owner, who, whole, rooms = nil, false, true, {}
+local owner, who, whole, rooms, left = nil, false, false, {}, {}
 local head = redis.call('HMGET', KEYS[2], 'epoch', 'pos')
 for i = 1, #state, 2 do
   local field, value = state[i], state[i + 1]
@@ -14,13 +14,19 @@ for i = 1, #state, 2 do
   elseif field == 'who' then
     who = true
   elseif field == 'left' then
-    for room in string.gmatch(value, '%Z+') do rooms[#rooms + 1] = room end
-  elseif string.sub(field, 1, 1) == 'r' then
-    rooms[#rooms + 1] = string.sub(field, 2)
-    whole = whole and string.match(value, '^%d+ %d (%w*)%.') == head[1]
+    for room in string.gmatch(value, '%Z+') do left[#left + 1] = room end
+  elseif field == 'rooms' then
+    whole = true
+    for entry in string.gmatch(value, '%Z+') do
+      local epoch, room = string.match(entry, '^%S+ (%w*)%S* (.*)$')
+      if epoch ~= head[1] then whole = false end
+      rooms[#rooms + 1] = room
+    end
   end
 end
 if not owner or owner == '-' then return {} end
+
+for _, room in ipairs(left) do rooms[#rooms + 1] = room end
 
 -- Where the message is; or where its successor is the oldest, so that its digest vouches for it.
 local function find()

@@ -1,0 +1,192 @@
+package redis
+
+import (
+	"sync"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// Bounds of what is written behind.
+const (
+	writeBatch = 512     // marks written in one trip
+	maxPast    = 1 << 16 // marks of what is no longer here, kept while Redis is away
+)
+
+// writeBehind keeps what Redis holds in step with what is so here. It does not queue what
+// happened: it marks what may differ, and its owner writes what is so then, many in one trip; what
+// could not be written stays marked. K is what is marked, A what somebody waits for.
+//
+// Marks of what is here are as many as that; those of what is not, the owner bounds by maxPast.
+type writeBehind[K comparable, A any] struct {
+	// immutable
+	b    *Broker
+	wake chan struct{} // something is marked, or due
+	soon chan struct{} // something is fresh
+	quit chan struct{} // closed by stop
+	done chan struct{} // closed when run has ended
+
+	mu    sync.Mutex // guards what follows and what its owner says, never across I/O
+	marks map[K][]chan A
+	order []K            // the marks, the earliest first; some may be gone from marks
+	fresh map[K]struct{} // marked soon, if nothing does it before
+	due   bool
+	ended bool // nothing is marked any more
+}
+
+func newWriteBehind[K comparable, A any](b *Broker) writeBehind[K, A] {
+	return writeBehind[K, A]{b: b, wake: make(chan struct{}, 1), soon: make(chan struct{}, 1),
+		quit: make(chan struct{}), done: make(chan struct{}), marks: map[K][]chan A{}, fresh: map[K]struct{}{}, due: true}
+}
+
+// mark has k written; answer, if it is not nil, is what somebody waits on. mu is held.
+func (w *writeBehind[K, A]) mark(k K, answer ...chan A) {
+	w.markAgain(k, answer...)
+	nudge(w.wake)
+}
+
+// markAgain marks k for the next time that anything is written. mu is held.
+func (w *writeBehind[K, A]) markAgain(k K, answer ...chan A) {
+	waiting, marked := w.marks[k]
+	if !marked {
+		w.dropForgotten()
+		w.order = append(w.order, k)
+	}
+	w.marks[k] = append(waiting, answer...)
+	delete(w.fresh, k)
+}
+
+// dropForgotten keeps order about as long as there are marks, whatever is marked and forgotten while
+// nothing is written. mu is held.
+func (w *writeBehind[K, A]) dropForgotten() {
+	if len(w.order) < 2*len(w.marks)+writeBatch {
+		return
+	}
+	kept := make([]K, 0, len(w.marks))
+	seen := make(map[K]struct{}, len(w.marks))
+	for _, k := range w.order {
+		_, marked := w.marks[k]
+		if _, twice := seen[k]; marked && !twice {
+			kept, seen[k] = append(kept, k), struct{}{}
+		}
+	}
+	w.order = kept
+}
+
+// markSoon has k written after keepDelay, if nothing marks it before. mu is held.
+func (w *writeBehind[K, A]) markSoon(k K) {
+	w.fresh[k] = struct{}{}
+	nudge(w.soon)
+}
+
+// check has all looked at that is here: Redis was away, and may have lost some of it.
+func (w *writeBehind[K, A]) check() {
+	w.mu.Lock()
+	w.due = true
+	w.mu.Unlock()
+	nudge(w.wake)
+}
+
+func (w *writeBehind[K, A]) takeDue() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	due := w.due
+	w.due = false
+	return due
+}
+
+// ripen marks what is fresh.
+func (w *writeBehind[K, A]) ripen() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for k := range w.fresh {
+		w.mark(k)
+	}
+}
+
+// forget takes back whatever was marked of k. mu is held.
+func (w *writeBehind[K, A]) forget(k K) {
+	delete(w.marks, k)
+	delete(w.fresh, k)
+}
+
+// run gives the owner its turns until stop, or the broker's end. turn is called when Redis can be
+// reached; it writes what is marked, and looks at all that is here if that is due, as it may be
+// still when turn returns. tick is called whenever all is due once more, also while Redis is away.
+func (w *writeBehind[K, A]) run(every time.Duration, turn func(c rueidis.Client, due bool) (stillDue bool), tick func()) {
+	defer w.b.wg.Done()
+	defer close(w.done)
+	ticker := time.NewTicker(max(every, 10*time.Millisecond))
+	defer ticker.Stop()
+	ripe := time.NewTimer(time.Hour)
+	defer ripe.Stop()
+	for due := false; ; {
+		if c, err := w.b.use(); err == nil && w.b.feed.ready() == nil {
+			due = w.takeDue() || due
+			due = turn(c, due)
+		}
+		select {
+		case <-w.b.ctx.Done():
+			return
+		case <-w.quit:
+			return
+		case <-ticker.C:
+			due = true
+			tick()
+		case <-w.soon:
+			ripe.Reset(keepDelay)
+		case <-ripe.C:
+			w.ripen()
+		case <-w.wake:
+		}
+	}
+}
+
+// stop ends run.
+func (w *writeBehind[K, A]) stop() {
+	close(w.quit)
+	<-w.done
+}
+
+// marked is one mark on its way to Redis.
+type marked[K comparable, A any] struct {
+	key     K
+	waiting []chan A
+}
+
+func (m marked[K, A]) answer(a A) {
+	for _, w := range m.waiting {
+		w <- a
+	}
+}
+
+// take returns the next marks and unmarks them. mu is held.
+func (w *writeBehind[K, A]) take() (work []marked[K, A]) {
+	for len(w.order) > 0 && len(work) < writeBatch {
+		k := w.order[0]
+		w.order = w.order[1:]
+		if waiting, ok := w.marks[k]; ok {
+			work = append(work, marked[K, A]{k, waiting})
+			delete(w.marks, k)
+		}
+	}
+	return work
+}
+
+// flush writes what is marked, as far as anything gets through. prepare looks at what is so of the
+// marked, while mu is held, and returns what writes that, when it is not.
+func (w *writeBehind[K, A]) flush(prepare func([]marked[K, A]) (write func() error)) error {
+	for {
+		w.mu.Lock()
+		work := w.take()
+		if len(work) == 0 {
+			w.mu.Unlock()
+			return nil
+		}
+		write := prepare(work)
+		w.mu.Unlock()
+		if err := write(); err != nil {
+			return err
+		}
+	}
+}
