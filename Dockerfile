@@ -3,8 +3,8 @@
 # The build image is an argument so that a machine without a registry can put
 # its own in place. It carries no digest, because an image made on the spot has
 # none; where the registry is at hand, pin it:
-#   docker build --build-arg GO_IMAGE=golang:1.26@sha256:... .
-ARG GO_IMAGE=golang:1.26
+#   docker build --build-arg GO_IMAGE=golang:1.27@sha256:... .
+ARG GO_IMAGE=golang:1.27
 
 FROM ${GO_IMAGE} AS build
 # The image's Go and no other: a go.mod that asks for a newer one fails here.

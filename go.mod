@@ -2,6 +2,8 @@ module setu
 
 go 1.26.0
 
+toolchain go1.27.4
+
 require (
 	github.com/BurntSushi/toml v1.6.0
 	github.com/andybalholm/brotli v1.3.0
