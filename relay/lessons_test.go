@@ -83,8 +83,7 @@ func TestCVE202036049(t *testing.T) {
 
 // CVE-2023-32695, CVE-2024-38355: what is no event costs the one who sent it his session, by polling as well.
 func TestCVE202332695(t *testing.T) {
-	for _, packet := range []string{`42[{"toString":"foo"}]`, `42[true]`, `42[null]`, `42[]`, `42["connect"]`, `42[[]]`, `42{"0":"join"}`,
-		`42["join",` + strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000) + `]`, `42["join",` + strings.Repeat(`{"a":`, 10_000) + `1` + strings.Repeat("}", 10_000) + `]`} {
+	for _, packet := range []string{`42[{"toString":"foo"}]`, `42[true]`, `42[null]`, `42[]`, `42["connect"]`, `42[[]]`, `42{"0":"join"}`} {
 		overPipes(t, func(t *testing.T, r *rig) {
 			witness, p := r.pollingMember("witness", "room"), r.pollingMember("a", "room")
 			p.Post(packet).Is(t, 400, wiretest.BadRequest)

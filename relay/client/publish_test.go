@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"setu/relay/socketio"
 )
 
 func TestPublish(t *testing.T) {
@@ -207,7 +209,7 @@ func TestPublishOfWhatNoRelayTakes(t *testing.T) {
 	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, _ *log) {
 		s := r.next()
 		for name, data := range map[string]any{
-			"too deep":     json.RawMessage(strings.Repeat("[", 127) + strings.Repeat("]", 127)),
+			"too deep":     json.RawMessage(strings.Repeat("[", socketio.MaxDepth-1) + strings.Repeat("]", socketio.MaxDepth-1)),
 			"not JSON":     json.RawMessage(`{"a":`),
 			"two values":   json.RawMessage(`1 2`),
 			"not UTF-8":    json.RawMessage("\"\xff\""),

@@ -91,6 +91,15 @@ func text(quoted []byte) (string, error) {
 	return string(plain), nil
 }
 
+// anyText is what v says if it is a string, and else nothing.
+func anyText(v []byte) string {
+	if jsontext.Value(v).Kind() != jsontext.KindString {
+		return ""
+	}
+	s, _ := text(v)
+	return s
+}
+
 func readInteger(d *jsontext.Decoder, n *int) error {
 	v, err := d.ReadValue()
 	switch {

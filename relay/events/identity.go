@@ -38,20 +38,21 @@ type identity struct {
 // each time.
 func identify(auth []byte) (who identity, err error) {
 	var a struct {
-		Name   *string `json:"name"`
-		Key    *string `json:"key"`
-		Token  *string `json:"token"`
-		PID    any     `json:"pid"`
-		Offset any     `json:"offset"`
+		Name   *string         `json:"name"`
+		Key    *string         `json:"key"`
+		Token  *string         `json:"token"`
+		PID    json.RawMessage `json:"pid"`
+		Offset json.RawMessage `json:"offset"`
 	}
-	if len(auth) > 0 && json.Unmarshal(auth, &a) != nil {
-		return who, errors.New("name, key and token must be strings")
+	if len(auth) > 0 {
+		if err := decode(auth, &a); err != nil {
+			return who, err
+		}
 	}
 	if a.Token != nil && *a.Token != "" {
 		return who, errors.New("this relay knows guests only: connect without a token")
 	}
-	who.pid, _ = a.PID.(string) // of another type it resumes nothing
-	who.offset, _ = a.Offset.(string)
+	who.pid, who.offset = anyText(a.PID), anyText(a.Offset) // what is no text resumes nothing
 	secret := newID()
 	if a.Key != nil && *a.Key != "" {
 		if n := utf8.RuneCountInString(*a.Key); n < minKey || n > maxKey {

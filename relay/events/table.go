@@ -13,6 +13,7 @@ import (
 	"setu/relay/broker"
 	"setu/relay/engineio"
 	"setu/relay/namespace"
+	"setu/relay/socketio"
 )
 
 // Bounds of what requests may name.
@@ -54,10 +55,17 @@ func perEvent(answer func(context.Context, *connection, namespace.Event) error) 
 // Handle implements namespace.Handler.
 func (c *connection) Handle(ctx context.Context, batch []namespace.Event) {
 	h, ok := table[batch[0].Name]
-	if !ok {
+	switch {
+	case batch[0].TooDeep:
+		h = perEvent(tooDeep)
+	case !ok:
 		h = perEvent(unknown)
 	}
 	h(ctx, c, batch)
+}
+
+func tooDeep(context.Context, *connection, namespace.Event) error {
+	return badRequest("arrays and objects may be nested " + strconv.Itoa(socketio.MaxDepth) + " deep, the event's own two included")
 }
 
 func unknown(_ context.Context, _ *connection, e namespace.Event) error {
@@ -153,12 +161,8 @@ func decodeRequest(e namespace.Event, want any, name *string) error {
 	if len(e.Args) != 1 || e.Args[0][0] != '{' {
 		return badRequest(e.Name + " takes one object")
 	}
-	if err := json.Unmarshal(e.Args[0], want); err != nil {
-		var field *json.UnmarshalTypeError
-		if errors.As(err, &field) {
-			return badRequest(e.Name + ": " + strconv.QuoteToASCII(field.Field) + " must not be a " + clip(field.Value))
-		}
-		return badRequest(e.Name + ": " + clip(err.Error()))
+	if err := decode(e.Args[0], want); err != nil {
+		return badRequest(e.Name + ": " + err.Error())
 	}
 	return checkRoom(*name)
 }

@@ -71,13 +71,14 @@ func (c *client) Message(data []byte, binary bool) error {
 		return errText
 	}
 	p, err := socketio.Parse(data)
-	if err != nil {
+	deep := errors.Is(err, socketio.ErrDepth)
+	if err != nil && !deep {
 		return err
 	}
 	if c.opened = c.opened || p.Type == socketio.Connect; !c.opened {
 		return errConnect
 	}
-	e, err := eventOf(p)
+	e, err := eventOf(p, deep)
 	switch {
 	case err != nil:
 		return err
@@ -89,23 +90,26 @@ func (c *client) Message(data []byte, binary bool) error {
 	return nil
 }
 
-// eventOf returns what the worker is to handle of a packet.
-func eventOf(p socketio.Packet) (e Event, err error) {
-	e = Event{kind: p.Type, namespace: p.Namespace, id: p.ID, hasID: p.HasID}
+// eventOf returns what the worker is to handle of a packet, whose payload is not there if it was
+// nested too deep.
+func eventOf(p socketio.Packet, deep bool) (e Event, err error) {
+	e = Event{TooDeep: deep, kind: p.Type, namespace: p.Namespace, id: p.ID, hasID: p.HasID}
 	switch p.Type {
-	case socketio.Connect:
-		if len(p.Data) > 0 {
-			e.Args = []json.RawMessage{p.Data}
-		}
-	case socketio.Disconnect:
-	case socketio.Event, socketio.BinaryEvent:
+	case socketio.BinaryEvent:
 		e.kind = socketio.Event
-		e.Name, e.Args, err = socketio.Arguments(p.Data)
-	case socketio.Ack, socketio.BinaryAck:
+	case socketio.BinaryAck:
 		e.kind = socketio.Ack
+	case socketio.ConnectError:
+		return e, errPacket
+	}
+	switch {
+	case len(p.Data) == 0:
+	case e.kind == socketio.Connect:
+		e.Args = []json.RawMessage{p.Data}
+	case e.kind == socketio.Event:
+		e.Name, e.Args, err = socketio.Arguments(p.Data)
+	case e.kind == socketio.Ack:
 		e.Args, err = socketio.Items(p.Data)
-	default:
-		err = errPacket
 	}
 	return e, err
 }
@@ -237,7 +241,11 @@ func (c *client) handle(ctx context.Context, batch []Event) error {
 	case first.kind == socketio.Disconnect:
 		c.disconnect(conn)
 	case first.kind == socketio.Ack:
-		conn.answered(first.id, first, nil)
+		var err error
+		if first.TooDeep {
+			err = socketio.ErrDepth
+		}
+		conn.answered(first.id, first, err)
 	default:
 		conn.handler.Handle(ctx, batch)
 	}
@@ -249,6 +257,10 @@ func (c *client) connect(ctx context.Context, e Event) {
 	space, known := c.spaces[e.namespace]
 	if !known {
 		conn.refuse(errors.New("Invalid namespace")) //lint:ignore ST1005 the stock server's words
+		return
+	}
+	if e.TooDeep {
+		conn.refuse(&ConnectError{Code: "bad_request", Message: "what comes with a CONNECT is nested too deep"})
 		return
 	}
 	var auth json.RawMessage

@@ -35,6 +35,10 @@ type Event struct {
 	Args        []json.RawMessage
 	Attachments [][]byte // what placeholders in Args stand for
 
+	// TooDeep says that what came is nested deeper than socketio.MaxDepth: there is no Name then, and
+	// no Args.
+	TooDeep bool
+
 	kind      socketio.Type
 	namespace string
 	id        uint64 // of the ack that is wanted or given
@@ -57,7 +61,8 @@ func (e *Event) size() (n int) {
 
 // joins reports whether e may be handled in one batch with o.
 func (e *Event) joins(o *Event) bool {
-	return e.kind == socketio.Event && o.kind == socketio.Event && e.Name == o.Name && e.namespace == o.namespace
+	return e.kind == socketio.Event && o.kind == socketio.Event && e.Name == o.Name &&
+		e.TooDeep == o.TooDeep && e.namespace == o.namespace
 }
 
 // ConnectError is an error of Connect that tells programs its kind, as data.code of the

@@ -77,6 +77,15 @@ func TestParseDepth(t *testing.T) {
 	}
 }
 
+// Whoever sent it is answered, and its attachments are awaited.
+func TestTooDeepKeepsTheHead(t *testing.T) {
+	p, err := Parse([]byte(`52-/a,7["x",` + strings.Repeat("[", 10_000)))
+	want := Packet{Type: BinaryEvent, Namespace: "/a", ID: 7, HasID: true, Attachments: 2}
+	if !errors.Is(err, ErrDepth) || !reflect.DeepEqual(p, want) {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
 func TestAppendRefuses(t *testing.T) {
 	for name, row := range map[string]struct {
 		p    Packet
@@ -137,7 +146,7 @@ func BenchmarkParse(b *testing.B) {
 	for name, packet := range map[string]string{
 		"100B": `212["publish",{"room":"lobby","id":"m1","data":{"text":"` + strings.Repeat("a", 50) + `"}}]`,
 		"4KB":  `212["publish",{"room":"lobby","id":"m1","data":{"text":"` + strings.Repeat("a", 4000) + `"}}]`,
-		"deep": `212["publish",` + strings.Repeat("[", 127) + strings.Repeat("]", 127) + `]`,
+		"deep": `212["publish",` + strings.Repeat("[", MaxDepth-1) + strings.Repeat("]", MaxDepth-1) + `]`,
 	} {
 		in := []byte(packet)
 		b.Run(name, func(b *testing.B) {
