@@ -67,7 +67,7 @@ func TestConnect(t *testing.T) {
 		{"unknown namespace", "40/custom,", `44/custom,{"message":"Invalid namespace"}`},
 		{"unknown namespace with auth", `40/custom,{"name":"a"}`, `44/custom,{"message":"Invalid namespace"}`},
 		{"no comma", "40/custom", `44/custom,{"message":"Invalid namespace"}`},
-		{"name of another type", `40{"name":1}`, `44{"data":{"code":"bad_request"},"message":"name, key and token must be strings"}`},
+		{"name of another type", `40{"name":1}`, `44{"data":{"code":"bad_request"},"message":"name must be a string, not 1"}`},
 		{"short key", `40{"key":"short"}`, `44{"data":{"code":"bad_request"},"message":"key must have 16 to 64 characters"}`},
 		{"long key", `40{"key":"` + strings.Repeat("k", 65) + `"}`, `44{"data":{"code":"bad_request"},"message":"key must have 16 to 64 characters"}`},
 		{"long name", `40{"name":"` + strings.Repeat("n", 65) + `"}`, `44{"data":{"code":"bad_request"},"message":"name must have at most 64 characters and no control characters"}`},

@@ -66,6 +66,11 @@ func (o *Options) check() error {
 	if n := utf8.RuneCountInString(o.Key); n > 0 && (n < 16 || n > 64) {
 		return errors.New("client: Key must have 16 to 64 characters")
 	}
+	for name, value := range map[string]string{"Name": o.Name, "Key": o.Key, "Token": o.Token} {
+		if !utf8.ValidString(value) { // JSON would change it: two keys might become one
+			return errors.New("client: " + name + " must be UTF-8")
+		}
+	}
 	if o.Path[0] != '/' || !plainURL(o.Path) {
 		return errors.New("client: Path must begin with / and have neither query nor spaces")
 	}

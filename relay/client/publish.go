@@ -13,7 +13,10 @@ import (
 	"setu/relay/socketio"
 )
 
-var errText = errors.New("client: a room's name must be UTF-8 and not empty")
+var (
+	errText = errors.New("client: a room's name must be UTF-8 and not empty")
+	errID   = errors.New("client: an id must be UTF-8")
+)
 
 type roomRequest struct {
 	Room string `json:"room"`
@@ -70,6 +73,9 @@ func (c *Client) publish(
 ) (Published, error) {
 	if err := checkText(room); err != nil {
 		return Published{}, err
+	}
+	if !utf8.ValidString(id) { // JSON would change it: two ids might become one, and the second message a duplicate
+		return Published{}, errID
 	}
 	if id == "" {
 		var b [16]byte

@@ -234,6 +234,11 @@ func TestPublishOfWhatNoRelayTakes(t *testing.T) {
 				t.Errorf("published to %q", room)
 			}
 		}
+		for _, id := range []string{"\xff", "\xed\xa0\xbd"} {
+			if _, err := c.Publish(t.Context(), "a", 1, id); !errors.Is(err, errID) {
+				t.Errorf("published as %q: %v", id, err)
+			}
+		}
 		s.quiet()
 	})
 }
@@ -296,4 +301,43 @@ func TestAnswersThatAreNone(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a relay takes from others comes through, wrapped in an answer as well.
+func TestDeepData(t *testing.T) {
+	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
+		s := r.next()
+		join(t, c, s, "a", JoinOptions{})
+		const most = socketio.MaxDepth - 2 // the event's array and its object
+		deep := strings.Repeat("[", most) + strings.Repeat("]", most)
+		m := message("a", 1)
+		m["data"] = json.RawMessage(deep)
+		s.event("message", m)
+		s.event("message", message("a", 2))
+		text, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan History, 1)
+		go func() {
+			h, err := c.History(t.Context(), "a", "", 0)
+			if err != nil {
+				t.Error(err)
+			}
+			done <- h
+		}()
+		s.request("history").ack(`{"ok":true,"messages":[` + string(text) + `],"more":false}`)
+		if h := <-done; len(h.Messages) != 1 || string(h.Messages[0].Data) != deep {
+			t.Errorf("%d messages", len(h.Messages))
+		}
+		published := publish(t.Context(), c, "a", json.RawMessage(deep), "")
+		s.request("publish").ack(ok(3))
+		if got := <-published; got.err != nil {
+			t.Error(got.err)
+		}
+		synctest.Wait()
+		if got := l.take(); !strings.Contains(got, "message a 1") || !strings.Contains(got, "message a 2") {
+			t.Errorf("told %.200s", got)
+		}
+	})
 }

@@ -51,7 +51,7 @@ func (t Type) String() string {
 // Bounds of what Parse and Arguments take.
 const (
 	MaxAttachments = 10  // binary packets that follow one packet
-	MaxDepth       = 520 // arrays and objects inside one another: Python's clients die of about 1,000
+	MaxDepth       = 520 // arrays and objects inside one another; Python's json gives up at 980
 	MaxNamespace   = 256 // bytes of a namespace
 	MaxItems       = 256 // items of an event's or an ack's array
 )
