@@ -47,7 +47,7 @@ func TestDockerfile(t *testing.T) {
 
 	// The build image's Go is the module's, since GOTOOLCHAIN=local takes no other.
 	goImage := regexp.MustCompile(`^GO_IMAGE=golang:(\d+\.\d+)`).FindStringSubmatch(last(before, "ARG"))
-	module := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(readFile(t, "../go.mod"))
+	module := regexp.MustCompile(`(?m)^toolchain go(\d+\.\d+)`).FindStringSubmatch(readFile(t, "../go.mod"))
 	if goImage == nil || module == nil || goImage[1] != module[1] {
 		t.Errorf("the Dockerfile has Go %v, go.mod %v", goImage, module)
 	}
