@@ -65,18 +65,22 @@ func (f *feed) adoptEpoch(now tail) {
 	f.wakeReachers()
 }
 
-// readEpoch reads the partition's epoch and position, and moves the epoch on where it is still leave.
+// readEpoch reads the partition's epoch and position, and moves the epoch on if it is still leave.
+// It is the first that is read of Redis, and whatever is read after an outage comes after it.
 func (b *Broker) readEpoch(pos uint64, leave string) (t tail, err error) {
 	ctx, cancel := context.WithTimeout(b.ctx, callTimeout)
 	defer cancel()
-	c, err := b.use()
+	c, err := b.reached()
 	if err != nil {
 		return t, err
 	}
-	do := call{keys: []string{b.keys.head}, args: []string{newEpoch(), strconv.FormatUint(pos, 10), leave}}
+	do := call{keys: []string{b.keys.head}, args: []string{newEpoch(), strconv.FormatUint(pos, 10), leave, strconv.Itoa(format)}}
 	f, err := epochScript.run(ctx, c, do)[0].AsStrSlice()
-	if err != nil || len(f) != 3 {
+	if err != nil || len(f) != 4 {
 		return t, errors.Join(err, errors.New("cannot read the epoch"))
+	}
+	if err := b.checkFormat(f[3]); err != nil {
+		return t, err
 	}
 	return parseHead(f)
 }

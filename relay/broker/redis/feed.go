@@ -152,6 +152,11 @@ func (f *feed) run() {
 		switch {
 		case f.b.ctx.Err() != nil:
 			return
+		case errors.Is(err, errFormat):
+			if !told {
+				f.b.log.Error("refusing to serve: a later version of this relay, or another REDIS_PREFIX, is needed", "error", err)
+			}
+			told = true
 		case whole && !told:
 			f.b.log.Info("the subscription at Redis ended, making another", "error", f.b.redact(err))
 		case !told:

@@ -53,7 +53,7 @@ func (f *feed) receivePrivate(session int, text string) {
 	}
 }
 
-// probeReturned takes the health check that has come back: "<epoch> <pos> <now>". All up to pos has been pushed before it.
+// probeReturned takes the health check that has come back: "<epoch> <pos> <now> <format>". All up to pos has been pushed before it.
 func (f *feed) probeReturned(session int, text string) {
 	defer nudge(f.b.presence.wake)
 	defer nudge(f.b.sessions.wake)
@@ -64,11 +64,11 @@ func (f *feed) probeReturned(session int, text string) {
 	}
 	f.probedAt = time.Now()
 	part := strings.Split(text, " ")
-	if f.phase != live || len(part) != 3 {
+	if f.phase != live || len(part) < 4 {
 		return
 	}
 	now, err := parseHead(part)
-	if err != nil || now.epoch != f.epoch {
+	if err != nil || now.epoch != f.epoch || f.b.checkFormat(part[3]) != nil {
 		f.requestCatchUp()
 		return
 	}
@@ -80,9 +80,12 @@ func (f *feed) probeReturned(session int, text string) {
 func (f *feed) ready() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	refused := f.b.refused.Load()
 	switch {
 	case f.b.ctx.Err() != nil:
 		return broker.ErrClosed
+	case refused != nil:
+		return *refused
 	case f.phase == disconnected:
 		return fmt.Errorf("%w: not subscribed", broker.ErrUnavailable)
 	case f.phase == catchingUp:

@@ -60,6 +60,7 @@ type Broker struct {
 	keys keys
 
 	client   atomic.Pointer[rueidis.Client] // nil until Redis was reached once
+	refused  atomic.Pointer[error]          // why Redis must not be used, nil if it may
 	feed     *feed
 	presence *presence
 	sessions *sessions
@@ -159,8 +160,8 @@ func (b *Broker) open() error {
 	return nil
 }
 
-// use returns the client, or ErrUnavailable where Redis has not been reached yet.
-func (b *Broker) use() (rueidis.Client, error) {
+// reached returns the client, or ErrUnavailable if Redis has not been reached yet.
+func (b *Broker) reached() (rueidis.Client, error) {
 	if b.ctx.Err() != nil {
 		return nil, broker.ErrClosed
 	}
