@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -49,28 +50,11 @@ func (w *writeBehind[K, A]) mark(k K, answer ...chan A) {
 func (w *writeBehind[K, A]) markAgain(k K, answer ...chan A) {
 	waiting, marked := w.marks[k]
 	if !marked {
-		w.dropForgotten()
+		w.compact()
 		w.order = append(w.order, k)
 	}
 	w.marks[k] = append(waiting, answer...)
 	delete(w.fresh, k)
-}
-
-// dropForgotten keeps order about as long as there are marks, whatever is marked and forgotten while
-// nothing is written. mu is held.
-func (w *writeBehind[K, A]) dropForgotten() {
-	if len(w.order) < 2*len(w.marks)+writeBatch {
-		return
-	}
-	kept := make([]K, 0, len(w.marks))
-	seen := make(map[K]struct{}, len(w.marks))
-	for _, k := range w.order {
-		_, marked := w.marks[k]
-		if _, twice := seen[k]; marked && !twice {
-			kept, seen[k] = append(kept, k), struct{}{}
-		}
-	}
-	w.order = kept
 }
 
 // markSoon has k written after keepDelay, if nothing marks it before. mu is held.
@@ -108,6 +92,20 @@ func (w *writeBehind[K, A]) ripen() {
 func (w *writeBehind[K, A]) forget(k K) {
 	delete(w.marks, k)
 	delete(w.fresh, k)
+}
+
+// compact takes what was forgotten out of order, once that is most of it. mu is held.
+func (w *writeBehind[K, A]) compact() {
+	if len(w.order) < 2*len(w.marks)+writeBatch {
+		return
+	}
+	seen := make(map[K]bool, len(w.marks))
+	w.order = slices.DeleteFunc(w.order, func(k K) bool {
+		_, marked := w.marks[k]
+		gone := !marked || seen[k]
+		seen[k] = true
+		return gone
+	})
 }
 
 // run gives the owner its turns until stop, or the broker's end. turn is called when Redis can be

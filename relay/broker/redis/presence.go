@@ -92,12 +92,13 @@ func (p *presence) leave(at place) {
 		return
 	}
 	delete(p.want, at)
-	if _, known := p.marks[at]; !known && len(p.marks) >= len(p.want)+maxPast {
-		p.overflow = true
-		nudge(p.wake)
+	if len(p.marks) < len(p.want)+maxPast {
+		p.mark(at)
 		return
 	}
-	p.mark(at)
+	p.overflow = true
+	p.giveUp(at)
+	nudge(p.wake)
 }
 
 // markAll marks who is here, and nobody else: of a life that begins, nobody has left.
@@ -105,15 +106,20 @@ func (p *presence) markAll() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.overflow = false
-	for at, waiting := range p.marks {
+	for at := range p.marks {
 		if _, here := p.want[at]; !here {
-			marked[place, entered]{at, waiting}.answer(entered{err: broker.ErrUnavailable})
-			delete(p.marks, at)
+			p.giveUp(at)
 		}
 	}
 	for at := range p.want {
 		p.markAgain(at)
 	}
+}
+
+// giveUp forgets a mark, and answers whoever entered and left at once. p.mu is held.
+func (p *presence) giveUp(at place) {
+	marked[place, entered]{at, p.marks[at]}.answer(entered{err: broker.ErrUnavailable})
+	p.forget(at)
 }
 
 func (p *presence) overflowed() bool {
