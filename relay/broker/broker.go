@@ -1,9 +1,10 @@
 // Package broker stores a room's messages and carries them between relays.
 //
-// A broker gives every message two numbers in the same atomic step that stores it and fans it out: a sequence, which
-// counts the messages of its room from 1 without holes, and a position, which rises with every message of every room and
-// so orders all that one relay delivers. The digest chains a message to its predecessor: two histories that have grown to
-// the same numbers with other messages have other digests, so an offset names a message and not a place.
+// A broker gives every message two numbers in the same atomic step that stores it and fans it out:
+// a sequence, which counts the messages of its room from 1 without holes, and a position, which
+// rises with every message of every room and so orders all that one relay delivers. The digest
+// chains a message to its predecessor: two histories that have grown to the same numbers with other
+// messages have other digests, so an offset names a message and not a place.
 package broker
 
 import (
@@ -11,17 +12,21 @@ import (
 	"errors"
 )
 
-// Errors of every broker. Others are faults of the transport and mean the same as ErrUnavailable to a member.
+// Errors of every broker. Others are faults of the transport and mean the same as ErrUnavailable to
+// a member.
 var (
-	// ErrUnavailable: the store did not answer, or refused, within its bounded time. Trying again later may succeed.
+	// ErrUnavailable: the store did not answer, or refused, within its bounded time. Trying again
+	// later may succeed.
 	ErrUnavailable = errors.New("broker: unavailable")
-	// ErrGap: the asked history is not whole any more (trimmed, expired), or is another one than the offset names.
+	// ErrGap: the asked history is not whole any more (trimmed, expired), or is another one than
+	// the offset names.
 	ErrGap = errors.New("broker: history has a gap")
 	// ErrClosed: the broker was closed.
 	ErrClosed = errors.New("broker: closed")
 )
 
-// Message is one stored message of a room. It is never changed once made, and its slices are shared.
+// Message is one stored message of a room. It is never changed once made, and its slices are
+// shared.
 type Message struct {
 	Room   string
 	Epoch  string
@@ -61,15 +66,16 @@ type User struct {
 	Guest bool   `json:"guest"`
 }
 
-// Change is what happened to a user of a room: they joined, were renamed or, with neither set, left. User is the JSON of
-// a User, as they are called now.
+// Change is what happened to a user of a room: they joined, were renamed or, with neither set,
+// left. User is the JSON of a User, as they are called now.
 type Change struct {
 	Joined  bool
 	Renamed bool
 	Count   int
 	User    string
 
-	// Missed, with nothing else set, says that changes may have gone by unheard: Members has who is there.
+	// Missed, with nothing else set, says that changes may have gone by unheard: Members has who is
+	// there.
 	Missed bool
 }
 
@@ -86,13 +92,14 @@ type Snapshot struct {
 	More     bool // older ones are stored too
 }
 
-// Subscriber takes what happens in one room. Its methods are called one at a time and in order, must not block, and must
-// not call the broker.
+// Subscriber takes what happens in one room. Its methods are called one at a time and in order,
+// must not block, and must not call the broker.
 type Subscriber interface {
-	// Load comes first, before Subscribe returns, and again (with a reason) whenever the room's history is no longer the
-	// one that was delivered so far. What follows continues this snapshot.
+	// Load comes first, before Subscribe returns, and again (with a reason) whenever the room's
+	// history is no longer the one that was delivered so far. What follows continues this snapshot.
 	Load(s Snapshot, reason string)
-	// Deliver brings the message after the last one delivered or loaded. Over all rooms of one broker positions rise.
+	// Deliver brings the message after the last one delivered or loaded. Over all rooms of one
+	// broker positions rise.
 	Deliver(Message)
 	Signal(Signal)
 	Presence(Change)
@@ -107,21 +114,24 @@ const (
 
 // Messages stores each room's messages in one order and carries them between relays.
 type Messages interface {
-	// Publish stores the publications in their order and fans each out, in one step apiece; receipts[i] belongs to pubs[i].
-	// It is idempotent by (room, user, id) while the room's history lives.
+	// Publish stores the publications in their order and fans each out, in one step apiece;
+	// receipts[i] belongs to pubs[i]. It is idempotent by (room, user, id) while the room's history
+	// lives.
 	Publish(ctx context.Context, pubs ...Publication) (receipts []Receipt)
-	// Subscribe delivers what happens in room to sub, without holes: the snapshot first, then everything after it. There is
-	// at most one subscription for a room at a time: another gets ErrUnavailable. After stop has returned sub is not called
-	// again; stop may be called again.
+	// Subscribe delivers what happens in room to sub, without holes: the snapshot first, then
+	// everything after it. There is at most one subscription for a room at a time: another gets
+	// ErrUnavailable. After stop has returned sub is not called again; stop may be called again.
 	Subscribe(ctx context.Context, room string, sub Subscriber) (stop func(), err error)
-	// History returns at most limit messages older than before, oldest first; the zero offset stands for the end. Fewer may
-	// come if they are large; more reports whether older ones are stored. ErrGap: before is of another history. If before's
-	// message has been let go of, so has all before it, and nothing comes.
+	// History returns at most limit messages older than before, oldest first; the zero offset
+	// stands for the end. Fewer may come if they are large; more reports whether older ones are
+	// stored. ErrGap: before is of another history. If before's message has been let go of, so has
+	// all before it, and nothing comes.
 	History(ctx context.Context, room string, before Offset, limit int) (page []Message, more bool, err error)
 	// Signal fans body out to everyone in the room at most once, and may drop it.
 	Signal(room, sender, body string)
-	// Reach returns when all messages up to at, which another relay may have delivered already, have been delivered here, or
-	// with an error: at is of another epoch, or they did not come in time.
+	// Reach returns when all messages up to at, which another relay may have delivered already,
+	// have been delivered here, or with an error: at is of another epoch, or they did not come in
+	// time.
 	Reach(ctx context.Context, at Offset) error
 	// Head is an offset at or before which all messages of all rooms have been delivered here.
 	Head() Offset
@@ -129,28 +139,32 @@ type Messages interface {
 
 // Presence records which users are in which rooms, over all relays.
 type Presence interface {
-	// Enter records that user is in room on this relay, Leave that the user no longer is. What the store can't take now is
-	// remembered and made good later; count is how many users the room has then, over all relays. Changes that were
-	// announced while the store was out of reach are not announced again: Members has the present state.
+	// Enter records that user is in room on this relay, Leave that the user no longer is. What the
+	// store can't take now is remembered and made good later; count is how many users the room has
+	// then, over all relays. Changes that were announced while the store was out of reach are not
+	// announced again: Members has the present state.
 	//
-	// A user who is there already under another name is renamed, and subscribers on all relays hear of it. What is written
-	// late, or anew, does not bring back a name after which another one has been heard.
+	// A user who is there already under another name is renamed, and subscribers on all relays hear
+	// of it. What is written late, or anew, does not bring back a name after which another one has
+	// been heard.
 	Enter(ctx context.Context, room string, user User) (count int, err error)
 	Leave(room, userID string)
-	// Members returns the JSON of the room's users over all relays, or none with their count if that is over limit.
+	// Members returns the JSON of the room's users over all relays, or none with their count if
+	// that is over limit.
 	Members(ctx context.Context, room string, limit int) (users []string, count int, err error)
 }
 
 // Sessions keeps what a client's next connection, to any relay, needs to go on.
 type Sessions interface {
-	// Keep stores a session under key, a secret that nobody else uses, for another connection to resume, even if this relay
-	// ends without a word. It returns at once; what the store can't take now is made good later. fenced is called once when
-	// somebody else has resumed the session, on a goroutine of the broker's: it may call the broker, and must not block.
+	// Keep stores a session under key, a secret that nobody else uses, for another connection to
+	// resume, even if this relay ends without a word. It returns at once; what the store can't take
+	// now is made good later. fenced is called once when somebody else has resumed the session, on
+	// a goroutine of the broker's: it may call the broker, and must not block.
 	Keep(key string, s Session, fenced func()) SessionHandle
-	// Resume goes on with the session under key, whoever owned it, from the message or moment that at names: the last that
-	// its client had. The former owner is fenced. ErrGone: there is no such session, or what the client has missed since at
-	// can't be found, and then there is no such session any more. fenced, as with Keep, may be called before Resume has
-	// returned.
+	// Resume goes on with the session under key, whoever owned it, from the message or moment that
+	// at names: the last that its client had. The former owner is fenced. ErrGone: there is no such
+	// session, or what the client has missed since at can't be found, and then there is no such
+	// session any more. fenced, as with Keep, may be called before Resume has returned.
 	Resume(ctx context.Context, key string, at Offset, fenced func()) (Resumed, error)
 }
 
@@ -164,13 +178,15 @@ type Fleet interface {
 	Ready() error
 }
 
-// Broker is the whole contract: four small ones, so that a new store can begin with one. All methods may be called
-// concurrently and return within a bounded time, if need be with ErrUnavailable, even if ctx has no deadline.
+// Broker is the whole contract: four small ones, so that a new store can begin with one. All
+// methods may be called concurrently and return within a bounded time, if need be with
+// ErrUnavailable, even if ctx has no deadline.
 type Broker interface {
 	Messages
 	Presence
 	Sessions
 	Fleet
-	// Close announces that this relay's users have left, stops all delivery and waits for what it started.
+	// Close announces that this relay's users have left, stops all delivery and waits for what it
+	// started.
 	Close(ctx context.Context) error
 }

@@ -74,7 +74,8 @@ func digest(prev, key string, at int64) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// room returns the room, made where it is not there, its history let go where it has expired. b.mu is held.
+// room returns the room, made if it is not there, its history let go if it has expired. b.mu
+// is held.
 func (b *Memory) room(name string) *memoryRoom {
 	r := b.rooms[name]
 	if r == nil {

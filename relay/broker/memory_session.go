@@ -77,8 +77,8 @@ func (b *Memory) session(key string) *memorySession {
 	return s
 }
 
-// vouch finds the message that at names in one of the session's rooms, or its successor if it was the last one that was let
-// go of. b.mu is held.
+// vouch finds the message that at names in one of the session's rooms, or its successor if it was
+// the last one that was let go of. b.mu is held.
 func (b *Memory) vouch(s *memorySession, at Offset) (room string, when int64, ok bool) {
 	if s.invalid || at.Epoch != b.epoch || at.Pos > b.pos {
 		return "", 0, false

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Offset names a message: by position and sequence where it is, by epoch and digest which history's it is. With Seq 0 it
-// names a moment instead: all that came by position Pos, which was read at At.
+// Offset names a message: by position and sequence where it is, by epoch and digest which history's
+// it is. With Seq 0 it names a moment instead: all that came by position Pos, which was read at At.
 type Offset struct {
 	Epoch  string
 	Pos    uint64
@@ -24,7 +24,8 @@ var errOffset = errors.New("not an offset")
 // IsZero reports whether o names nothing.
 func (o Offset) IsZero() bool { return o == Offset{} }
 
-// Append writes o as text, "epoch.pos.seq.digest" with numbers in base 36. Clients must not read anything into it.
+// Append writes o as text, "epoch.pos.seq.digest" with numbers in base 36. Clients must not read
+// anything into it.
 func (o Offset) Append(dst []byte) []byte {
 	dst = append(dst, o.Epoch...)
 	dst = append(dst, '.')
@@ -73,8 +74,9 @@ func plain(s string) bool {
 	return s != ""
 }
 
-// Follows reports whether m comes right after the message (or moment) that tail names. A room whose history has expired
-// whole begins again with sequence 1, which is no gap for somebody who was there.
+// Follows reports whether m comes right after the message (or moment) that tail names. A room whose
+// history has expired whole begins again with sequence 1, which is no gap for somebody who was
+// there.
 func (m Message) Follows(tail Offset) bool {
 	if m.Pos <= tail.Pos || m.Epoch != tail.Epoch {
 		return false

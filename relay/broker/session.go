@@ -6,10 +6,12 @@ import (
 	"slices"
 )
 
-// ErrGone: nothing is kept under that name (any more), or what is kept cannot be gone on with from there.
+// ErrGone: nothing is kept under that name (any more), or what is kept cannot be gone on with from
+// there.
 var ErrGone = errors.New("broker: gone")
 
-// Session is what a broker keeps of a client's connection, so that another connection can go on with it.
+// Session is what a broker keeps of a client's connection, so that another connection can go on
+// with it.
 type Session struct {
 	ID    string // names the connection to others
 	User  User
@@ -24,16 +26,17 @@ type Membership struct {
 	Presence bool
 }
 
-// SessionHandle is the handle of the one connection that owns a kept session. Once somebody else has resumed the session, or
-// it was ended or released, its methods do nothing, and Join returns ErrGone. They may be called concurrently; only Join
-// waits for the store.
+// SessionHandle is the handle of the one connection that owns a kept session. Once somebody else
+// has resumed the session, or it was ended or released, its methods do nothing, and Join returns
+// ErrGone. They may be called concurrently; only Join waits for the store.
 type SessionHandle interface {
-	// Join records a membership, and returns when it is stored. If the store can't take it now it is remembered and made
-	// good later. Of a room that was joined already only Presence changes.
+	// Join records a membership, and returns when it is stored. If the store can't take it now it
+	// is remembered and made good later. Of a room that was joined already only Presence changes.
 	Join(ctx context.Context, m Membership) error
 	Leave(room string)
-	// Invalidate says that the client was told to go on in a room from another place than it was followed to, and may not
-	// have heard of it yet: until Revalidate nobody can resume the session.
+	// Invalidate says that the client was told to go on in a room from another place than it was
+	// followed to, and may not have heard of it yet: until Revalidate nobody can resume the
+	// session.
 	Invalidate(room string, since Offset)
 	Revalidate()
 	// End forgets the session, Release keeps it for whoever resumes it within Limits.Recovery.

@@ -1,9 +1,10 @@
-// Package brokertest is the contract of broker.Broker as a suite that any implementation can be held against:
+// Package brokertest is the contract of broker.Broker as a suite that any implementation can be
+// held against:
 //
 //	brokertest.Run(t, brokertest.Harness{New: func(t *testing.T, o brokertest.Options) *brokertest.Store { … }})
 //
-// What an implementation cannot suffer (a store within the process does not go away) it leaves out of its Store, and the
-// cases that need it are not run.
+// What an implementation cannot suffer (a store within the process does not go away) it leaves out
+// of its Store, and the cases that need it are not run.
 package brokertest
 
 import (
@@ -20,7 +21,8 @@ type Harness struct {
 	New func(t *testing.T, o Options) *Store
 	// Shared: several relays may use one store, and see one another.
 	Shared bool
-	// Outages: stores can lose data and go away (Wipe and Flush, Save, Stop and Start, Freeze), relays can be cut off.
+	// Outages: stores can lose data and go away (Wipe and Flush, Save, Stop and Start, Freeze),
+	// relays can be cut off.
 	Outages bool
 }
 
@@ -48,7 +50,7 @@ type Store struct {
 // Relay is one broker, and what can be done to its way to the store.
 type Relay struct {
 	broker.Broker
-	Self broker.Peer          // as the others find it, where the store is shared
+	Self broker.Peer          // as the others find it, if the store is shared
 	Kill func()               // ends it as SIGKILL would
 	Drop func()               // closes its connections, once
 	Cut  func() (mend func()) // closes its connections, and lets no new ones come about
@@ -138,7 +140,8 @@ func defaults() Options {
 	return Options{Limits: broker.Limits{History: 100, TTL: time.Minute}, Lease: time.Second}
 }
 
-// eventually polls until ok; what says what did not come about, a func() string as it was in the end.
+// eventually polls until ok; what says what did not come about, a func() string as it was in the
+// end.
 func eventually(t *testing.T, what any, ok func() bool) {
 	t.Helper()
 	within(t, patience, what, ok)

@@ -57,8 +57,9 @@ func testDropped(t *testing.T, h Harness) {
 	sameOrder(t, 800, all)
 }
 
-// What a relay missed comes in the order of positions over all rooms, before anything new: also where others publish while
-// it comes back, and where the rooms are too many to be read in one trip.
+// What a relay missed comes in the order of positions over all rooms, before anything new: also
+// if others publish while it comes back, and if the rooms are too many to be read in one
+// trip.
 func testCatchUpOrder(t *testing.T, h Harness) {
 	store := h.New(t, defaults())
 	away, here := store.Open(t), store.Open(t)
@@ -138,7 +139,8 @@ func testMissedExpiry(t *testing.T, h Harness) {
 	r.has(numbered("new", 0, 2))
 }
 
-// A connection that carries nothing any more, but is not closed, is noticed, made anew, and nothing is lost.
+// A connection that carries nothing any more, but is not closed, is noticed, made anew, and nothing
+// is lost.
 func testHalfOpen(t *testing.T, h Harness) {
 	testBroken(t, h, func(r *Relay) { r.Hang() })
 }
@@ -166,7 +168,8 @@ func testBroken(t *testing.T, h Harness, damage func(*Relay)) {
 	r.loads("")
 }
 
-// told checks that every relay is told once, for the epoch, and that the new one is the same for all and works.
+// told checks that every relay is told once, for the epoch, and that the new one is the same for
+// all and works.
 func toldEpoch(t *testing.T, old broker.Offset, followers []*recorder, publisher *Relay) {
 	t.Helper()
 	for _, r := range followers {
@@ -244,8 +247,8 @@ func testRolledBack(t *testing.T, h Harness) {
 	}
 }
 
-// A store that lost the last of what it had taken, and has grown back to the same numbers with other messages before the
-// relays that followed came back.
+// A store that lost the last of what it had taken, and has grown back to the same numbers with
+// other messages before the relays that followed came back.
 func testRegrown(t *testing.T, h Harness) {
 	for name, c := range map[string]regrowth{
 		"to the same numbers": {before: 5, lost: 3, grown: 3},
@@ -264,7 +267,8 @@ func testRegrown(t *testing.T, h Harness) {
 	}
 }
 
-// regrowth is how many messages a room had and kept, had and lost, and got after that, and how many other rooms got first.
+// regrowth is how many messages a room had and kept, had and lost, and got after that, and how many
+// other rooms got first.
 type regrowth struct{ before, lost, grown, elsewhere int }
 
 func regrown(t *testing.T, store *Store, c regrowth) {
@@ -309,7 +313,8 @@ func regrown(t *testing.T, store *Store, c regrowth) {
 	}
 }
 
-// A store that goes and comes back with all it had: nobody is told, nothing is lost, everyone is still there.
+// A store that goes and comes back with all it had: nobody is told, nothing is lost, everyone is
+// still there.
 func testRestarted(t *testing.T, h Harness) {
 	o := defaults()
 	o.Own = true
@@ -328,7 +333,8 @@ func testRestarted(t *testing.T, h Harness) {
 	membersAre(t, one, "a", "ann", "ben")
 }
 
-// Without the store, everything answers within a bounded time, and all is made good when it is back.
+// Without the store, everything answers within a bounded time, and all is made good when it is
+// back.
 func testUnavailable(t *testing.T, h Harness) {
 	o := defaults()
 	o.Own = true

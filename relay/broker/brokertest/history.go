@@ -88,8 +88,8 @@ func testSnapshot(t *testing.T, h Harness) {
 	}
 }
 
-// While somebody publishes all the time, many come and go: each has all messages from the first to his last, and what is
-// delivered to him is in order with what is delivered in the room beside.
+// While somebody publishes all the time, many come and go: each has all messages from the first to
+// its last, and what is delivered to it is in order with what is delivered in the room beside.
 func testSnapshotThenLive(t *testing.T, h Harness) {
 	o := defaults()
 	o.History = 10_000

@@ -88,7 +88,8 @@ func testSharedSecret(t *testing.T, h Harness) {
 	}
 }
 
-// A store that was emptied gets a secret from whoever asks first, the former one where he knows it; all come to know it.
+// A store that was emptied gets a secret from whoever asks first, the former one if it is known to
+// them; all come to know it.
 func testSecretFlushed(t *testing.T, h Harness) {
 	o := defaults()
 	o.Own = true

@@ -156,7 +156,8 @@ func testCloseAnnounces(t *testing.T, h Harness) {
 	membersAre(t, one, "a", "ben")
 }
 
-// Of a relay that ends without a word, the users leave when its lease ends, each once, however many relays notice.
+// Of a relay that ends without a word, the users leave when its lease ends, each once, however many
+// relays notice.
 func testRelayDies(t *testing.T, h Harness) {
 	store := h.New(t, defaults())
 	relays := []*Relay{store.Open(t), store.Open(t), store.Open(t)}

@@ -62,7 +62,8 @@ func testBatch(t *testing.T, h Harness) {
 	}
 }
 
-// publishers has everyone of relays publish n messages in each of rooms, all at once, and returns when all are stored.
+// publishers has everyone of relays publish n messages in each of rooms, all at once, and returns
+// when all are stored.
 func publishers(t *testing.T, relays []*Relay, rooms []string, n int) {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -82,7 +83,8 @@ func publishers(t *testing.T, relays []*Relay, rooms []string, n int) {
 	wg.Wait()
 }
 
-// sameOrder checks that all recorders of a room have the same messages in the same order, each once, n of them.
+// sameOrder checks that all recorders of a room have the same messages in the same order, each
+// once, n of them.
 func sameOrder(t *testing.T, n int, recorders []*recorder) {
 	t.Helper()
 	first := map[string][]broker.Message{}

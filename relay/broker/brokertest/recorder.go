@@ -177,8 +177,8 @@ func (r *recorder) heard() []broker.Signal {
 	return slices.Clone(r.signals)
 }
 
-// moves are the presence changes so far, as "+<count> <user>", "-<count> <user>" and, of a user who is renamed,
-// "=<count> <user>".
+// moves are the presence changes so far, as "+<count> <user>", "-<count> <user>" and, of a user who
+// is renamed, "=<count> <user>".
 func (r *recorder) moves() (out []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -171,8 +171,8 @@ func testSessionSizes(t *testing.T, h Harness) {
 	})
 }
 
-// What a client had last must be a message of the present history, in a room where it is or was, or the one before what is
-// left of one.
+// What a client had last must be a message of the present history, in a room where it is or was, or
+// the one before what is left of one.
 func testSessionOffsets(t *testing.T, h Harness) {
 	o := defaults()
 	o.History = 5

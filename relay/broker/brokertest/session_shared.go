@@ -47,7 +47,8 @@ func testSharedSession(t *testing.T, h Harness) {
 	c.alive()
 }
 
-// Who did not hear that he was fenced notices when he writes, or when he renews what he has.
+// An owner that did not hear that it was fenced notices when it writes, or when it renews what it
+// has.
 func testFenceLost(t *testing.T, h Harness) {
 	o := defaults()
 	o.Recovery = 2 * time.Second
@@ -109,7 +110,7 @@ func unavailable(t *testing.T, err error) {
 	}
 }
 
-// Sessions are brought back where the store has lost them: all, or the last that was said.
+// Sessions are brought back if the store has lost them: all, or the last that was said.
 func testSessionFlushed(t *testing.T, h Harness) {
 	testSessionLost(t, h, func(s *Store) { s.Flush() })
 }
@@ -132,7 +133,8 @@ func testSessionLost(t *testing.T, h Harness, empty func(*Store)) {
 		return one.Head().Epoch != old.Epoch && one.Head().Epoch == other.Head().Epoch
 	})
 	at := other.Head()
-	// The owner knows which epoch its memberships are of: the stored state is that, whole, and so nobody can go on with it.
+	// The owner knows which epoch its memberships are of: the stored state is that, whole, and so
+	// nobody can go on with it.
 	gone(t, other, "joins", at)
 	joins.fenced()
 	c.Invalidate("a", at)
@@ -188,7 +190,8 @@ func testSessionRolledBack(t *testing.T, h Harness) {
 	c.is(r, session("quiet", in("a", at), in("b", at)))
 }
 
-// A history that grew back to the same numbers with other messages is not the one that the client followed.
+// A history that grew back to the same numbers with other messages is not the one that the client
+// followed.
 func testSessionRegrown(t *testing.T, h Harness) {
 	o := defaults()
 	o.Own, o.History = true, 5

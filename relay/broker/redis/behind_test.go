@@ -20,22 +20,22 @@ func offline() *Broker {
 	return b
 }
 
-// While Redis is away people come and go, and what is remembered of who left has a bound: past it, a
-// new life begins, in which only those who are here are written.
+// While Redis is away people come and go, and what is remembered of who left has a bound: past it,
+// a new life begins, in which only those who are here are written.
 func TestPresenceBound(t *testing.T) {
 	b := offline()
 	defer b.cancel()
 	p := b.presence
 	p.enter(place{"a", "here"}, "{}", make(chan entered, 1))
 	left := make(chan entered, 1)
-	for i := range 5 * maxPast {
+	for i := range 3 * maxPast {
 		at := place{"a", fmt.Sprint(i)}
 		p.enter(at, "{}", left)
 		p.leave(at)
 		left = make(chan entered, 1)
 	}
 	p.enter(place{"a", "late"}, "{}", make(chan entered, 1))
-	if n, listed := len(p.marks), len(p.order); n > maxPast+2 || listed > 3*maxPast || !p.overflowed() {
+	if n, listed := len(p.marks), len(p.order); n > maxPast+2 || listed > 2*maxPast+2*writeBatch || !p.overflowed() {
 		t.Errorf("%d marks, listed %d, overflowed %v", n, listed, p.overflowed())
 	}
 	p.markAll()

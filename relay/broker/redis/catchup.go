@@ -25,8 +25,9 @@ type gap struct {
 	now    state
 }
 
-// catchUp reads what the feed missed from the streams, until the feed is live. Each call
-// to Redis has its own time-out: with many rooms and a distant Redis, all together take as long as they take.
+// catchUp reads what the feed missed from the streams, until the feed is live. Each call to Redis
+// has its own time-out: with many rooms and a distant Redis, all together take as long as they
+// take.
 func (f *feed) catchUp() error {
 	for {
 		f.mu.Lock()
@@ -41,7 +42,8 @@ func (f *feed) catchUp() error {
 	}
 }
 
-// catchUpOnce may leave the feed catching up, for another round: the epoch moved, or too much was held meanwhile.
+// catchUpOnce may leave the feed catching up, for another round: the epoch moved, or too much was
+// held meanwhile.
 func (f *feed) catchUpOnce() error {
 	f.mu.Lock()
 	epoch, pos := f.epoch, f.pos
@@ -72,7 +74,7 @@ func (f *feed) catchUpOnce() error {
 	return nil
 }
 
-// readGaps reads the present state of rooms that can't go on; moved tells that the epoch did.
+// readGaps reads the present state of rooms that can't go on; moved reports whether the epoch did.
 func (f *feed) readGaps(gaps []gap, epoch string) (moved bool, err error) {
 	ctx, cancel := context.WithTimeout(f.b.ctx, callTimeout)
 	defer cancel()
@@ -172,8 +174,8 @@ func (f *feed) finishCatchUp(now tail, missed []broker.Message, gaps []gap) {
 	f.b.check()
 }
 
-// agree tells whether all rooms are of one epoch: one may have been loaded from another while the streams were read.
-// f.mu is held.
+// agree reports whether all rooms are of one epoch: one may have been loaded from another while the
+// streams were read. f.mu is held.
 func (f *feed) agree(epoch string) bool {
 	for _, s := range f.rooms {
 		if !s.loading && s.tail.Epoch != epoch {
@@ -226,8 +228,8 @@ func (b *Broker) readMissed(tails []subscription) ([]found, error) {
 	return out, nil
 }
 
-// judge compares what a stream holds with what was delivered of it: the messages to deliver now, or why that can't be.
-// ReasonEpoch means that the stream is not the one that was delivered.
+// judge compares what a stream holds with what was delivered of it: the messages to deliver now, or
+// why that can't be. ReasonEpoch means that the stream is not the one that was delivered.
 func (s *subscription) judge(have found, now tail, away, ttl time.Duration) ([]broker.Message, string) {
 	e, followed := have.entries, s.tail.Seq > 0
 	if followed && len(e) > 0 && e[0].Pos == s.tail.Pos && e[0].Seq == s.tail.Seq {

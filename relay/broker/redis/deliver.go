@@ -89,8 +89,8 @@ func (f *feed) arrive(s *subscription, m broker.Message) {
 	}
 }
 
-// advance delivers m if it continues what s has, drops it if s had it already, and else tells that something is missing.
-// f.mu is held.
+// advance delivers m if it continues what s has, drops it if s had it already, and else reports
+// that something is missing. f.mu is held.
 func (f *feed) advance(s *subscription, m broker.Message) bool {
 	if m.Epoch == s.tail.Epoch && m.Pos <= s.tail.Pos {
 		return true

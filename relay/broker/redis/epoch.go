@@ -45,7 +45,8 @@ func (f *feed) suspect(epoch string) {
 	}
 }
 
-// doubtStore has the epoch and the streams looked at: what Redis has lost elsewhere, it may have lost here.
+// doubtStore has the epoch and the streams looked at: what Redis has lost elsewhere, it may have
+// lost here.
 func (f *feed) doubtStore() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -134,8 +134,9 @@ func nudge(c chan struct{}) {
 	}
 }
 
-// run keeps one subscribed connection until the broker closes. An outage is told once. A connection that was whole and is
-// made again at the first try is none: services cut connections as a matter of course.
+// run keeps one subscribed connection until the broker closes. An outage is told once. A connection
+// that was whole and is made again at the first try is none: services cut connections as a matter
+// of course.
 func (f *feed) run() {
 	defer f.b.wg.Done()
 	defer f.end()
@@ -175,7 +176,8 @@ func (f *feed) run() {
 	}
 }
 
-// connect is the life of one connection; whole tells that it had caught up, which caughtUp is called upon.
+// connect is the life of one connection; whole reports whether it had caught up, which caughtUp is
+// called upon.
 func (f *feed) connect(caughtUp func()) (whole bool, err error) {
 	if err := f.b.open(); err != nil {
 		return false, err
@@ -248,8 +250,8 @@ func (f *feed) resubscribe(c rueidis.DedicatedClient) error {
 	return nil
 }
 
-// change carries out what was asked of the subscription since the last time. Each joining room's tail is read on the same
-// connection right after, so that nothing can fall between.
+// change carries out what was asked of the subscription since the last time. Each joining room's
+// tail is read on the same connection right after, so that nothing can fall between.
 func (f *feed) change(c rueidis.DedicatedClient) error {
 	joining, gone := f.takeChanges()
 	for some := range slices.Chunk(gone, subscribeChunk) {
@@ -268,8 +270,8 @@ func (f *feed) change(c rueidis.DedicatedClient) error {
 	return nil
 }
 
-// takeChanges returns the rooms to subscribe to and the channels to leave; a room that was left and came back, or the other
-// way round, is as it is now.
+// takeChanges returns the rooms to subscribe to and the channels to leave; a room that was left and
+// came back, or the other way round, is as it is now.
 func (f *feed) takeChanges() (joining []*subscription, gone []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

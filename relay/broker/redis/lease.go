@@ -26,7 +26,8 @@ func (p *presence) turn(c rueidis.Client, due bool) (stillDue bool) {
 	return due
 }
 
-// renew prolongs the lease, or begins a new life where it is gone, and takes out the lives that have ended.
+// renew prolongs the lease, or begins a new life if it is gone, and takes out the lives that
+// have ended.
 func (p *presence) renew(c rueidis.Client) error {
 	var ended []string
 	if p.life != "" {
@@ -64,8 +65,9 @@ func (p *presence) renew(c rueidis.Client) error {
 	return failed
 }
 
-// isSteady tells whether this relay has renewed its lease without a pause for a lease's time. Whoever has just come back
-// takes nobody else out: if Redis was away, it was so for the others, too, and they get the same time to come back.
+// isSteady reports whether this relay has renewed its lease without a pause for a lease's time.
+// Whoever has just come back takes nobody else out: if Redis was away, it was so for the others,
+// too, and they get the same time to come back.
 func (p *presence) isSteady() bool {
 	now, lease := time.Now(), p.b.cfg.Lease
 	if now.Sub(p.renewed) > lease/2 {

@@ -9,7 +9,7 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// Members implements broker.Broker, from the client-side cache where that is still valid.
+// Members implements broker.Broker, from the client-side cache if that is still valid.
 func (b *Broker) Members(ctx context.Context, room string, limit int) ([]string, int, error) {
 	ctx, cancel := context.WithTimeout(ctx, connTimeout)
 	defer cancel()
@@ -39,7 +39,8 @@ func (b *Broker) Members(ctx context.Context, room string, limit int) ([]string,
 	return users, int(count), nil
 }
 
-// touch renews the keys of the rooms that have users here, and the secret: each expires, lest a fleet that is gone leave them for ever.
+// touch renews the keys of the rooms that have users here, and the secret: each expires, lest a
+// fleet that is gone leave them for ever.
 func (p *presence) touch(c rueidis.Client) {
 	rooms := map[string]bool{}
 	p.mu.Lock()

@@ -73,7 +73,8 @@ func TestJudge(t *testing.T) {
 	const ttl = time.Minute
 	const at = 1_000_000 // when the tail's message was stored
 	soon, late := int64(at+30_000), int64(at+90_000)
-	// history is messages from..to at positions ten times their sequence, the n-th with digest d<n>.
+	// history is messages from..to at positions ten times their sequence, the n-th with digest
+	// d<n>.
 	history := func(from, to uint64) (out []broker.Message) {
 		for n := from; n <= to; n++ {
 			m := broker.Message{Pos: 10 * n, Seq: n, At: at + int64(n), Digest: fmt.Sprint("d", n)}

@@ -18,8 +18,8 @@ const (
 	maxNode     = 128 // bytes of a Peer's Node: peers that never were are asked for, too
 )
 
-// announce tells the fleet where this relay is, for the time of one lease, and knows its secret from then on, whether or not
-// Redis is there when it is wanted.
+// announce tells the fleet where this relay is, for the time of one lease, and knows its secret
+// from then on, whether or not Redis is there when it is wanted.
 func (b *Broker) announce(ctx context.Context, c rueidis.Client) error {
 	if b.cfg.Self.Node == "" {
 		return nil
@@ -45,7 +45,8 @@ func (b *Broker) withdraw(ctx context.Context, c rueidis.Client) {
 	}
 }
 
-// Peer implements broker.Broker, from the client-side cache where that is still valid: also that there is none.
+// Peer implements broker.Broker, from the client-side cache if that is still valid: also that
+// there is none.
 func (b *Broker) Peer(ctx context.Context, node string) (broker.Peer, error) {
 	if node == "" || len(node) > maxNode {
 		return broker.Peer{}, broker.ErrGone
@@ -102,7 +103,8 @@ func (s *secret) set(value []byte, doubt uint64) {
 	s.value, s.read = slices.Clone(value), doubt == s.doubt
 }
 
-// Secret implements broker.Broker. Where Redis has lost it, the first relay to come brings back the one that all know.
+// Secret implements broker.Broker. Where Redis has lost it, the first relay to come brings back the
+// one that all know.
 func (b *Broker) Secret(ctx context.Context) ([]byte, error) {
 	value, read, doubt := b.secret.get()
 	if read || value != nil && b.feed.ready() != nil {
@@ -120,7 +122,7 @@ func (b *Broker) Secret(ctx context.Context) ([]byte, error) {
 	return now, nil
 }
 
-// readSecret stores the offer where there is none, and returns what is stored.
+// readSecret stores the offer if there is none, and returns what is stored.
 func (b *Broker) readSecret(ctx context.Context, offer []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, connTimeout)
 	defer cancel()

@@ -9,7 +9,8 @@ import (
 	"setu/relay/broker"
 )
 
-// probe sends a message to itself through Redis, all the way round, and has the connection made anew when it stays away.
+// probe sends a message to itself through Redis, all the way round, and has the connection made
+// anew when it stays away.
 func (f *feed) probe() {
 	defer f.b.wg.Done()
 	tick := time.NewTicker(probeInterval)
@@ -53,7 +54,8 @@ func (f *feed) receivePrivate(session int, text string) {
 	}
 }
 
-// probeReturned takes the health check that has come back: "<epoch> <pos> <now> <format>". All up to pos has been pushed before it.
+// probeReturned takes the health check that has come back: "<epoch> <pos> <now> <format>". All up
+// to pos has been pushed before it.
 func (f *feed) probeReturned(session int, text string) {
 	defer nudge(f.b.presence.wake)
 	defer nudge(f.b.sessions.wake)

@@ -29,7 +29,8 @@ func (b *Broker) Publish(ctx context.Context, pubs ...broker.Publication) []brok
 	}
 	defer func() { <-b.slots }()
 
-	// From the first publish that met another epoch on, all are tried again under the new one, in their order.
+	// From the first publish that met another epoch on, all are tried again under the new one, in
+	// their order.
 	for done := 0; done < len(pubs); {
 		epoch, err := b.feed.epochNow(ctx)
 		if err != nil {
@@ -56,7 +57,7 @@ func (b *Broker) enterSlot(ctx context.Context) error {
 	}
 }
 
-// failed puts err on receipts, and returns the whole where it was given a part.
+// failed puts err on receipts, and returns the whole if it was given a part.
 func failed(part []broker.Receipt, err error, whole ...[]broker.Receipt) []broker.Receipt {
 	for i := range part {
 		part[i] = broker.Receipt{Err: unavailable(err)}

@@ -7,11 +7,13 @@ import (
 	"setu/relay/broker"
 )
 
-// reachRetry is how long a health check that was sent for somebody who waits may take, before another is.
+// reachRetry is how long a health check that was sent for somebody who waits may take, before
+// another is.
 const reachRetry = 500 * time.Millisecond
 
-// Reach implements broker.Broker. What Redis pushed before a health check came round has been delivered then; so where this relay
-// has not heard of at's position, one is sent, for all who wait at the time.
+// Reach implements broker.Broker. What Redis pushed before a health check came round has been
+// delivered then; so if this relay has not heard of at's position, one is sent, for all who wait
+// at the time.
 func (b *Broker) Reach(ctx context.Context, at broker.Offset) error {
 	f := b.feed
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)

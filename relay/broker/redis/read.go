@@ -13,10 +13,12 @@ import (
 	"setu/relay/broker"
 )
 
-// History implements broker.Broker. Pages come from the client-side cache; any new message in the room invalidates them.
+// History implements broker.Broker. Pages come from the client-side cache; any new message in the
+// room invalidates them.
 //
-// The page is read with the message that before names, which must be there with its digest: what stands before another
-// one is another history's. Where nothing is left up to it, it has been let go of, and so has all before it.
+// The page is read with the message that before names, which must be there with its digest: what
+// stands before another one is another history's. Where nothing is left up to it, it has been let
+// go of, and so has all before it.
 func (b *Broker) History(ctx context.Context, room string, before broker.Offset, limit int) ([]broker.Message, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -46,8 +48,8 @@ func (b *Broker) History(ctx context.Context, room string, before broker.Offset,
 	return page, more, nil
 }
 
-// page reads at most limit messages up to the one that upTo names, oldest first, without their epoch. It may be as old as
-// the client-side cache is.
+// page reads at most limit messages up to the one that upTo names, oldest first, without their
+// epoch. It may be as old as the client-side cache is.
 func (b *Broker) page(ctx context.Context, room string, upTo broker.Offset, limit int) ([]broker.Message, bool, error) {
 	c, err := b.use()
 	if err != nil {
@@ -132,8 +134,8 @@ type tail struct {
 	newest broker.Message // Seq 0: the room is empty, or this was not asked
 }
 
-// endOf tells whether page, newest last, ends right at the tail. One that goes beyond may be newer, or may come from the
-// cache of a connection whose Redis is no more.
+// endOf reports whether page, newest last, ends right at the tail. One that goes beyond may be
+// newer, or may come from the cache of a connection whose Redis is no more.
 func (t tail) endOf(page []broker.Message) bool {
 	if len(page) == 0 || t.newest.Seq == 0 {
 		return len(page) == 0 && t.newest.Seq == 0

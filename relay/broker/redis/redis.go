@@ -51,8 +51,9 @@ type Config struct {
 
 // Broker is a broker over one Redis or Valkey, version 7 or later, that any number of relays share.
 //
-// The stream of a room is the truth; a publish also wakes everyone over pub/sub, on one dedicated connection (feed). When
-// that connection was away, or a sequence jumps, what is missing is read from the streams before anything new is delivered.
+// The stream of a room is the truth; a publish also wakes everyone over pub/sub, on one dedicated
+// connection (feed). When that connection was away, or a sequence jumps, what is missing is read
+// from the streams before anything new is delivered.
 type Broker struct {
 	cfg  Config
 	opt  rueidis.ClientOption
@@ -74,7 +75,8 @@ type Broker struct {
 	closed sync.Once
 }
 
-// Open starts a broker. It returns before Redis is reached, and keeps trying; Ready tells. An error is a bad setting.
+// Open starts a broker. It returns before Redis is reached, and keeps trying; Ready reports how it
+// is. An error is a bad setting.
 func Open(cfg Config, log *slog.Logger) (*Broker, error) {
 	opt, err := options(cfg)
 	if err != nil {
@@ -179,13 +181,15 @@ func unavailable(err error) error {
 	return fmt.Errorf("%w: %w", broker.ErrUnavailable, err)
 }
 
-// Ready implements broker.Broker: a message published through Redis has come back over the subscription lately.
+// Ready implements broker.Broker: a message published through Redis has come back over the
+// subscription lately.
 func (b *Broker) Ready() error { return b.feed.ready() }
 
 // Head implements broker.Broker.
 func (b *Broker) Head() broker.Offset { return b.feed.head() }
 
-// Close implements broker.Broker. ctx bounds the announcing of leaves; what else it waits for is bounded by the time-outs above.
+// Close implements broker.Broker. ctx bounds the announcing of leaves; what else it waits for is
+// bounded by the time-outs above.
 func (b *Broker) Close(ctx context.Context) error {
 	b.closed.Do(func() {
 		b.sessions.retire(ctx)
@@ -198,14 +202,15 @@ func (b *Broker) Close(ctx context.Context) error {
 	return nil
 }
 
-// keys are the names of what Redis holds for one partition. They share a hash tag, so that a script may use them together.
+// keys are the names of what Redis holds for one partition. They share a hash tag, so that a script
+// may use them together.
 type keys struct {
 	head, lives, secret                                           string
 	stream, index, members, channel, life, private, session, peer string // prefixes
 }
 
-// newKeys names what a fleet with this prefix holds in a database. Redis' channels are shared by all
-// databases, so theirs name it too, but for database 0.
+// newKeys names what a fleet with this prefix holds in a database. Redis' channels are shared by
+// all databases, so theirs name it too, but for database 0.
 func newKeys(prefix string, database int) keys {
 	p := prefix + "{0}:"
 	c := p

@@ -22,7 +22,8 @@ import (
 	"setu/relay/broker/redis"
 )
 
-// atOnce is how many tests run at a time: they wait for time-outs, so the processors are no measure.
+// atOnce is how many tests run at a time: they wait for time-outs, so the processors are no
+// measure.
 const atOnce = 12
 
 func TestMain(m *testing.M) {
@@ -142,7 +143,7 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// testLog keeps the log, and shows it where the test fails.
+// testLog keeps the log, and shows it if the test fails.
 func testLog(t testing.TB) *slog.Logger {
 	l := &logBuffer{}
 	t.Cleanup(func() {

@@ -29,7 +29,8 @@ var (
 	membersScript = load("members", true)
 )
 
-// script is a Lua script, run by its hash. All of them may be repeated without harm, so rueidis may try again.
+// script is a Lua script, run by its hash. All of them may be repeated without harm, so rueidis may
+// try again.
 type script struct {
 	text, sha string
 	readonly  bool // cacheable, too
@@ -47,8 +48,9 @@ func load(name string, readonly bool) script {
 // call is one run of a script.
 type call struct{ keys, args []string }
 
-// build makes the command. Every command that may be tried again is pinned, here and below: rueidis would use its memory
-// for another command once it was answered, and the writer of the connection that died may still be reading it.
+// build makes the command. Every command that may be tried again is pinned, here and below: rueidis
+// would use its memory for another command once it was answered, and the writer of the connection
+// that died may still be reading it.
 func (s script) build(c rueidis.CoreClient, do call) rueidis.Completed {
 	n := int64(len(do.keys))
 	if s.readonly {
@@ -57,7 +59,7 @@ func (s script) build(c rueidis.CoreClient, do call) rueidis.Completed {
 	return c.B().Evalsha().Sha1(s.sha).Numkeys(n).Key(do.keys...).Arg(do.args...).Build().ToRetryable().Pin()
 }
 
-// run runs s for each of calls, in one trip; in three where Redis had forgotten the script.
+// run runs s for each of calls, in one trip; in three if Redis had forgotten the script.
 func (s script) run(ctx context.Context, c rueidis.CoreClient, calls ...call) []rueidis.RedisResult {
 	results := s.try(ctx, c, calls)
 	var again []int
@@ -82,8 +84,9 @@ func (s script) run(ctx context.Context, c rueidis.CoreClient, calls ...call) []
 	return results
 }
 
-// inOrder is run where the order matters: the first call brings the script's text along. Otherwise, with a Redis that had
-// forgotten the script and is taught it by another relay just then, later calls could overtake the earlier ones.
+// inOrder is run for when the order matters: the first call brings the script's text along.
+// Otherwise, with a Redis that had forgotten the script and is taught it by another relay just
+// then, later calls could overtake the earlier ones.
 func (s script) inOrder(ctx context.Context, c rueidis.CoreClient, calls ...call) []rueidis.RedisResult {
 	if len(calls) == 1 {
 		return s.run(ctx, c, calls...)
@@ -108,10 +111,12 @@ func (s script) try(ctx context.Context, c rueidis.CoreClient, calls []call) []r
 	return c.DoMulti(ctx, cmds...)
 }
 
-// cached runs a read-only script that names one key, answered from the client-side cache where that is still valid.
+// cached runs a read-only script that names one key, answered from the client-side cache if that
+// is still valid.
 //
-// ToStaticTTL spares the MULTI around the read, in which rueidis would also cache a NOSCRIPT for an answer. Redis
-// invalidates keys that expire like those that are written, so a time to live of the server's is not needed.
+// ToStaticTTL spares the MULTI around the read, in which rueidis would also cache a NOSCRIPT for an
+// answer. Redis invalidates keys that expire like those that are written, so a time to live of the
+// server's is not needed.
 func (s script) cached(ctx context.Context, c rueidis.Client, do call) rueidis.RedisResult {
 	read := func() rueidis.RedisResult {
 		cmd := c.B().EvalshaRo().Sha1(s.sha).Numkeys(1).Key(do.keys...).Arg(do.args...).Cache().ToStaticTTL().Pin()

@@ -39,7 +39,7 @@ var startShared = sync.OnceValue(func() error {
 	return shared.open(dir)
 })
 
-// requireRedis skips where there is no redis-server, but not in CI: nobody would notice.
+// requireRedis skips if there is no redis-server, but not in CI: nobody would notice.
 func requireRedis(t testing.TB) {
 	t.Helper()
 	if _, err := exec.LookPath("redis-server"); err != nil {

@@ -15,7 +15,8 @@ import (
 	"setu/relay/broker/redis"
 )
 
-// config is for tests of one server of their own: nothing but what they do reaches it, save for a health check now and then.
+// config is for tests of one server of their own: nothing but what they do reaches it, save for a
+// health check now and then.
 func config(s *server) redis.Config {
 	return redis.Config{URL: "redis://" + s.addr, Lease: time.Hour, Limits: broker.Limits{History: 50, TTL: time.Hour}}
 }

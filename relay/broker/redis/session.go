@@ -171,8 +171,8 @@ func (k *sessions) letGo(s *handle, has ownership) {
 	k.forget(s)
 }
 
-// isCurrent reports whether the session is this connection's, isPast whether it was and something is
-// still to be written. of.mu is held.
+// isCurrent reports whether the session is this connection's, isPast whether it was and something
+// is still to be written. of.mu is held.
 func (s *handle) isCurrent() bool { return s.ownership == owned || s.ownership == invalid }
 func (s *handle) isPast() bool    { return s.ownership == released || s.ownership == ended }
 
@@ -221,7 +221,7 @@ func (s *handle) Join(ctx context.Context, m broker.Membership) error {
 	away := s.of.b.feed.ready()
 	answer, err := s.startJoin(m, away)
 	if err != nil || answer == nil {
-		return err // where Redis is away, it is made good when it is back
+		return err // if Redis is away, it is made good when it is back
 	}
 	ctx, cancel := context.WithTimeout(ctx, connTimeout)
 	defer cancel()

@@ -23,7 +23,8 @@ func join(t testing.TB, k broker.SessionHandle, room string, since broker.Offset
 	}
 }
 
-// A client that connects and joins costs one call; so does one that joins another room, or comes back.
+// A client that connects and joins costs one call; so does one that joins another room, or comes
+// back.
 func TestRedisSessionCost(t *testing.T) {
 	t.Parallel()
 	s := ownServer(t)
@@ -170,7 +171,8 @@ func TestRedisPeerCached(t *testing.T) {
 	eventually(t, "withdrawn", func() bool { return errors.Is(find(cfg.Self.Node), broker.ErrGone) })
 }
 
-// A write that was given up and comes late, on a connection that was thought dead, does not undo what was written since.
+// A write that was given up and comes late, on a connection that was thought dead, does not undo
+// what was written since.
 func TestRedisSessionLateWrite(t *testing.T) {
 	t.Parallel()
 	s := ownServer(t)

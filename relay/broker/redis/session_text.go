@@ -9,8 +9,8 @@ import (
 	"setu/relay/broker"
 )
 
-// A session in Redis is a hash. Whoever reads it skips fields that it does not know, members of who,
-// and letters of a membership's flags, so that later versions can add some:
+// A session in Redis is a hash. Whoever reads it skips fields that it does not know, members of
+// who, and letters of a membership's flags, so that later versions can add some:
 //
 //	owner  the one connection that may write it, "<relay>.<number>"
 //	v      counts what that connection wrote
@@ -19,7 +19,8 @@ import (
 //	       or - for none
 //	left   names of rooms that were left, joined by NULs
 //
-// A session without rooms (that field, not memberships) is of another version, and nobody's to resume.
+// A session without rooms (that field, not memberships) is of another version, and nobody's to
+// resume.
 
 // who is what does not change of a session.
 type who struct {

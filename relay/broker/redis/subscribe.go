@@ -6,7 +6,8 @@ import (
 	"setu/relay/broker"
 )
 
-// Subscribe implements broker.Broker: the feed subscribes first, then the history is read, and what arrived meanwhile joins it.
+// Subscribe implements broker.Broker: the feed subscribes first, then the history is read, and what
+// arrived meanwhile joins it.
 func (b *Broker) Subscribe(ctx context.Context, room string, sub broker.Subscriber) (func(), error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -44,8 +45,8 @@ func (f *feed) remove(s *subscription) {
 	nudge(f.wake)
 }
 
-// begin loads s: its newest page from the client-side cache, if the tail that Redis stated after it had taken the
-// subscription shows the page to be fresh.
+// begin loads s: its newest page from the client-side cache, if the tail that Redis stated after it
+// had taken the subscription shows the page to be fresh.
 func (f *feed) begin(ctx context.Context, s *subscription) error {
 	page, more, err := f.b.page(ctx, s.room, broker.Offset{}, f.b.cfg.History)
 	if err != nil {
@@ -75,9 +76,11 @@ func (f *feed) begin(ctx context.Context, s *subscription) error {
 	}
 }
 
-// install loads s with the page and what was held since. It is false where that can't be done from this page.
+// install loads s with the page and what was held since. It is false if that can't be done from
+// this page.
 //
-// What was held becomes part of the snapshot: to deliver it now would bring it behind newer messages of other rooms.
+// What was held becomes part of the snapshot: to deliver it now would bring it behind newer
+// messages of other rooms.
 func (f *feed) install(s *subscription, t tail, page []broker.Message, more bool) (bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

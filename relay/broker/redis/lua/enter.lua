@@ -1,8 +1,10 @@
--- Records that a user is in a room on one relay's life, and announces a user who has joined or is called otherwise now.
+-- Records that a user is in a room on one relay's life, and announces a user who has joined or is
+-- called otherwise now.
 -- KEYS: lives, members {user: ",life,life,|json"}, the life's set of "<room>\0<user>"
--- ARGV: life, user, json, room, channel, ttl in ms, 1 if json states a name or 0 if it repeats one, which renames nobody
--- Returns how many users the room has, or {that, json} if the user goes by another json than the one given; or -1 if the
--- life's lease has ended: somebody may be taking it out already.
+-- ARGV: life, user, json, room, channel, ttl in ms, 1 if json states a name or 0 if it repeats one,
+-- which renames nobody
+-- Returns how many users the room has, or {that, json} if the user goes by another json than the
+-- one given; or -1 if the life's lease has ended: somebody may be taking it out already.
 local now, lease = redis.call('TIME'), redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not lease or tonumber(lease) <= now[1] * 1000 + math.floor(now[2] / 1000) then return -1 end
 local was = redis.call('HGET', KEYS[2], ARGV[2])

@@ -1,7 +1,8 @@
--- Reads the epoch, begins one where there is none, and moves it on, once, when a relay has seen that data was lost.
+-- Reads the epoch, begins one if there is none, and moves it on, once, when a relay has seen
+-- that data was lost.
 -- KEYS: head {epoch, pos, format}
--- ARGV: a fresh epoch, the highest position that the caller has delivered, the epoch to leave ("" for none), the latest
--- format that the caller knows
+-- ARGV: a fresh epoch, the highest position that the caller has delivered, the epoch to leave (""
+-- for none), the latest format that the caller knows
 -- Returns {epoch, pos, now in ms, format}. If that is a later format, nothing is written.
 local head = redis.call('HMGET', KEYS[1], 'epoch', 'pos', 'format')
 local now = redis.call('TIME')

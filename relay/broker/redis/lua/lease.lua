@@ -1,7 +1,8 @@
--- Renews a life's lease and finds those that have ended. A lease that has ended is never renewed: somebody may be taking
--- that life out already.
--- KEYS: lives, the life's set. ARGV: life, lease in ms, 1 where the life begins, ttl of the set in ms
--- Returns {1 where the lease holds, life, life, ...}: lives whose leases have ended.
+-- Renews a life's lease and finds those that have ended. A lease that has ended is never renewed:
+-- somebody may be taking that life out already.
+-- KEYS: lives, the life's set. ARGV: life, lease in ms, 1 if the life begins, ttl of the set in
+-- ms
+-- Returns {1 if the lease holds, life, life, ...}: lives whose leases have ended.
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
 local held, lease = 0, redis.call('ZSCORE', KEYS[1], ARGV[1])

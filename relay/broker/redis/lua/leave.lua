@@ -1,7 +1,9 @@
--- Takes users out of rooms for one relay's life: those named, or, where none is, up to 256 of all that the life has left.
+-- Takes users out of rooms for one relay's life: those named, or, if none is, up to 256 of all
+-- that the life has left.
 -- KEYS: lives, the life's set of "<room>\0<user>"
 -- ARGV: life, prefix of members keys, prefix of channels, "<room>\0<user>" ...
--- Returns how many remain in the life's set. Members keys are found by name: they share the partition's hash tag.
+-- Returns how many remain in the life's set. Members keys are found by name: they share the
+-- partition's hash tag.
 local pairs_ = {}
 if #ARGV > 3 then
   for i = 4, #ARGV do pairs_[#pairs_ + 1] = ARGV[i] end

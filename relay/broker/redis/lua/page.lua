@@ -1,7 +1,8 @@
 -- Reads a room's messages backwards. With the one key it is cacheable.
--- KEYS: stream, head where it is asked for, too. ARGV: upper bound of ids ("+", an id, or "(<id>"), limit, byte budget
--- Returns {more, id, message, id, message, ...}, newest first: at most limit, fewer, yet two, where they are large; with the head,
--- {epoch, pos, now in ms} stands before it.
+-- KEYS: stream, head if it is asked for, too. ARGV: upper bound of ids ("+", an id, or "(<id>"),
+-- limit, byte budget
+-- Returns {more, id, message, id, message, ...}, newest first: at most limit, fewer, yet two, if
+-- they are large; with the head, {epoch, pos, now in ms} stands before it.
 local limit, budget = tonumber(ARGV[2]), tonumber(ARGV[3])
 local out, n, max = {}, 0, ARGV[1]
 if KEYS[2] then

@@ -1,4 +1,5 @@
--- Sends a relay where the partition stands, over its own subscription: what was pushed before is all up to there.
+-- Sends a relay where the partition stands, over its own subscription: what was pushed before is
+-- all up to there.
 -- KEYS: head. ARGV: the relay's channel
 local head, now = redis.call('HMGET', KEYS[1], 'epoch', 'pos', 'format'), redis.call('TIME')
 local at = string.format('%d%03d', now[1], math.floor(now[2] / 1000))

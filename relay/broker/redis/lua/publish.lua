@@ -1,7 +1,8 @@
 -- Stores one message and fans it out, once for each (user, id).
 -- KEYS: head {epoch, pos}, stream, index {tail, i<user id>: receipt, s<seq>: user id}
 -- ARGV: believed epoch, channel, "<user>\0<id>", body, history limit, history ttl in ms
--- Returns "+ pos seq at digest", "= pos seq at digest" for a repeat, "! epoch" where the believed epoch is not ours.
+-- Returns "+ pos seq at digest", "= pos seq at digest" for a repeat, "! epoch" if the believed
+-- epoch is not ours.
 local head = redis.call('HMGET', KEYS[1], 'epoch', 'pos')
 if head[1] ~= ARGV[1] then return '! ' .. (head[1] or '') end
 

@@ -1,9 +1,11 @@
--- Takes a session over from whoever owns it, who is told, and finds the message that its client had last.
+-- Takes a session over from whoever owns it, who is told, and finds the message that its client had
+-- last.
 -- KEYS: session, head
--- ARGV: owner, ttl in ms, epoch, position, sequence (0: a moment) and digest of that message, prefix of streams, prefix of
--- relays' channels
--- Returns {room, at, field, value, ...}, or nothing where it can't go on: then a mark stays for who has not heard of it yet.
--- Streams are found by name: they share the partition's hash tag. There are as many as a session has rooms.
+-- ARGV: owner, ttl in ms, epoch, position, sequence (0: a moment) and digest of that message,
+-- prefix of streams, prefix of relays' channels
+-- Returns {room, at, field, value, ...}, or nothing if it can't go on: then a mark stays for who
+-- has not heard of it yet. Streams are found by name: they share the partition's hash tag. There
+-- are as many as a session has rooms.
 local state = redis.call('HGETALL', KEYS[1])
 local owner, who, whole, rooms, left = nil, false, false, {}, {}
 local head = redis.call('HMGET', KEYS[2], 'epoch', 'pos')

@@ -1,7 +1,7 @@
 -- Writes a session whole, if the caller owns it or nobody does.
 -- KEYS: session {owner, v, who, rooms, left}
--- ARGV: owner, ttl in ms (0: the session has ended), version, and who, rooms and left, or none of them:
--- then nobody can resume it, and only its owner can be told.
+-- ARGV: owner, ttl in ms (0: the session has ended), version, and who, rooms and left, or none of
+-- them: then nobody can resume it, and only its owner can be told.
 -- Returns 1, or 0 if a later version is stored, or -1 if somebody else owns the session.
 local was = redis.call('HMGET', KEYS[1], 'owner', 'v')
 if was[1] and was[1] ~= ARGV[1] then return -1 end

@@ -1,4 +1,5 @@
--- Where a room stands now. KEYS: head, stream. Returns {epoch, pos, now in ms, id of the newest message, its text}.
+-- Where a room stands now. KEYS: head, stream. Returns {epoch, pos, now in ms, id of the newest
+-- message, its text}.
 local head = redis.call('HMGET', KEYS[1], 'epoch', 'pos')
 local now = redis.call('TIME')
 local out = {head[1] or '', head[2] or '0', string.format('%d%03d', now[1], math.floor(now[2] / 1000)), '', ''}

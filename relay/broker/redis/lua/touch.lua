@@ -1,6 +1,7 @@
--- Renews sessions, and tells how each is.
+-- Renews sessions, and says how each is.
 -- KEYS: session, session, ... ARGV: ttl in ms, owner, version, owner, version, ...
--- Returns for each 1, or 0 where something else is stored than that version, or -1 where somebody else owns it.
+-- Returns for each 1, or 0 if something else is stored than that version, or -1 if somebody
+-- else owns it.
 local out = {}
 for i, key in ipairs(KEYS) do
   local is = redis.call('HMGET', key, 'owner', 'v')
