@@ -137,7 +137,8 @@ func Run(t *testing.T, h Harness) {
 }
 
 func defaults() Options {
-	return Options{Limits: broker.Limits{History: 100, TTL: time.Minute}, Lease: time.Second}
+	// A lease that a slow machine does not lose; tests of what happens when one ends have a shorter one.
+	return Options{Limits: broker.Limits{History: 100, TTL: time.Minute}, Lease: 10 * time.Second}
 }
 
 // eventually polls until ok; what says what did not come about, a func() string as it was in the

@@ -337,6 +337,7 @@ func testRestarted(t *testing.T, h Harness) {
 // back.
 func testUnavailable(t *testing.T, h Harness) {
 	o := defaults()
+	o.Lease = time.Second
 	o.Own = true
 	store := h.New(t, o)
 	relay, other := store.Open(t), store.Open(t)

@@ -43,7 +43,9 @@ func testNoPeers(t *testing.T, h Harness) {
 }
 
 func testPeers(t *testing.T, h Harness) {
-	store := h.New(t, defaults())
+	o := defaults()
+	o.Lease = time.Second
+	store := h.New(t, o)
 	one, other := store.Open(t), store.Open(t)
 	found := func(relay *Relay, p broker.Peer) {
 		t.Helper()
@@ -57,18 +59,18 @@ func testPeers(t *testing.T, h Harness) {
 	noPeer(t, one, "bogus")
 	third := store.Open(t)
 	found(one, third.Self)
-	end := time.Now().Add(3 * defaults().Lease) // it is renewed
+	end := time.Now().Add(3 * o.Lease) // it is renewed
 	for time.Now().Before(end) {
 		found(other, one.Self)
 		pass(50 * time.Millisecond)
 	}
 	third.Kill()
-	within(t, 3*defaults().Lease, "gone", func() bool {
+	within(t, 3*o.Lease, "gone", func() bool {
 		_, err := one.Peer(t.Context(), third.Self.Node)
 		return errors.Is(err, broker.ErrGone)
 	})
 	other.Close(context.Background())
-	within(t, defaults().Lease/2, "withdrawn", func() bool {
+	within(t, o.Lease/2, "withdrawn", func() bool {
 		_, err := one.Peer(t.Context(), other.Self.Node)
 		return errors.Is(err, broker.ErrGone)
 	})

@@ -159,7 +159,9 @@ func testCloseAnnounces(t *testing.T, h Harness) {
 // Of a relay that ends without a word, the users leave when its lease ends, each once, however many
 // relays notice.
 func testRelayDies(t *testing.T, h Harness) {
-	store := h.New(t, defaults())
+	o := defaults()
+	o.Lease = time.Second
+	store := h.New(t, o)
 	relays := []*Relay{store.Open(t), store.Open(t), store.Open(t)}
 	r := follow(t, relays[0], "a")
 	const many = 600 // more than one step takes out

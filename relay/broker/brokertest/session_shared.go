@@ -223,6 +223,7 @@ func testSessionRegrown(t *testing.T, h Harness) {
 // Without the store, a join says so within a bounded time, and is stored when it is back.
 func testSessionAway(t *testing.T, h Harness) {
 	o := defaults()
+	o.Lease = time.Minute // it is not the lease that ends
 	o.Own = true
 	store := h.New(t, o)
 	relay, other := store.Open(t), store.Open(t)
