@@ -60,3 +60,33 @@ func TestSecondTabRenames(t *testing.T) {
 		watcher.Nothing()
 	})
 }
+
+// A client that resumes states its name again: the newest CONNECT says what a person is called.
+func TestResumeStatesTheName(t *testing.T) {
+	const key = `"key":"0123456789abcdef",`
+	for name, row := range map[string]struct{ first, again, want string }{
+		"the same":  {`"name":"Ann",`, `"name":"Ann",`, "Ann"},
+		"a new one": {`"name":"Ann",`, `"name":"Annette",`, "Annette"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			overPipes(t, func(t *testing.T, r *rig) {
+				s := r.returning(row.first + key)
+				s.call("join", `{"room":"room"}`)
+				other := r.open()
+				other.connect(`{"name":"Anna",` + strings.TrimSuffix(key, ",") + `}`)
+				other.call("join", `{"room":"room"}`)
+				s.cut()
+				s.auth = row.again + key
+				s.again()
+				s.expectRecovered(true)
+				for _, p := range []*peer{s.peer, other} {
+					p.call("publish", `{"room":"room","data":1}`)
+				}
+				ack := other.call("join", `{"room":"room","history":2,"presence":true}`)
+				if strings.Count(ack, `"name":"`+row.want+`"`) != 3 || strings.Contains(ack, "Anna\"") {
+					t.Error(ack)
+				}
+			})
+		})
+	}
+}

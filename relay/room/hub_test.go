@@ -245,7 +245,8 @@ func TestLargeRoomsAreCounted(t *testing.T) {
 			t.Error(len(users), n, err)
 		}
 		<-time.After(time.Second)
-		if got := asks.got("presence"); len(got) != 1 || strings.Count(got[0], `"name"`) != MaxMembers-1 { // all but itself
+		// All but itself.
+		if got := asks.got("presence"); len(got) != 1 || strings.Count(got[0], `"name"`) != MaxMembers-1 {
 			t.Errorf("%d, %.200q", len(got), got)
 		}
 		last := guest("last")

@@ -148,9 +148,10 @@ func TestRename(t *testing.T) {
 			t.Error("did not ask: ", got)
 		}
 
-		h.Leave("room", second) // the name stays
+		// The name stays, and joining again does not bring back the old one.
+		h.Leave("room", second)
 		<-time.After(time.Second)
-		join(t, h, "room", first, JoinOptions{Presence: true}) // and joining again does not bring back the old one
+		join(t, h, "room", first, JoinOptions{Presence: true})
 		if u, _ := h.room("room").lookup(first.user.ID); u != second.user {
 			t.Error(u)
 		}
@@ -183,7 +184,8 @@ func TestRename(t *testing.T) {
 	})
 }
 
-// A user is renamed over another relay: this one's connections are too, whether anybody asks or not.
+// If a user is renamed over another relay, this one's connections are too, whether anybody asks or
+// not.
 func TestRenameFromElsewhere(t *testing.T) {
 	h, _ := newTestHub(t)
 	m := guest("a")
