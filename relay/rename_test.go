@@ -71,18 +71,18 @@ func TestResumeStatesTheName(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			overPipes(t, func(t *testing.T, r *rig) {
 				s := r.returning(row.first + key)
-				s.call("join", `{"room":"room"}`)
-				other := r.open()
-				other.connect(`{"name":"Anna",` + strings.TrimSuffix(key, ",") + `}`)
-				other.call("join", `{"room":"room"}`)
+				s.Call("join", `{"room":"room"}`)
+				other := r.Open()
+				other.Connect(`{"name":"Anna",` + strings.TrimSuffix(key, ",") + `}`)
+				other.Call("join", `{"room":"room"}`)
 				s.cut()
 				s.auth = row.again + key
 				s.again()
 				s.expectRecovered(true)
-				for _, p := range []*peer{s.peer, other} {
-					p.call("publish", `{"room":"room","data":1}`)
+				for _, p := range []*wiretest.Peer{s.Peer, other} {
+					p.Call("publish", `{"room":"room","data":1}`)
 				}
-				ack := other.call("join", `{"room":"room","history":2,"presence":true}`)
+				ack := other.Call("join", `{"room":"room","history":2,"presence":true}`)
 				if strings.Count(ack, `"name":"`+row.want+`"`) != 3 || strings.Contains(ack, "Anna\"") {
 					t.Error(ack)
 				}
