@@ -230,6 +230,30 @@ func (s *returning) nothingAfterLeaving() {
 	}
 }
 
+// A client that says goodbye and closes at once, as stock clients do, has said goodbye: its session
+// is gone, whatever else it said before.
+func TestGoodbyeThenClose(t *testing.T) {
+	for name, packets := range map[string][]string{
+		"at once":         {"41", "1"},
+		"behind requests": {`42["join",{"room":"b"}]`, `42["members",{"room":"a"}]`, "41", "1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			overPipes(t, func(t *testing.T, r *rig) {
+				for range 20 {
+					s := r.returning("")
+					s.Call("join", `{"room":"a"}`)
+					go s.EOF()
+					s.Text(packets...)
+					<-time.After(time.Second)
+					s.again()
+					s.expectRecovered(false)
+					s.cut()
+				}
+			})
+		})
+	}
+}
+
 // When what may have been missed can have come and gone, the answer is no.
 func TestResumeAfterHistoryExpired(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {

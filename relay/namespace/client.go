@@ -183,36 +183,31 @@ func (c *client) enqueue(e Event) {
 func (c *client) work() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	for {
-		queue := c.takeQueue(cancel)
-		if len(queue) == 0 {
-			return
-		}
-		for len(queue) > 0 && ctx.Err() == nil {
+	for queue := c.takeQueue(cancel); len(queue) > 0; queue = c.takeQueue(cancel) {
+		for len(queue) > 0 {
 			n := 1
 			for n < len(queue) && queue[n].joins(&queue[0]) {
 				n++
 			}
 			if err := c.handle(ctx, queue[:n]); err != nil {
 				c.session.Fail(err)
-				break
 			}
 			queue = queue[n:]
 		}
 	}
 }
 
-// takeQueue takes what waits; when there is nothing, or the session has ended, the work is over.
+// takeQueue takes what waits; if there is nothing, the work is over. Once the session has ended, so
+// has the work's context.
 func (c *client) takeQueue(cancel context.CancelFunc) []Event {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	queue := c.queue
 	c.queue, c.bytes = nil, 0
-	if len(queue) == 0 || c.ended {
-		c.working, c.cancel = false, nil
-		return nil
+	c.working, c.cancel = len(queue) > 0, cancel
+	if c.ended {
+		cancel()
 	}
-	c.cancel = cancel
 	c.changed.Broadcast()
 	return queue
 }
@@ -227,11 +222,13 @@ func (c *client) conn(namespace string) *Conn {
 	return nil
 }
 
-// handle takes a batch of events of one name, or one packet of another kind.
+// handle takes a batch of events of one name, or one packet of another kind. Of what waits when the
+// session ends only goodbyes count: clients close the session right behind them.
 func (c *client) handle(ctx context.Context, batch []Event) error {
 	first := batch[0]
 	conn := c.conn(first.namespace)
 	switch {
+	case ctx.Err() != nil && first.kind != socketio.Disconnect:
 	case first.kind == socketio.Connect && conn != nil:
 		return errPacket
 	case first.kind == socketio.Connect:
