@@ -24,6 +24,9 @@ func TestOpenRefuses(t *testing.T) {
 		"http://long.key":          {Key: strings.Repeat("k", 65)},
 		"http://no.slash":          {Path: "socket.io/"},
 		"http://a.query":           {Path: "/socket.io/?a=b"},
+		"http://a.name":            {Name: "\xff"},
+		"http://a.key":             {Key: "0123456789abcdef\xff"},
+		"http://a.token":           {Token: "\xed\xa0\xbd"},
 	} {
 		if c, err := Open(url, o); err == nil {
 			c.Close()

@@ -9,8 +9,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// What clients send is read by the rules of JSON.parse: names match letter by letter, unknown ones are passed over, and of
-// a name that comes twice the last counts. What goes on to others (a json.RawMessage) keeps every byte.
+// What clients send is read by the rules of JSON.parse: names match letter by letter, unknown ones
+// are passed over, and of a name that comes twice the last counts. What goes on to others (a
+// json.RawMessage) keeps every byte.
 var (
 	verbatim = json.JoinOptions(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	exactly  = json.JoinOptions(verbatim, json.WithUnmarshalers(json.JoinUnmarshalers(
@@ -23,11 +24,12 @@ var (
 	errSurrogate = errors.New("must be valid Unicode: it holds half of a surrogate pair")
 )
 
-// decode reads an object into a struct whose fields are string, int, bool, json.RawMessage, or pointers to these; null
-// stands for a member that is not there. The error is for the client: it names the member, what it takes and what came.
+// decode reads an object into a struct whose fields are string, int, bool, json.RawMessage, or
+// pointers to these; null stands for a member that is not there. The error is for the client: it
+// names the member, what it takes and what came.
 //
-// A string is text that we compare or show, so one that is not valid Unicode is refused: read leniently, two different ids
-// would become the same.
+// A string is text that we compare or show, so one that is not valid Unicode is refused: read
+// leniently, two different ids would become the same.
 func decode(raw []byte, into any) error {
 	err := json.Unmarshal(raw, into, exactly)
 	if err == nil {
@@ -43,8 +45,8 @@ func decode(raw []byte, into any) error {
 	return errNoObject
 }
 
-// lastOfEach is an object without the members that a later one of the same name replaces, which may be of any type. It is
-// nil for what is no object. Only what can't be read otherwise is worth this.
+// lastOfEach returns an object without the members that a later one of the same name replaces, which
+// may be of any type, or nil for what is no object. Only what can't be read otherwise is worth this.
 func lastOfEach(object []byte) []byte {
 	var members map[string]jsontext.Value
 	if json.Unmarshal(object, &members, verbatim) != nil || members == nil {
@@ -76,7 +78,7 @@ func readText(d *jsontext.Decoder, s *string) error {
 	return err
 }
 
-// text is what a JSON string says.
+// text returns what a JSON string says.
 func text(quoted []byte) (string, error) {
 	if !utf8.Valid(quoted) {
 		return "", errNotUTF8
@@ -91,7 +93,7 @@ func text(quoted []byte) (string, error) {
 	return string(plain), nil
 }
 
-// anyText is what v says if it is a string, and else nothing.
+// anyText returns what v says if it is a string, and else nothing.
 func anyText(v []byte) string {
 	if jsontext.Value(v).Kind() != jsontext.KindString {
 		return ""

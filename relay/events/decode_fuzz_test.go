@@ -10,7 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzDecode: nothing panics, and what an object says is what a plain reading of its members says, the last of each name.
+// Nothing panics, and what an object says is what a plain reading of its members says, of each name
+// the last.
 func FuzzDecode(f *testing.F) {
 	for _, s := range []string{
 		`{"room":"a","id":"b","limit":5,"all":true,"data":[1 ,2]}`, `{"room":"\ud83d\ude00","Room":1,"limit":5e1}`, `{"id":"\ud83d"}`,

@@ -8,7 +8,8 @@ import (
 // maxDigits keeps an integer within 64 bits.
 const maxDigits = 18
 
-// integer reads a JSON number of whatever spelling, 50, 50.0 or 5e1, that is exactly an integer of at most so many digits.
+// integer reads a JSON number in whatever spelling, 50, 50.0 or 5e1. ok reports whether it is exactly
+// an integer of at most maxDigits digits.
 func integer(number string) (n int, ok bool) {
 	digits, negative := strings.CutPrefix(number, "-")
 	exponent := 0
@@ -22,7 +23,7 @@ func integer(number string) (n int, ok bool) {
 		return 0, true
 	}
 	significant := strings.TrimRight(digits, "0")
-	// No number that fits into a packet needs an exponent of more than a billion to be small.
+	// No number that fits into a packet takes an exponent of more than a billion to be small.
 	const billion = 1_000_000_000
 	zeros := max(-billion, min(exponent, billion)) - len(fraction) + len(digits) - len(significant)
 	if zeros < 0 || len(significant)+zeros > maxDigits {

@@ -10,10 +10,11 @@ import (
 // Parse reads one packet from the data of an Engine.IO message and checks all of it: the bounds above, that the text is
 // UTF-8 and the payload JSON, and that the payload fits the type: a non-empty array that begins with a name that is not
 // reserved (events), an array (acks), an object or nothing (connect), an object or a string (connect error), nothing
-// (disconnect). Of the binary types every placeholder names one of the attachments. Data aliases b. What Parse took may be
-// passed on to others as it is.
+// (disconnect). Of the binary types every placeholder names one of the attachments. Data aliases b.
+// What Parse took may be passed on to others as it is.
 //
-// With ErrDepth comes the packet without its Data, so that its sender can be answered and its attachments awaited.
+// With ErrDepth comes the packet without its Data, so that its sender can be answered and its
+// attachments awaited.
 func Parse(b []byte) (Packet, error) { return ParseDepth(b, MaxDepth) }
 
 // ParseDepth is Parse with another bound on nesting. What a relay sends wraps what it took from somebody (a message in
