@@ -21,6 +21,9 @@ func (b *Broker) Kill() {
 // MembersTTL is how long a room's members are kept without anybody renewing them.
 const MembersTTL = membersTTL
 
+// ProbeInterval is how often the health check is sent.
+const ProbeInterval = probeInterval
+
 // KeepDelay is how long a fresh session waits for its first Join.
 const KeepDelay = keepDelay
 
