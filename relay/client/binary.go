@@ -10,74 +10,79 @@ import (
 	"setu/relay/socketio"
 )
 
-// maxAttached bounds the attachments of one packet, in bytes: an answer with a room's history is the largest.
-const maxAttached = 64 << 20
+// maxAttached bounds the attachments of one packet together, in bytes. The largest packet is an
+// answer with a room's history.
+const maxAttachmentBytes = 64 << 20
 
 var (
-	errStray       = errors.New("client: a binary packet that belongs to none")
-	errInterrupted = errors.New("client: a packet in place of another's attachments")
-	errAttached    = errors.New("client: a packet whose attachments are too large")
-	errAttachments = fmt.Errorf("client: more than %d attachments", socketio.MaxAttachments)
-	errNamed       = errors.New("client: data must name each of its attachments, and no other")
+	errUnexpectedBinary    = errors.New("client: a binary packet that belongs to none")
+	errMissingAttachments  = errors.New("client: a packet in place of another's attachments")
+	errAttachmentsTooLarge = errors.New("client: a packet whose attachments are too large")
+	errTooManyAttachments  = fmt.Errorf("client: more than %d attachments", socketio.MaxAttachments)
+	errPlaceholders        = errors.New("client: data must name each of its attachments, and no other")
 )
 
-// payload is what an event or an ack says: JSON in which placeholders stand for the attachments.
+// payload is the content of an event or an ack: JSON in which placeholders stand for the
+// attachments.
 type payload struct {
 	data        []byte
 	attachments [][]byte
 }
 
-// partial is a packet that waits for its attachments, which come as binary frames right after it.
-type partial struct {
+// partial is a packet whose attachments have not all arrived. They come as binary frames right
+// after it.
+type incompletePacket struct {
 	packet      socketio.Packet
 	attachments [][]byte
 	size        int // of the attachments, in bytes
 }
 
 func (c *Client) receiveAttachment(data []byte) {
-	p := c.partial
+	p := c.incomplete
 	if p == nil {
-		c.broken(errStray)
+		c.onProtocolError(errUnexpectedBinary)
 		return
 	}
-	if p.size += len(data); p.size > maxAttached {
-		c.broken(errAttached)
+	if p.size += len(data); p.size > maxAttachmentBytes {
+		c.onProtocolError(errAttachmentsTooLarge)
 		return
 	}
 	p.attachments = append(p.attachments, data)
 	if len(p.attachments) == p.packet.Attachments {
-		c.partial = nil
+		c.incomplete = nil
 		c.dispatch(p.packet, p.attachments)
 	}
 }
 
-// Attachment stands for one of a message's attachments, by its place among them, where the message's data is written or
-// read:
+// Attachment is the index of one of a message's attachments. It stands for that attachment in the
+// message's data, both when the data is written and when it is read:
 //
 //	data := map[string]any{"name": "cat.png", "picture": client.Attachment(0)}
 //	p, err := c.PublishBinary(ctx, room, data, [][]byte{picture}, "")
 //
-// In data that somebody else has published it may be any number: compare it with len(Attachments) first.
+// In data that somebody else published it may be any number, so compare it with len(Attachments)
+// first.
 type Attachment int
 
-// On the wire it is an object, which the relay writes in just this way. No string of JSON can hold it.
-const placeholderHead = `{"_placeholder":true,"num":`
+// placeholderPrefix begins a placeholder, the object that stands for an attachment on the wire. The
+// relay writes it in exactly this form, and no JSON string can contain it.
+const placeholderPrefix = `{"_placeholder":true,"num":`
 
 func placeholder(n int) []byte {
-	return append(strconv.AppendInt([]byte(placeholderHead), int64(n), 10), '}')
+	return append(strconv.AppendInt([]byte(placeholderPrefix), int64(n), 10), '}')
 }
 
 // MarshalJSON implements json.Marshaler.
 func (a Attachment) MarshalJSON() ([]byte, error) {
 	if a < 0 {
-		return nil, errNamed
+		return nil, errPlaceholders
 	}
 	return placeholder(int(a)), nil
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (a *Attachment) UnmarshalJSON(b []byte) error {
-	digits := bytes.TrimSuffix(bytes.TrimPrefix(b, []byte(placeholderHead)), []byte("}"))
+	digits := bytes.TrimSuffix(bytes.TrimPrefix(b, []byte(placeholderPrefix)), []byte("}"))
 	n, err := strconv.Atoi(string(digits))
 	if err != nil || n < 0 || !bytes.Equal(b, placeholder(n)) {
 		return fmt.Errorf("client: no attachment: %.100s", b)
@@ -86,35 +91,36 @@ func (a *Attachment) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// checkAttachments holds back what the relay would refuse, or read in another way than it was meant.
+// checkAttachments returns an error if there are too many attachments, or if data does not name
+// each of them and no other: the relay would refuse that, or understand it differently.
 func checkAttachments(data []byte, attachments [][]byte) error {
 	if len(attachments) > socketio.MaxAttachments {
-		return errAttachments
+		return errTooManyAttachments
 	}
 	named := 0
 	for n := range attachments {
 		times := bytes.Count(data, placeholder(n))
 		if times == 0 {
-			return errNamed
+			return errPlaceholders
 		}
 		named += times
 	}
 	if named != bytes.Count(data, []byte(`"_placeholder"`)) {
-		return errNamed
+		return errPlaceholders
 	}
 	return nil
 }
 
-// own gives data those of its packet's attachments that it names, and numbers them anew, from 0. All that is no name of
-// one of them is data like any other.
-func own(data json.RawMessage, all [][]byte) (json.RawMessage, [][]byte) {
+// selectAttachments returns those of a packet's attachments that data names, and data with their
+// placeholders renumbered from 0. A placeholder that names none of them is left as it is.
+func selectAttachments(data json.RawMessage, all [][]byte) (json.RawMessage, [][]byte) {
 	var mine [][]byte
 	for n, a := range all {
 		name := placeholder(n)
 		if !bytes.Contains(data, name) {
 			continue
 		}
-		if n > len(mine) { // a number that is free: all up to n have been looked at
+		if n > len(mine) { // this number is free: all below n have been replaced
 			data = bytes.ReplaceAll(data, name, placeholder(len(mine)))
 		}
 		mine = append(mine, a)
@@ -122,11 +128,12 @@ func own(data json.RawMessage, all [][]byte) (json.RawMessage, [][]byte) {
 	return data, mine
 }
 
-// attached is what a packet's attachments can come with.
-type attached interface{ attach(all [][]byte) }
+// attachmentHolder is a value that is decoded from a packet and takes the attachments that its data
+// names.
+type attachmentHolder interface{ attach(all [][]byte) }
 
-func (m *Message) attach(all [][]byte) { m.Data, m.Attachments = own(m.Data, all) }
-func (s *Signal) attach(all [][]byte)  { s.Data, s.Attachments = own(s.Data, all) }
+func (m *Message) attach(all [][]byte) { m.Data, m.Attachments = selectAttachments(m.Data, all) }
+func (s *Signal) attach(all [][]byte)  { s.Data, s.Attachments = selectAttachments(s.Data, all) }
 func (r *Reset) attach(all [][]byte)   { attachEach(r.Messages, all) }
 func (j *Joined) attach(all [][]byte)  { attachEach(j.Messages, all) }
 func (h *History) attach(all [][]byte) { attachEach(h.Messages, all) }
@@ -137,18 +144,18 @@ func attachEach(list []Message, all [][]byte) {
 	}
 }
 
-// read decodes item, a part of p's data.
+// read decodes item, a part of p's data, and hands it the attachments that it names.
 func (p payload) read(item json.RawMessage, into any) error {
 	if err := json.Unmarshal(item, into); err != nil {
 		return err
 	}
-	if a, ok := into.(attached); ok && len(p.attachments) > 0 {
+	if a, ok := into.(attachmentHolder); ok && len(p.attachments) > 0 {
 		a.attach(p.attachments)
 	}
 	return nil
 }
 
-// size is what m takes while it is held, in bytes.
+// size returns the bytes of m's data and attachments.
 func (m *Message) size() int {
 	n := len(m.Data)
 	for _, a := range m.Attachments {

@@ -24,7 +24,7 @@ func withAttachments(room string, seq int, nums ...int) map[string]any {
 	return m
 }
 
-// inside tells a message's data and attachments.
+// inside describes a message's data and attachments.
 func inside(m Message) string { return fmt.Sprintf("%s %q", m.Data, m.Attachments) }
 
 const (
@@ -84,7 +84,8 @@ func TestAttachmentsOfLists(t *testing.T) {
 	})
 }
 
-// What comes in one packet is told once all of it is here; pings may come between, as they do not belong to it.
+// A packet reaches the Handler once all of its attachments have arrived. Pings may come between
+// them.
 func TestAttachmentsOfEvents(t *testing.T) {
 	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
 		s := r.next()
@@ -111,18 +112,18 @@ func TestAttachmentsOfEvents(t *testing.T) {
 
 func TestReassemblyFaults(t *testing.T) {
 	const begun = `452-["later",` + one + `]`
-	large := string(make([]byte, maxAttached/2))
+	large := string(make([]byte, maxAttachmentBytes/2))
 	for name, frames := range map[string]struct {
 		text        string
 		attachments []string
 		then        string
 		want        error
 	}{
-		"text in between":   {begun, []string{"x"}, `42["later",{}]`, errInterrupted},
-		"another begins":    {begun, nil, begun, errInterrupted},
-		"a stray":           {"6", []string{"x"}, "", errStray},
-		"one too many":      {begun, []string{"x", "y", "z"}, "", errStray},
-		"too much":          {begun, []string{large, large + "x"}, "", errAttached},
+		"text in between":   {begun, []string{"x"}, `42["later",{}]`, errMissingAttachments},
+		"another begins":    {begun, nil, begun, errMissingAttachments},
+		"a stray":           {"6", []string{"x"}, "", errUnexpectedBinary},
+		"one too many":      {begun, []string{"x", "y", "z"}, "", errUnexpectedBinary},
+		"too much":          {begun, []string{large, large + "x"}, "", errAttachmentsTooLarge},
 		"too many":          {`4511-["later",` + one + `]`, nil, "", socketio.ErrAttachments},
 		"no count":          {`45["later",` + one + `]`, nil, "", socketio.ErrAttachments},
 		"an ack without id": {`461-[` + one + `]`, nil, "", socketio.ErrID},
@@ -140,7 +141,7 @@ func TestReassemblyFaults(t *testing.T) {
 					t.Errorf("told: %s", got)
 				}
 				again.request("join").ack(joinAck("a", true, "o0"))
-				if got := l.take(); got != "rejoined a true 0" { // nothing of before is left over
+				if got := l.take(); got != "rejoined a true 0" { // nothing is left over from before
 					t.Errorf("told: %s", got)
 				}
 			})
@@ -148,7 +149,7 @@ func TestReassemblyFaults(t *testing.T) {
 	}
 }
 
-// A connection that is lost in the middle of a packet takes it along.
+// A packet is dropped if its connection is lost before it is complete.
 func TestPartialIsLostWithItsConnection(t *testing.T) {
 	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
 		s := r.next()
@@ -199,7 +200,8 @@ func TestPublishBinary(t *testing.T) {
 	})
 }
 
-// Attachments are kept and sent again like all that is published, as they were when they were handed over.
+// Attachments are kept and sent again with their message, unchanged even if the caller changes its
+// copy.
 func TestPublishBinaryIsSentAgain(t *testing.T) {
 	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, _ *log) {
 		s := r.next()
@@ -238,13 +240,13 @@ func TestPublishBinaryOfWhatNoRelayTakes(t *testing.T) {
 			count int
 			want  error
 		}{
-			"too many":       {many, len(many), errAttachments},
-			"one not named":  {Attachment(1), 2, errNamed},
-			"one not there":  {many[:3], 2, errNamed},
-			"none there":     {Attachment(0), 0, errNamed},
-			"negative":       {Attachment(-1), 1, errNamed},
-			"another way":    {json.RawMessage(`[` + one + `,{"num":0,"_placeholder":true}]`), 1, errNamed},
-			"only in a text": {one, 1, errNamed},
+			"too many":       {many, len(many), errTooManyAttachments},
+			"one not named":  {Attachment(1), 2, errPlaceholders},
+			"one not there":  {many[:3], 2, errPlaceholders},
+			"none there":     {Attachment(0), 0, errPlaceholders},
+			"negative":       {Attachment(-1), 1, errPlaceholders},
+			"another way":    {json.RawMessage(`[` + one + `,{"num":0,"_placeholder":true}]`), 1, errPlaceholders},
+			"only in a text": {one, 1, errPlaceholders},
 		} {
 			if _, err := c.PublishBinary(t.Context(), "a", q.data, make([][]byte, q.count), ""); !errors.Is(err, q.want) {
 				t.Errorf("%s: %v", name, err)
@@ -260,7 +262,7 @@ func TestPublishBinaryOfWhatNoRelayTakes(t *testing.T) {
 	})
 }
 
-// An application reads with the type that it has written with.
+// An application reads with the same type with which it wrote.
 func TestAttachmentIsRead(t *testing.T) {
 	var data struct{ Picture Attachment }
 	if err := json.Unmarshal([]byte(`{ "picture": `+three+` }`), &data); err != nil || data.Picture != 2 {
@@ -274,7 +276,7 @@ func TestAttachmentIsRead(t *testing.T) {
 	}
 }
 
-// Whatever the data is, its attachments mean the same after they have been numbered anew, and nothing else changes.
+// Whatever the data is, its attachments mean the same after renumbering, and nothing else changes.
 func FuzzOwn(f *testing.F) {
 	f.Add([]byte(`[`+three+`,`+one+`]`), uint8(3))
 	f.Add([]byte(`{"a":`+two+`,"b":"{\"_placeholder\":true,\"num\":0}"}`), uint8(2))
@@ -284,20 +286,20 @@ func FuzzOwn(f *testing.F) {
 		for i := range min(int(n), socketio.MaxAttachments) {
 			all = append(all, fmt.Appendf(nil, "<%d>", i))
 		}
-		got, mine := own(bytes.Clone(data), all)
+		got, mine := selectAttachments(bytes.Clone(data), all)
 		if json.Valid(data) != json.Valid(got) {
 			t.Fatalf("%q became %q", data, got)
 		}
 		if want, is := filled(data, all), filled(got, mine); json.Valid(data) && !bytes.Equal(want, is) {
 			t.Fatalf("%q became %q with %q", data, got, mine)
 		}
-		if again, same := own(got, mine); !bytes.Equal(again, got) || len(same) != len(mine) {
+		if again, same := selectAttachments(got, mine); !bytes.Equal(again, got) || len(same) != len(mine) {
 			t.Fatalf("%q: numbered twice: %q, then %q", data, got, again)
 		}
 	})
 }
 
-// filled has attachments in the place of their placeholders.
+// filled returns data with attachments in the place of their placeholders.
 func filled(data []byte, all [][]byte) []byte {
 	for i, a := range all {
 		data = bytes.ReplaceAll(data, placeholder(i), a)

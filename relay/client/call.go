@@ -8,25 +8,25 @@ import (
 )
 
 const (
-	maxInFlight = 256        // calls that wait for an answer on the wire; the rest wait here
-	maxHead     = 1 + 3 + 20 // bytes of an event's type, its count of attachments and its ack id
+	maxInFlight    = 256        // requests sent and not answered; further ones wait in Client.calls
+	maxEventHeader = 1 + 3 + 20 // bytes: an event's type, its count of attachments, its ack id
 )
 
-// call is a request that waits to be sent, or for its answer. It is sent again after a reconnect.
+// call is a request that is not answered yet. It is sent again after a reconnect.
 type call struct {
-	// immutable
-	event       string
-	room        string
-	body        []byte // the event's array
-	attachments [][]byte
-	done        chan result // holds one
-	keep        bool        // a publish: sent again where the relay was not able to, or did not answer
-	passing     bool        // a leave: done when the connection is gone
+	// immutable once queued
+	event            string
+	room             string
+	body             []byte // JSON array: the event's name and its argument
+	attachments      [][]byte
+	done             chan result // capacity 1
+	retryable        bool        // a publish: sent again after a failure or no answer
+	dropOnDisconnect bool        // done once the connection is lost: a leave
 
 	// owned by run
-	until time.Time // when a publish is given up; zero: when its context ends
-	id    uint64    // of the ack asked for; 0: not on the wire
-	due   time.Time // on the wire: when the answer is late; else when to send it again
+	expiresAt time.Time // when a publish fails with ErrTimeout; zero: never
+	ackID     uint64    // of the ack that answers it; 0: not sent on this connection
+	dueAt     time.Time // sent: when the answer is late; else when to send again (zero: now)
 }
 
 type result struct {
@@ -38,7 +38,7 @@ func newCall(event, room string, body []byte) *call {
 	return &call{event: event, room: room, body: body, done: make(chan result, 1)}
 }
 
-// request makes a call, waits for its answer and reads it.
+// request queues q, waits for its answer and decodes that into into.
 func (c *Client) request(ctx context.Context, q *call, into any) error {
 	var full bool
 	err := c.do(func() {
@@ -63,51 +63,51 @@ func (c *Client) await(ctx context.Context, q *call, into any) error {
 		}
 		return answer(r.payload, into)
 	case <-ctx.Done():
-		_ = c.do(func() { c.done(q, result{}); c.pump() })
+		_ = c.do(func() { c.finishCall(q, result{}); c.sendReady() })
 		return ctx.Err()
-	case <-c.life.Done():
-		return context.Cause(c.life)
+	case <-c.ctx.Done():
+		return context.Cause(c.ctx)
 	}
 }
 
 func (c *Client) enqueue(q *call) {
 	c.calls = append(c.calls, q)
-	c.pumpCalls()
+	c.sendReadyCalls()
 }
 
-// done ends q. Only the first end counts.
-func (c *Client) done(q *call, r result) {
+// finishCall removes q and gives its caller r. Only the first result counts.
+func (c *Client) finishCall(q *call, r result) {
 	i := slices.Index(c.calls, q)
 	if i < 0 {
 		return
 	}
-	delete(c.acks, q.id)
+	delete(c.acks, q.ackID)
 	c.calls = slices.Delete(c.calls, i, i+1)
 	q.done <- r
 }
 
-// pumpCalls sends the calls that may go now, in their order. A room's wait until it is joined (again), and its publishes
-// behind one that has to wait.
-func (c *Client) pumpCalls() {
+// sendReadyCalls sends the calls that may be sent now, in order. A room's calls wait until it is
+// joined (again), and its publishes also wait behind a publish that is to be sent again later.
+func (c *Client) sendReadyCalls() {
 	inFlight := 0
 	for _, q := range c.calls {
-		if q.id != 0 {
+		if q.ackID != 0 {
 			inFlight++
 		}
 	}
 	var blocked map[string]bool
-	for i := 0; i < len(c.calls) && c.phase == live && inFlight < maxInFlight; i++ {
+	for i := 0; i < len(c.calls) && c.phase == phaseConnected && inFlight < maxInFlight; i++ {
 		q := c.calls[i]
 		r := c.rooms[q.room]
 		switch {
-		case q.id != 0 || r != nil && !r.joined || q.keep && blocked[q.room]:
-		case !q.due.IsZero():
+		case q.ackID != 0 || r != nil && !r.joined || q.retryable && blocked[q.room]:
+		case !q.dueAt.IsZero():
 			if blocked == nil {
 				blocked = map[string]bool{}
 			}
 			blocked[q.room] = true
-		case !c.fits(q):
-			c.done(q, result{err: &Error{Code: "too_large", Message: "more than this relay takes at a time"}})
+		case !c.withinMaxPayload(q):
+			c.finishCall(q, result{err: &Error{Code: "too_large", Message: "more than this relay takes at a time"}})
 			i--
 		default:
 			c.sendCall(q)
@@ -116,9 +116,10 @@ func (c *Client) pumpCalls() {
 	}
 }
 
-// fits tells whether the relay takes q. One that it does not take would cost the connection, and the next one again.
-func (c *Client) fits(q *call) bool {
-	n := int64(1 + maxHead + len(q.body))
+// withinMaxPayload reports whether the relay accepts a packet of q's size. One that is too large
+// would close the connection, and the next one again.
+func (c *Client) withinMaxPayload(q *call) bool {
+	n := int64(1 + maxEventHeader + len(q.body))
 	for _, a := range q.attachments {
 		n += int64(len(a))
 	}
@@ -126,46 +127,47 @@ func (c *Client) fits(q *call) bool {
 }
 
 func (c *Client) sendCall(q *call) {
-	c.lastID++
-	q.id = c.lastID
-	q.due = time.Now().Add(ackTimeout)
-	c.acks[q.id] = func(p payload) { c.callAnswered(q, p) }
-	c.sendEvent(q.id, q.body, q.attachments...)
+	c.lastAckID++
+	q.ackID = c.lastAckID
+	q.dueAt = time.Now().Add(ackTimeout)
+	c.acks[q.ackID] = func(p payload) { c.onCallAck(q, p) }
+	c.sendEvent(q.ackID, q.body, q.attachments...)
 }
 
-func (c *Client) callAnswered(q *call, p payload) {
+func (c *Client) onCallAck(q *call, p payload) {
 	var e *Error
-	if q.keep && errors.As(answer(p, nil), &e) && e.retryable() {
-		q.id = 0
-		q.due = time.Now().Add(c.pause(e))
+	if q.retryable && errors.As(answer(p, nil), &e) && e.retryable() {
+		q.ackID = 0
+		q.dueAt = time.Now().Add(c.retryDelay(e))
 	} else {
-		c.done(q, result{payload: p})
+		c.finishCall(q, result{payload: p})
 	}
-	c.pump()
+	c.sendReady()
 }
 
-// callsLost: what was on the wire is sent again on the next connection.
-func (c *Client) callsLost() {
+// requeueCalls has the calls that were sent on a connection now lost sent again on the next one.
+func (c *Client) requeueCalls() {
 	for _, q := range slices.Clone(c.calls) {
-		q.id, q.due = 0, time.Time{}
-		if q.passing {
-			c.done(q, result{})
+		q.ackID, q.dueAt = 0, time.Time{}
+		if q.dropOnDisconnect {
+			c.finishCall(q, result{})
 		}
 	}
 }
 
-// expireCalls gives up publishes that are too old, and sends again those that were not answered.
+// expireCalls fails calls that have waited too long, and has publishes sent again that were not
+// answered in time.
 func (c *Client) expireCalls(past func(time.Time) bool) {
 	for _, q := range slices.Clone(c.calls) {
 		switch {
-		case past(q.until):
-			c.done(q, result{err: ErrTimeout})
-		case c.phase != live || !past(q.due):
-		case q.id != 0 && !q.keep:
-			c.done(q, result{err: ErrTimeout})
+		case past(q.expiresAt):
+			c.finishCall(q, result{err: ErrTimeout})
+		case c.phase != phaseConnected || !past(q.dueAt):
+		case q.ackID != 0 && !q.retryable:
+			c.finishCall(q, result{err: ErrTimeout})
 		default:
-			delete(c.acks, q.id)
-			q.id, q.due = 0, time.Time{}
+			delete(c.acks, q.ackID)
+			q.ackID, q.dueAt = 0, time.Time{}
 		}
 	}
 }

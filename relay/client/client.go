@@ -1,11 +1,12 @@
-// Package client is a client of Setu: one that stays. It connects, and connects again with jittered backoff whenever the
-// connection is lost; it joins its rooms again with the last offset it saw and delivers what was missed, once and in order; it
-// keeps what is published until the relay has stored it, and sends it again under the same id.
+// Package client is a client of Setu that recovers by itself. It connects, and reconnects with
+// jittered backoff whenever the connection is lost. After that it rejoins its rooms with the last
+// offset that it saw and delivers the messages missed, once and in order. It keeps each publish
+// until the relay has stored it, and sends it again under the same id.
 //
-// It is one program for native builds and for the browser (GOOS=js GOARCH=wasm); only the transport differs.
+// Native builds and the browser (GOOS=js GOARCH=wasm) share everything but the transport.
 //
-// One goroutine (run) owns all state and never blocks: calls hand it functions, a reader hands it frames, and it hands
-// events to the goroutine that calls the Handler.
+// One goroutine (run) owns all state and never blocks: API calls pass it functions, a reader passes
+// it frames, and it passes events to the goroutine that calls the Handler.
 package client
 
 import (
@@ -18,43 +19,48 @@ import (
 	"setu/relay/engineio"
 )
 
-// Client is a connection to a relay, and the next one when that is lost. Its methods may be called from any goroutine.
+// Client keeps a connection to a relay, making a new one whenever it is lost. Its methods may be
+// called from any goroutine.
 type Client struct {
 	// immutable after Open
-	url      string
-	options  Options
-	dialer   dialFunc
-	jitter   func(bound time.Duration) time.Duration // random, from 0 to bound
-	commands chan func()                             // what calls want done by run
-	wake     chan struct{}                           // look at once whether there is a connection; holds one
-	events   chan func()                             // to the Handler's goroutine; closed by run
-	first    chan struct{}                           // closed at the first CONNECT
-	closing  chan struct{}                           // closed by Close
-	unlisten func()
-	once     sync.Once
-	wg       sync.WaitGroup
+	url            string
+	options        Options // except Name, which run changes with onRenamed
+	dialer         dialFunc
+	jitter         func(bound time.Duration) time.Duration // random, from 0 to bound
+	commands       chan func()                             // functions that run is to call
+	checkRequested chan struct{}                           // by Retry; capacity 1
+	events         chan func()                             // for the Handler; closed by cleanUp
+	firstConnect   chan struct{}                           // closed when first connected
+	closing        chan struct{}                           // closed by Close
+	stopListening  func()
+	closeOnce      sync.Once
+	wg             sync.WaitGroup
 
-	life context.Context // of the client: ends with Close, or for good; its cause is what calls then return
-	end  context.CancelCauseFunc
+	// the client's lifetime, which Close ends, or a refusal by the relay; calls return its cause
+	ctx    context.Context
+	cancel context.CancelCauseFunc
 
+	// guarded by mu; only run writes, and reads without it
 	mu    sync.Mutex
-	state State // guarded by mu, written by run
+	state State
 
 	// owned by run
 	connection
-	rooms   map[string]*room
-	order   []*room // the rooms in the order of their joins
-	calls   []*call // what waits to be sent or answered, in order
-	acks    map[uint64]func(payload)
-	lastID  uint64 // of an ack asked for
-	backlog []event
-	timer   *time.Timer
-	armed   time.Time // when timer fires; zero: not set
-	final   error     // why the client closed by itself
+	rooms     map[string]*room
+	order     []*room // the values of rooms, in the order of their joins
+	calls     []*call // not answered yet, in the order in which they were made
+	acks      map[uint64]func(payload)
+	lastAckID uint64 // the last ack id used
+	backlog   []event
+	timer     *time.Timer
+	timerAt   time.Time // when timer fires; zero: stopped
+	closeErr  error     // why the client closed without Close; nil: it did not
 }
 
-// Open starts a client of the relay at url (https://host, or http, ws, wss, with a port perhaps) and returns at once: it
-// connects in the background, for as long as it takes. The error is about url or o. Close ends it.
+// Open starts a client of the relay at url, which is a scheme (https, http, wss or ws), a host and
+// perhaps a port. It returns at once: the client connects in the background and tries for as long
+// as it takes. The error is about url or o; nil options are the zero Options. The caller must call
+// Close.
 func Open(url string, o *Options) (*Client, error) {
 	options := o.withDefaults()
 	c, err := newClient(url, options, func(ctx context.Context, url string) (transport, error) {
@@ -67,24 +73,24 @@ func Open(url string, o *Options) (*Client, error) {
 	return c, nil
 }
 
-// Dial opens a client and waits until it is connected. It tries until ctx ends or the relay refuses the session
-// (*ConnectError); then the client is closed.
+// Dial opens a client and waits until it is connected. It tries until ctx ends (the error wraps
+// ctx's) or the relay refuses the session (*ConnectError); then the client is closed.
 func Dial(ctx context.Context, url string, o *Options) (*Client, error) {
 	c, err := Open(url, o)
 	if err != nil {
 		return nil, err
 	}
-	return c, c.connected(ctx)
+	return c, c.waitConnected(ctx)
 }
 
-// connected waits for the first CONNECT, and closes the client where none comes.
-func (c *Client) connected(ctx context.Context) error {
+// waitConnected waits for the first CONNECT that succeeds, and closes the client if there is none.
+func (c *Client) waitConnected(ctx context.Context) error {
 	var err error
 	select {
-	case <-c.first:
+	case <-c.firstConnect:
 		return nil
-	case <-c.life.Done():
-		err = context.Cause(c.life)
+	case <-c.ctx.Done():
+		err = context.Cause(c.ctx)
 	case <-ctx.Done():
 		err = ctx.Err()
 		if last := c.State().Err; last != nil {
@@ -106,18 +112,18 @@ func newClient(url string, options Options, dialer dialFunc) (*Client, error) {
 	c := &Client{
 		url: address, options: options, dialer: dialer,
 		jitter:   func(d time.Duration) time.Duration { return time.Duration(rand.Int64N(int64(max(d, 0)) + 1)) },
-		commands: make(chan func()), wake: make(chan struct{}, 1), events: make(chan func()),
-		first: make(chan struct{}), closing: make(chan struct{}),
+		commands: make(chan func()), checkRequested: make(chan struct{}, 1), events: make(chan func()),
+		firstConnect: make(chan struct{}), closing: make(chan struct{}),
 		rooms: map[string]*room{}, acks: map[uint64]func(payload){},
 	}
-	c.life, c.end = context.WithCancelCause(context.Background())
+	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	return c, nil
 }
 
 func (c *Client) start() {
 	c.timer = time.NewTimer(time.Hour)
 	c.timer.Stop()
-	c.unlisten = listen(c.Retry)
+	c.stopListening = listen(c.Retry)
 	c.wg.Go(c.run)
 	c.wg.Go(func() {
 		for call := range c.events {
@@ -126,81 +132,84 @@ func (c *Client) start() {
 	})
 }
 
-// Close says goodbye to the relay, for at most a second, and waits for all of the client's goroutines, the Handler's too.
-// Calls that wait return ErrClosed. The Handler's last call is State, with Closed.
+// Close ends the session with the relay, for at most a second, and waits for all of the client's
+// goroutines, including the Handler's. Calls in progress return ErrClosed. The Handler's last call
+// is State, with Closed. The error is always nil, and Close may be called again.
 func (c *Client) Close() error {
-	c.once.Do(func() { close(c.closing) })
-	c.end(ErrClosed)
+	c.closeOnce.Do(func() { close(c.closing) })
+	c.cancel(ErrClosed)
 	c.wg.Wait()
 	return nil
 }
 
-// State tells how the connection stands.
+// State returns the state of the connection.
 func (c *Client) State() State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.state
 }
 
-// Retry looks at once whether there is a connection: where the client waits, it connects now, and where it seems to be
-// connected, it asks the relay for a sign of life. It does not block.
+// Retry checks the connection at once: a client that waits before its next attempt connects now,
+// and one that seems connected drops the connection unless the relay sends something within 5
+// seconds. It does not block.
 func (c *Client) Retry() {
 	select {
-	case c.wake <- struct{}{}:
+	case c.checkRequested <- struct{}{}:
 	default:
 	}
 }
 
-// do has run call f and waits for it.
+// do has run call f, and waits until it has returned.
 func (c *Client) do(f func()) error {
 	done := make(chan struct{})
 	select {
 	case c.commands <- func() { f(); close(done) }:
 		<-done
 		return nil
-	case <-c.life.Done():
-		return context.Cause(c.life)
+	case <-c.ctx.Done():
+		return context.Cause(c.ctx)
 	}
 }
 
 func (c *Client) run() {
 	c.connect()
-	for c.final == nil && c.life.Err() == nil {
-		c.arm()
+	for c.closeErr == nil && c.ctx.Err() == nil {
+		c.setTimer()
 		event := c.nextEvent()
 		select {
-		case <-c.life.Done():
+		case <-c.ctx.Done():
 		case f := <-c.commands:
 			f()
-		case d := <-c.dialed:
-			c.opened(d)
-		case f := <-c.incoming():
+		case d := <-c.dialDone:
+			c.onDialed(d)
+		case f := <-c.frames():
 			c.receive(f)
-		case c.handler(event) <- event:
+		case c.handlerQueue(event) <- event:
 			c.backlog = c.backlog[1:]
-		case <-c.wake:
-			c.revive()
+		case <-c.checkRequested:
+			c.checkNow()
 		case <-c.timer.C:
-			c.armed = time.Time{}
+			c.timerAt = time.Time{}
 			c.expire(time.Now())
 		}
 	}
-	c.finish()
+	c.cleanUp()
 }
 
-// finish ends the connection and all calls, and hands over the last events.
-func (c *Client) finish() {
-	c.unlisten()
+// cleanUp ends the connection and all calls, and passes on the last events.
+func (c *Client) cleanUp() {
+	c.stopListening()
 	c.timer.Stop()
-	c.changed(func(s *State) {
-		*s = State{Status: Closed, Relay: s.Relay, Region: s.Region, User: s.User, Err: c.final}
+	c.updateState(func(s *State) {
+		*s = State{Status: Closed, Relay: s.Relay, Region: s.Region, User: s.User, Err: c.closeErr}
 	})
-	if c.final != nil {
-		c.end(fmt.Errorf("%w: %w", ErrClosed, c.final))
+	if c.closeErr != nil {
+		c.cancel(fmt.Errorf("%w: %w", ErrClosed, c.closeErr))
 	}
 	c.stopDialing()
-	c.leaveLink()
-	// After Close only the last state is told; where the relay ended it, all that came before, too.
+	c.closeLink()
+	// After Close the Handler gets the last state alone; if the relay ended the session, it gets
+	// all that came before as well.
 	for len(c.backlog) > 1 {
 		select {
 		case <-c.closing:
@@ -215,13 +224,15 @@ func (c *Client) finish() {
 	close(c.events)
 }
 
-// closeFor ends the client for good: connecting again would not help.
-func (c *Client) closeFor(err error) {
-	if c.final == nil {
-		c.final = err
+// closeWith ends the client: connecting again would not help.
+func (c *Client) closeWith(err error) {
+	if c.closeErr == nil {
+		c.closeErr = err
 	}
 }
 
+// send queues a packet of Engine.IO's own. It reports false if there is no link or its queue is
+// full.
 func (c *Client) send(p engineio.Packet) bool {
 	return c.link != nil && c.link.send(p.Append(make([]byte, 0, len(p.Data)+1)))
 }

@@ -10,20 +10,20 @@ import (
 	"setu/relay/socketio"
 )
 
-// phase is how far the connection has come.
+// phase is the stage that the connection has reached.
 type phase int
 
 const (
-	waiting  phase = iota // for retryAt
-	dialing               // for the transport
-	opening               // for the handshake
-	greeting              // for the answer to our CONNECT
-	live
+	phaseWaiting   phase = iota // until retryAt, before the next attempt
+	phaseDialing                // until the transport is open
+	phaseHandshake              // until Engine.IO's Open packet
+	phaseConnect                // until the answer to our CONNECT
+	phaseConnected
 )
 
 const (
 	connectTimeout = 15 * time.Second // from the dial to the answer to CONNECT
-	stableAfter    = 5 * time.Second  // a connection that stood so long has done away with the failures before it
+	stableAfter    = 5 * time.Second  // a connection of this age resets the count of failures
 )
 
 var (
@@ -31,86 +31,89 @@ var (
 	errSlowLink       = errors.New("client: the connection does not keep up")
 	errRelayClosed    = errors.New("client: the relay closed the connection")
 	errHeartbeat      = errors.New("client: no ping from the relay")
-	errSilent         = errors.New("client: no sign of life from the relay")
+	errNoResponse     = errors.New("client: no sign of life from the relay")
 )
 
-type dialed struct {
+// dialResult is the outcome of a dial: one of the two is nil.
+type dialResult struct {
 	transport transport
 	err       error
 }
 
-// connection is the state of the connection at hand, all of it owned by run.
+// connection is the state of the current connection or attempt. All of it is owned by run.
 type connection struct {
-	phase    phase
-	failures int       // in a row
-	retryAt  time.Time // while waiting
-	deadline time.Time // of dialing, opening and greeting together
-	since    time.Time // when it went live
+	phase           phase
+	failures        int       // consecutive ones
+	retryAt         time.Time // of the next attempt; zero unless waiting
+	connectDeadline time.Time // of the attempt, from the dial to the answer to CONNECT
+	connectedAt     time.Time // when CONNECT was answered
 
-	dialed      chan dialed     // from the dial under way
-	dialContext context.Context // the life of the dial, and then of its link
-	cancelDial  context.CancelFunc
+	dialDone   chan dialResult // from the dial in progress; nil: none
+	dialCtx    context.Context // the lifetime of the dial, and then of its link
+	cancelDial context.CancelFunc
 
-	link      *link
-	handshake engineio.Handshake
-	pingBy    time.Time // the relay's next ping is late
-	heard     uint64    // frames
-	partial   *partial  // whose attachments are to come next; nil: none
-	probe     probe
+	link           *link
+	handshake      engineio.Handshake
+	pingDeadline   time.Time         // by which the relay's next ping must come
+	framesReceived uint64            // on all connections
+	incomplete     *incompletePacket // whose attachments come next; nil: none
+	probe          probe
 }
 
-// connect begins an attempt.
+// connect starts an attempt to connect.
 func (c *Client) connect() {
-	c.phase = dialing
-	c.deadline = time.Now().Add(connectTimeout)
+	c.phase = phaseDialing
+	c.connectDeadline = time.Now().Add(connectTimeout)
 	c.retryAt = time.Time{}
-	out := make(chan dialed)
-	ctx, cancel := context.WithCancel(context.Background()) // not of the client's life: it outlives that for a goodbye
-	c.dialed, c.dialContext, c.cancelDial = out, ctx, cancel
+	out := make(chan dialResult)
+	// Not derived from c.ctx: the link outlives that to close gracefully.
+	ctx, cancel := context.WithCancel(context.Background())
+	c.dialDone, c.dialCtx, c.cancelDial = out, ctx, cancel
 	c.wg.Go(func() {
 		t, err := c.dialer(ctx, c.url)
 		select {
-		case out <- dialed{t, err}:
+		case out <- dialResult{t, err}:
 		case <-ctx.Done():
 			if err == nil {
 				t.Close(false)
 			}
 		}
 	})
-	c.changed(func(s *State) {
+	c.updateState(func(s *State) {
 		s.Status, s.Attempt, s.RetryAt, s.RTT = Connecting, c.failures+1, time.Time{}, 0
 	})
 }
 
-// stopDialing gives up a dial under way, if there is one.
+// stopDialing cancels the dial in progress, if any.
 func (c *Client) stopDialing() {
 	if c.cancelDial != nil {
 		c.cancelDial()
 	}
-	c.dialed, c.dialContext, c.cancelDial = nil, nil, nil
+	c.dialDone, c.dialCtx, c.cancelDial = nil, nil, nil
 }
 
-func (c *Client) opened(d dialed) {
+// onDialed takes the outcome of a dial.
+func (c *Client) onDialed(d dialResult) {
 	if d.err != nil {
 		c.stopDialing()
-		c.lost(d.err)
+		c.onDisconnect(d.err)
 		return
 	}
-	// The context lives on with the link: some transports end with the one that they were dialled with.
-	c.link = c.newLink(d.transport, c.dialContext, c.cancelDial)
-	c.dialed, c.dialContext, c.cancelDial = nil, nil, nil
-	c.phase = opening
+	// The link takes over the context: some transports end with the one that they were dialed with.
+	c.link = c.newLink(d.transport, c.dialCtx, c.cancelDial)
+	c.dialDone, c.dialCtx, c.cancelDial = nil, nil, nil
+	c.phase = phaseHandshake
 }
 
-// greet answers the handshake with our CONNECT.
-func (c *Client) greet(data []byte) {
+// onOpen takes the data of Engine.IO's Open packet, and sends CONNECT.
+func (c *Client) onOpen(data []byte) {
 	h, err := engineio.ParseHandshake(data)
 	if err != nil {
-		c.broken(err)
+		c.onProtocolError(err)
 		return
 	}
 	c.handshake = h
-	c.pinged()
+	c.resetPingDeadline()
 	auth := struct {
 		Name  string `json:"name,omitempty"`
 		Key   string `json:"key,omitempty"`
@@ -118,64 +121,68 @@ func (c *Client) greet(data []byte) {
 	}{c.options.Name, c.options.Key, c.options.Token}
 	body, err := json.Marshal(auth)
 	if err != nil {
-		c.closeFor(err)
+		c.closeWith(err)
 		return
 	}
 	if string(body) == "{}" {
 		body = nil
 	}
-	c.phase = greeting
+	c.phase = phaseConnect
 	c.sendPacket(socketio.Packet{Type: socketio.Connect, Data: body})
 }
 
-// greeted: the relay has let us in. Rooms come first, then what waits to be published in them.
-func (c *Client) greeted() {
-	c.phase = live
-	c.since = time.Now()
-	c.deadline = time.Time{}
-	c.changed(func(s *State) {
+// onConnect starts the session that the relay has accepted. Joins are sent first, then what waits
+// to be published in the rooms.
+func (c *Client) onConnect() {
+	c.phase = phaseConnected
+	c.connectedAt = time.Now()
+	c.connectDeadline = time.Time{}
+	c.updateState(func(s *State) {
 		s.Status, s.Attempt, s.RetryAt, s.Err = Connected, 0, time.Time{}, nil
 	})
 	select {
-	case <-c.first:
+	case <-c.firstConnect:
 	default:
-		close(c.first)
+		close(c.firstConnect)
 	}
-	c.ping(probeTimeout)
-	c.pump()
+	c.sendProbe(probeTimeout)
+	c.sendReady()
 }
 
-// pinged: the relay's next ping has to come within pingInterval and pingTimeout, as stock clients have it.
-func (c *Client) pinged() {
-	c.pingBy = time.Now().Add(time.Duration(c.handshake.PingInterval+c.handshake.PingTimeout) * time.Millisecond)
+// resetPingDeadline gives the relay pingInterval plus pingTimeout to send its next ping, as the
+// stock clients do.
+func (c *Client) resetPingDeadline() {
+	c.pingDeadline = time.Now().Add(time.Duration(c.handshake.PingInterval+c.handshake.PingTimeout) * time.Millisecond)
 }
 
-// lost ends the connection, or the attempt, and says when the next comes: at a random time up to a bound that doubles,
-// so that the clients of a relay that went away don't come back all at once.
-func (c *Client) lost(err error) {
+// onDisconnect ends the connection or the attempt, and schedules the next one. It comes after a
+// random time up to a bound that doubles with each failure, so that the clients of a relay that has
+// died don't all come back at once.
+func (c *Client) onDisconnect(err error) {
 	c.stopDialing()
 	if c.link != nil {
-		c.link.drop()
+		c.link.abort()
 		c.link = nil
 	}
 	now := time.Now()
-	if c.phase == live && now.Sub(c.since) >= stableAfter {
+	if c.phase == phaseConnected && now.Sub(c.connectedAt) >= stableAfter {
 		c.failures = 0
 	}
 	c.failures++
-	c.phase = waiting
-	c.probe, c.partial = probe{}, nil
+	c.phase = phaseWaiting
+	c.probe, c.incomplete = probe{}, nil
 	clear(c.acks)
 	for _, r := range c.order {
-		r.lost()
+		r.onDisconnect()
 	}
-	c.callsLost()
+	c.requeueCalls()
 	c.retryAt = now.Add(c.jitter(c.backoff()))
-	c.changed(func(s *State) {
+	c.updateState(func(s *State) {
 		s.Status, s.Attempt, s.RetryAt, s.RTT, s.Err = Waiting, c.failures, c.retryAt, 0, err
 	})
 }
 
+// backoff returns the bound of the wait after the failures so far.
 func (c *Client) backoff() time.Duration {
 	bound := c.options.MinBackoff
 	for i := 1; i < c.failures && bound < c.options.MaxBackoff; i++ {
@@ -184,35 +191,36 @@ func (c *Client) backoff() time.Duration {
 	return min(bound, c.options.MaxBackoff)
 }
 
-// broken: the relay said something that it should not. What it meant is lost, so the connection goes, and the rejoins
-// of the next one mend it.
-func (c *Client) broken(err error) {
-	c.fault(err)
-	c.lost(err)
+// onProtocolError drops the connection because of a packet that the relay should not have sent.
+// What it meant is lost; the rejoins on the next connection recover it.
+func (c *Client) onProtocolError(err error) {
+	c.reportError(err)
+	c.onDisconnect(err)
 }
 
-// leaveLink says goodbye: the relay need not wait for us to come back.
-func (c *Client) leaveLink() {
+// closeLink ends the connection gracefully, with a DISCONNECT, so that the relay does not wait for
+// us to come back.
+func (c *Client) closeLink() {
 	if c.link == nil {
 		return
 	}
-	if c.phase == live {
+	if c.phase == phaseConnected {
 		c.link.send([]byte{byte(engineio.Message), byte(socketio.Disconnect)})
 	}
-	c.link.leave()
+	c.link.closeGracefully()
 	c.link = nil
 }
 
-// sendPacket sends p. A link whose queue is full is given up.
+// sendPacket sends p and its attachments. If the link's queue is full, the connection is given up.
 func (c *Client) sendPacket(p socketio.Packet, attachments ...[]byte) {
-	head := make([]byte, 1, 1+maxHead+len(p.Data))
+	head := make([]byte, 1, 1+maxEventHeader+len(p.Data))
 	head[0] = byte(engineio.Message)
 	data, err := p.Append(head)
-	if err != nil { // never: we made the packet
-		c.fault(err)
+	if err != nil { // cannot happen: the packet is our own
+		c.reportError(err)
 		return
 	}
 	if c.link != nil && !c.link.send(data, attachments...) {
-		c.lost(errSlowLink)
+		c.onDisconnect(errSlowLink)
 	}
 }

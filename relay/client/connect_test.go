@@ -91,7 +91,7 @@ func TestConnectErrorIsFinal(t *testing.T) {
 		s.send(handshake)
 		s.read()
 		s.send(`44{"message":"bad token","data":{"code":"forbidden"}}`)
-		err := c.connected(t.Context())
+		err := c.waitConnected(t.Context())
 		var refused *ConnectError
 		if !errors.As(err, &refused) || !errors.Is(err, ErrClosed) || refused.Code != "forbidden" {
 			t.Fatalf("Dial gave %v", err)
@@ -131,7 +131,7 @@ func TestDialEndsWithItsContext(t *testing.T) {
 		s := <-r.conns
 		r.refuseWith(errGone)
 		s.cut()
-		err := c.connected(ctx)
+		err := c.waitConnected(ctx)
 		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, errGone) {
 			t.Errorf("%v", err)
 		}
@@ -163,7 +163,8 @@ func TestBackoff(t *testing.T) {
 	})
 }
 
-// A relay that lets in and closes at once must not be hammered; one that served for a while is come back to soon.
+// A client backs off from a relay that accepts it and closes at once, and comes back soon to one
+// that served it for a while.
 func TestBackoffAfterAConnection(t *testing.T) {
 	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, _ *log) {
 		for i, want := range []time.Duration{500, 1000, 2000, 4000} {
@@ -239,8 +240,8 @@ func TestSilence(t *testing.T) {
 	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, _ *log) {
 		s := r.next()
 		s.request("ping").ack(`{"ok":true}`)
-		time.Sleep(probeEvery + probeTimeout + time.Millisecond)
-		if s := c.State(); s.Status != Waiting || s.Err != errSilent {
+		time.Sleep(probeInterval + probeTimeout + time.Millisecond)
+		if s := c.State(); s.Status != Waiting || s.Err != errNoResponse {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -267,13 +268,13 @@ func TestRetryLooksForALifeSign(t *testing.T) {
 		synctest.Wait()
 		c.Retry()
 		s.request("ping").ack(`{"ok":true}`)
-		time.Sleep(reviveWithin + time.Millisecond)
+		time.Sleep(checkTimeout + time.Millisecond)
 		if got := c.State().Status; got != Connected {
 			t.Fatalf("though the relay lives: %v", got)
 		}
 		c.Retry()
-		time.Sleep(reviveWithin + time.Millisecond)
-		if s := c.State(); s.Status != Waiting || s.Err != errSilent {
+		time.Sleep(checkTimeout + time.Millisecond)
+		if s := c.State(); s.Status != Waiting || s.Err != errNoResponse {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -281,7 +282,7 @@ func TestRetryLooksForALifeSign(t *testing.T) {
 
 func TestConnectTimeout(t *testing.T) {
 	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, _ *log) {
-		s := <-r.conns // and not a word
+		s := <-r.conns // and sends nothing
 		time.Sleep(connectTimeout + time.Millisecond)
 		if got := c.State(); got.Err != errConnectTimeout {
 			t.Errorf("%+v", got)
@@ -316,7 +317,7 @@ func TestWhatTheRelayMustNotSay(t *testing.T) {
 	}
 }
 
-// What a client doesn't know is from a later relay, and no fault.
+// What a client doesn't know comes from a newer relay, and is no error.
 func TestUnknownIsIgnored(t *testing.T) {
 	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
 		s := r.next()
@@ -372,6 +373,6 @@ func TestCloseWhileConnecting(t *testing.T) {
 		s := <-r.conns
 		r.refuseWith(errGone)
 		s.cut()
-		synctest.Wait() // now it waits
+		synctest.Wait() // the call waits
 	})
 }

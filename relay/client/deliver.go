@@ -1,22 +1,23 @@
 package client
 
-// maxBacklog bounds the events that wait for the Handler. Past it the connection is not read: the relay then closes a
-// client that is too slow, which comes back and recovers.
+// maxBacklog bounds the events that wait for the Handler. At the bound the connection is no longer
+// read; the relay then closes it as too slow, and the client reconnects and recovers.
 const maxBacklog = 1024
 
-// event is one call of the Handler.
+// event is one pending call of the Handler.
 type event struct {
-	call  func()
-	state bool // tells a state: the next one may take its place
+	call    func()
+	isState bool // a call of Handler.State, which the next one may replace
 }
 
 func (c *Client) emit(call func()) {
 	c.backlog = append(c.backlog, event{call: call})
 }
 
-// changed changes the state and tells of it. A state that nobody was told of yet gives way, so that a client which tries to
-// connect for hours while its Handler blocks does not pile them up.
-func (c *Client) changed(change func(*State)) {
+// updateState changes the state and queues an event for it. That replaces a state event at the end
+// of the queue, so that they don't pile up while the client tries to connect for hours and its
+// Handler blocks.
+func (c *Client) updateState(change func(*State)) {
 	c.mu.Lock()
 	change(&c.state)
 	s := c.state
@@ -24,16 +25,16 @@ func (c *Client) changed(change func(*State)) {
 	if c.options.Handler.State == nil {
 		return
 	}
-	e := event{call: func() { c.options.Handler.State(s) }, state: true}
-	if n := len(c.backlog); n > 0 && c.backlog[n-1].state {
+	e := event{call: func() { c.options.Handler.State(s) }, isState: true}
+	if n := len(c.backlog); n > 0 && c.backlog[n-1].isState {
 		c.backlog[n-1] = e
 		return
 	}
 	c.backlog = append(c.backlog, e)
 }
 
-// fault tells of an error that no call can return.
-func (c *Client) fault(err error) {
+// reportError passes an error to the Handler that no call can return.
+func (c *Client) reportError(err error) {
 	if h := c.options.Handler.Error; h != nil {
 		c.emit(func() { h(err) })
 	}
@@ -46,16 +47,18 @@ func (c *Client) nextEvent() func() {
 	return c.backlog[0].call
 }
 
-// handler is the way to the Handler, where there is something to tell.
-func (c *Client) handler(event func()) chan<- func() {
+// handlerQueue returns the channel to the Handler's goroutine, or nil if event is nil: a select
+// then skips it.
+func (c *Client) handlerQueue(event func()) chan<- func() {
 	if event == nil {
 		return nil
 	}
 	return c.events
 }
 
-// incoming is where frames come from, as long as the Handler keeps up.
-func (c *Client) incoming() <-chan frame {
+// frames returns the channel of received frames, or nil if there is no link or the Handler does not
+// keep up.
+func (c *Client) frames() <-chan frame {
 	if c.link == nil || len(c.backlog) >= maxBacklog {
 		return nil
 	}

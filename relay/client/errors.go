@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// What calls return besides *Error and their context's error.
+// Errors that calls return, besides *Error and their context's error.
 var (
 	ErrClosed         = errors.New("client: closed")
 	ErrTimeout        = errors.New("client: the relay did not answer in time")
@@ -14,27 +14,29 @@ var (
 	ErrEnded          = errors.New("client: the relay ended the session")
 )
 
-// Error is a relay's answer to a request that failed, with a code from the protocol's list.
+// Error is a relay's answer to a request that failed. Code is one of those that the protocol lists.
 type Error struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
-	Retry   int    `json:"retry"` // ms after which to try again; 0: the relay did not say
+	Retry   int    `json:"retry"` // ms after which to try again; 0: the relay gave none
 }
 
 func (e *Error) Error() string { return "relay: " + e.Message + " (" + e.Code + ")" }
 
-// retryable: the same request may do better in a moment.
+// retryable reports whether the same request may succeed a moment later.
 func (e *Error) retryable() bool { return e.Code == "unavailable" || e.Code == "rate_limited" }
 
-// ConnectError is a relay's refusal of the session, a bad token say. It is final: the Client closes.
+// ConnectError is a relay's refusal of the session, because of a bad token for example. It is
+// final: the Client closes.
 type ConnectError struct {
 	Message string
-	Code    string // as in Error, where the relay gave one
+	Code    string // as in Error; empty if the relay gave none
 }
 
 func (e *ConnectError) Error() string { return "relay refused the connection: " + e.Message }
 
-// RejoinError tells Handler.Error that a room could not be joined again after a reconnect. The room is forgotten.
+// RejoinError is passed to Handler.Error if a room could not be joined again after a reconnect. The
+// client is no longer in the room, and does not try again.
 type RejoinError struct {
 	Room string
 	Err  error

@@ -25,6 +25,7 @@ type fakeRelay struct {
 	t     *testing.T
 	conns chan *fakeConn
 
+	// guarded by mu
 	mu     sync.Mutex
 	refuse error // of the next dials
 	dials  []time.Time
@@ -59,7 +60,7 @@ func (r *fakeRelay) dialed() []time.Time {
 	return slices.Clone(r.dials)
 }
 
-// next is the client's next connection, through the handshake and CONNECT.
+// next accepts the client's next connection, with the handshake and CONNECT.
 func (r *fakeRelay) next() *fakeConn {
 	r.t.Helper()
 	s := <-r.conns
@@ -106,7 +107,7 @@ func (s *fakeConn) Write(_ context.Context, data []byte, binary bool) error {
 
 func (s *fakeConn) Close(bool) { s.once.Do(func() { close(s.gone) }) }
 
-// cut is the network's end of the connection, after what was sent.
+// cut ends the connection as the network would, after what was sent.
 func (s *fakeConn) cut() { s.down <- frame{err: errGone} }
 
 func (s *fakeConn) send(text string, attachments ...string) {
@@ -125,7 +126,7 @@ func (s *fakeConn) event(name string, arg any) {
 	s.send(`42["` + name + `",` + string(data) + `,"o"]`)
 }
 
-// read is the client's next frame, a text, which has to come without time passing for long.
+// read returns the client's next frame, a text, which must come within a short time.
 func (s *fakeConn) read() string {
 	s.t.Helper()
 	return s.readKind(false)
@@ -145,7 +146,7 @@ func (s *fakeConn) readKind(binary bool) string {
 	}
 }
 
-// request is an event of the client's, waiting for its ack.
+// request is an event of the client that waits for its ack.
 type request struct {
 	conn *fakeConn
 	id   uint64
@@ -156,7 +157,7 @@ type request struct {
 	attachments []string
 }
 
-// request is the client's next event; pings are answered on the way.
+// request returns the client's next event, and answers pings until then.
 func (s *fakeConn) request(want string) request {
 	s.t.Helper()
 	for {
@@ -200,7 +201,7 @@ func (r request) ackBinary(body string, attachments ...string) {
 	r.conn.send(fmt.Sprintf("46%d-%d[%s]", len(attachments), r.id, body), attachments...)
 }
 
-// answerPings answers ping events until the client says something else, which it returns.
+// answerPings answers ping events until the client sends another packet, which it returns.
 func (s *fakeConn) answerPings() string {
 	for {
 		select {
@@ -217,7 +218,7 @@ func (s *fakeConn) answerPings() string {
 	}
 }
 
-// quiet checks that the client has nothing to say but pings.
+// quiet checks that the client sends nothing but pings.
 func (s *fakeConn) quiet() {
 	s.t.Helper()
 	synctest.Wait()
@@ -228,8 +229,9 @@ func (s *fakeConn) quiet() {
 	}
 }
 
-// log is what a Handler was told, a line each.
+// log records what a Handler was called with, one line per call.
 type log struct {
+	// guarded by mu
 	mu    sync.Mutex
 	lines []string
 }
@@ -267,7 +269,7 @@ func (l *log) handler() Handler {
 	}
 }
 
-// with tells of attachments, if there are any.
+// with describes attachments, if there are any.
 func with(attachments [][]byte) string {
 	if len(attachments) == 0 {
 		return ""
@@ -275,7 +277,7 @@ func with(attachments [][]byte) string {
 	return fmt.Sprintf(" %q", attachments)
 }
 
-// take gives the lines since the last take, without states, once all is quiet.
+// take returns the lines since the last take, without states, once all goroutines are idle.
 func (l *log) take() string {
 	synctest.Wait()
 	l.mu.Lock()
@@ -290,7 +292,8 @@ func (l *log) take() string {
 	return strings.Join(out, "; ")
 }
 
-// play runs a test against a fake relay, on a fake clock, with a client that waits as long as it ever may.
+// play runs a test against a fake relay, on a fake clock, with a client whose random waits are the
+// longest.
 func play(t *testing.T, o Options, script func(t *testing.T, r *fakeRelay, c *Client, l *log)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -310,13 +313,13 @@ func play(t *testing.T, o Options, script func(t *testing.T, r *fakeRelay, c *Cl
 	})
 }
 
-// message is one as relays send it; its offset is made of its number.
+// message returns a message as relays send it, whose id and offset contain seq.
 func message(room string, seq int) map[string]any {
 	return map[string]any{"room": room, "seq": seq, "id": fmt.Sprint("m", seq), "at": 1, "data": seq,
 		"offset": fmt.Sprint("o", seq), "from": map[string]any{"id": "u", "name": "Asha", "guest": true}}
 }
 
-// joinAck is the answer to a join, with messages from first to last.
+// joinAck returns the answer to a join, with messages from first to last.
 func joinAck(room string, recovered bool, offset string, seqs ...int) string {
 	list := []any{}
 	for _, n := range seqs {

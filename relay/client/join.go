@@ -9,15 +9,15 @@ import (
 
 // Bounds of joins.
 const (
-	ackTimeout = 10 * time.Second // for the answer to any request
-	maxJoining = 64               // joins under way at a time
+	ackTimeout = 10 * time.Second // for the answer to any request that was sent
+	maxJoining = 64               // joins sent and not answered
 )
 
-// ask is a call of Join that waits. Whoever holds done takes one result from it.
-type ask struct {
-	options JoinOptions
-	done    chan joinResult // holds one
-	gone    bool            // the caller waits no more; owned by run
+// joinCall is a call of Join that has not returned. It gets at most one result.
+type joinCall struct {
+	options  JoinOptions
+	done     chan joinResult // capacity 1
+	canceled bool            // the caller no longer waits; owned by run
 }
 
 type joinResult struct {
@@ -25,18 +25,21 @@ type joinResult struct {
 	err    error
 }
 
-// Join enters a room, and enters it again after each reconnect, from the last offset seen (or with the last o.History
-// messages where what was missed is no more). It waits for a connection, and for the answer at most 10 s once asked; an
-// *Error is the relay's refusal, "unavailable" perhaps, after which the room is not joined. What Joined holds does not come
-// through the Handler as well; live messages may reach the Handler before the caller has looked at Joined. A room may be
-// joined again with other options.
+// Join enters a room, and enters it again after each reconnect, from the last offset seen (or with
+// the last o.History messages if what was missed is no longer stored). It waits for a connection,
+// and then at most 10 seconds for the answer (ErrTimeout). An *Error is the relay's refusal, such
+// as "unavailable"; ErrTooManyPending means that Options.MaxPending calls wait already.
+//
+// The messages in Joined are not passed to the Handler as well; live messages may reach the Handler
+// before Join has returned. A room may be joined again with other options, and stays joined if that
+// fails.
 func (c *Client) Join(ctx context.Context, name string, o JoinOptions) (Joined, error) {
-	if err := checkText(name); err != nil {
+	if err := checkRoom(name); err != nil {
 		return Joined{}, err
 	}
-	a := &ask{options: o, done: make(chan joinResult, 1)}
+	a := &joinCall{options: o, done: make(chan joinResult, 1)}
 	var full bool
-	if err := c.do(func() { full = !c.ask(name, a) }); err != nil {
+	if err := c.do(func() { full = !c.queueJoin(name, a) }); err != nil {
 		return Joined{}, err
 	}
 	if full {
@@ -46,19 +49,19 @@ func (c *Client) Join(ctx context.Context, name string, o JoinOptions) (Joined, 
 	case r := <-a.done:
 		return r.joined, r.err
 	case <-ctx.Done():
-		_ = c.do(func() { c.unask(name, a) })
+		_ = c.do(func() { c.cancelJoin(name, a) })
 		return Joined{}, ctx.Err()
-	case <-c.life.Done():
-		return Joined{}, context.Cause(c.life)
+	case <-c.ctx.Done():
+		return Joined{}, context.Cause(c.ctx)
 	}
 }
 
-// ask is false where too much waits already.
-func (c *Client) ask(name string, a *ask) bool {
+// queueJoin queues a. It returns false if too many calls wait already.
+func (c *Client) queueJoin(name string, a *joinCall) bool {
 	n := len(c.calls)
 	for _, r := range c.order {
-		n += len(r.asks)
-		if r.asking != nil {
+		n += len(r.queuedJoins)
+		if r.pendingJoin != nil {
 			n++
 		}
 	}
@@ -71,62 +74,64 @@ func (c *Client) ask(name string, a *ask) bool {
 		c.rooms[name] = r
 		c.order = append(c.order, r)
 	}
-	r.asks = append(r.asks, a)
-	c.pump()
+	r.queuedJoins = append(r.queuedJoins, a)
+	c.sendReady()
 	return true
 }
 
-// unask gives up a. A room that nobody else wants is left, as the relay may have taken the join.
-func (c *Client) unask(name string, a *ask) {
-	a.gone = true
+// cancelJoin gives up a. A room that no other call has joined or waits for is left, because the
+// relay may have taken the join.
+func (c *Client) cancelJoin(name string, a *joinCall) {
+	a.canceled = true
 	r := c.rooms[name]
 	if r == nil {
 		return
 	}
-	r.asks = slices.DeleteFunc(r.asks, func(b *ask) bool { return a == b })
+	r.queuedJoins = slices.DeleteFunc(r.queuedJoins, func(b *joinCall) bool { return a == b })
 	if r.unwanted() {
 		c.leaveRoom(r)
 	}
 }
 
-// pump sends what may be sent now: joins, and then the calls whose rooms are joined.
-func (c *Client) pump() {
+// sendReady sends what may be sent now: joins, and then the calls whose rooms are joined.
+func (c *Client) sendReady() {
 	n := 0
 	for _, r := range c.order {
-		if r.joinID != 0 {
+		if r.joinAckID != 0 {
 			n++
 		}
 	}
 	for _, r := range c.order {
-		if c.phase != live || n >= maxJoining {
+		if c.phase != phaseConnected || n >= maxJoining {
 			break
 		}
-		if r.wantsJoin() {
+		if r.needsJoin() {
 			c.sendJoin(r)
 			n++
 		}
 	}
-	c.pumpCalls()
+	c.sendReadyCalls()
 }
 
-// wantsJoin: there is something to ask the relay, and nothing asked yet.
-func (r *room) wantsJoin() bool {
-	return r.joinID == 0 && r.due.IsZero() && (len(r.asks) > 0 || r.stood && !r.joined)
+// needsJoin reports whether a join of r is to be sent now: none is under way or scheduled, and
+// either a call waits or r is to be rejoined.
+func (r *room) needsJoin() bool {
+	return r.joinAckID == 0 && r.dueAt.IsZero() && (len(r.queuedJoins) > 0 || r.keepJoined && !r.joined)
 }
 
 func (c *Client) sendJoin(r *room) {
 	o := r.options
-	if r.stood && !r.joined {
+	if r.keepJoined && !r.joined {
 		o.Since = r.offset
 	} else {
-		r.asking, r.asks = r.asks[0], r.asks[1:]
-		o = r.asking.options
+		r.pendingJoin, r.queuedJoins = r.queuedJoins[0], r.queuedJoins[1:]
+		o = r.pendingJoin.options
 	}
-	c.lastID++
-	r.joinID = c.lastID
-	r.due = time.Now().Add(ackTimeout)
-	c.acks[r.joinID] = func(p payload) { c.joinAnswered(r, p) }
-	c.sendEvent(r.joinID, eventBody("join", joinRequest{r.name, o}))
+	c.lastAckID++
+	r.joinAckID = c.lastAckID
+	r.dueAt = time.Now().Add(ackTimeout)
+	c.acks[r.joinAckID] = func(p payload) { c.onJoinAck(r, p) }
+	c.sendEvent(r.joinAckID, eventBody("join", joinRequest{r.name, o}))
 }
 
 type joinRequest struct {
@@ -134,91 +139,93 @@ type joinRequest struct {
 	JoinOptions
 }
 
-// joinDue: the answer is late, or it is time to try again.
-func (c *Client) joinDue(r *room) {
-	delete(c.acks, r.joinID)
-	late := r.joinID != 0
-	r.joinID, r.due = 0, time.Time{}
-	if a := r.asking; late && a != nil {
-		r.asking = nil
-		if !a.gone {
+// onJoinDue is called at r.dueAt: a join that was not answered in time fails, and a rejoin may be
+// sent again.
+func (c *Client) onJoinDue(r *room) {
+	delete(c.acks, r.joinAckID)
+	late := r.joinAckID != 0
+	r.joinAckID, r.dueAt = 0, time.Time{}
+	if a := r.pendingJoin; late && a != nil {
+		r.pendingJoin = nil
+		if !a.canceled {
 			a.done <- joinResult{err: ErrTimeout}
 		}
 		if r.unwanted() {
-			c.leaveRoom(r) // the relay may have taken it all the same
+			c.leaveRoom(r) // the relay may have taken the join
 		}
 	}
 }
 
-func (c *Client) joinAnswered(r *room, p payload) {
-	a := r.asking
-	r.asking, r.joinID, r.due = nil, 0, time.Time{}
+func (c *Client) onJoinAck(r *room, p payload) {
+	a := r.pendingJoin
+	r.pendingJoin, r.joinAckID, r.dueAt = nil, 0, time.Time{}
 	var j Joined
 	err := answer(p, &j)
 	j.Room = r.name
 	switch {
 	case a == nil:
-		c.rejoined(r, j, err)
-	case a.gone: // others ask after it, or the room stood before
+		c.onRejoinAck(r, j, err)
+	case a.canceled: // other calls wait for the room, or it was joined before
 	case err != nil:
 		a.done <- joinResult{err: err}
 		if r.unwanted() {
-			c.remove(r)
+			c.forgetRoom(r)
 		}
-	case r.joined: // asked again, for a page of it or for presence
+	case r.joined: // joined again, for a page of history or for presence
 		r.options = a.options
 		a.done <- joinResult{joined: j}
 	default:
-		r.joined, r.stood, r.options = true, true, a.options
-		r.adopt(j.Offset, j.Messages)
+		r.joined, r.keepJoined, r.options = true, true, a.options
+		r.resetTo(j.Offset, j.Messages)
 		a.done <- joinResult{joined: j}
-		c.release(r)
+		c.deliverHeld(r)
 	}
-	c.pump()
+	c.sendReady()
 }
 
-// unwanted: no Join has succeeded, and nobody waits for one.
+// unwanted reports whether no Join of r has succeeded and none waits.
 func (r *room) unwanted() bool {
-	return !r.stood && len(r.asks) == 0 && (r.asking == nil || r.asking.gone)
+	return !r.keepJoined && len(r.queuedJoins) == 0 && (r.pendingJoin == nil || r.pendingJoin.canceled)
 }
 
-// rejoined takes the answer to a join that nobody called for: after a reconnect, or to mend a hole.
-func (c *Client) rejoined(r *room, j Joined, err error) {
+// onRejoinAck takes the answer to a join that the client sent by itself, after a reconnect or
+// because of a gap.
+func (c *Client) onRejoinAck(r *room, j Joined, err error) {
 	var e *Error
 	switch {
 	case errors.As(err, &e) && !e.retryable():
-		c.fault(&RejoinError{Room: r.name, Err: err})
-		if r.stood = false; r.unwanted() {
-			c.remove(r)
+		c.reportError(&RejoinError{Room: r.name, Err: err})
+		if r.keepJoined = false; r.unwanted() {
+			c.forgetRoom(r)
 		}
 		return
 	case err != nil:
-		r.due = time.Now().Add(c.pause(err))
+		r.dueAt = time.Now().Add(c.retryDelay(err))
 		return
 	}
 	r.joined = true
 	if j.Recovered {
 		for _, m := range j.Messages {
-			if r.fresh(m) {
+			if r.isNew(m) {
 				m.Recovered = true
 				j.Missed++
-				c.accept(r, m)
+				c.deliver(r, m)
 			}
 		}
-		r.at(j.Offset)
+		r.setOffset(j.Offset)
 	} else {
-		c.reset(r, Reset{Room: r.name, Reason: "rejoin", Offset: j.Offset, Messages: j.Messages, Count: j.Count})
+		c.resetRoom(r, Reset{Room: r.name, Reason: "rejoin", Offset: j.Offset, Messages: j.Messages, Count: j.Count})
 	}
 	j.Messages = nil
 	if h := c.options.Handler.Rejoined; h != nil {
 		c.emit(func() { h(j) })
 	}
-	c.release(r)
+	c.deliverHeld(r)
 }
 
-// pause is how long to wait before a request that failed is made again: what the relay says, else a second, and a bit of
-// chance, so that not all come at once.
-func (c *Client) pause(err error) time.Duration {
+// retryDelay returns how long to wait before a failed request is made again: the time that the
+// relay gave, else a second, plus a random part so that clients don't all come at once.
+func (c *Client) retryDelay(err error) time.Duration {
 	d := time.Second
 	var e *Error
 	if errors.As(err, &e) && e.Retry > 0 {
@@ -227,8 +234,10 @@ func (c *Client) pause(err error) time.Duration {
 	return d + c.jitter(d/4)
 }
 
-// Leave leaves a room, and waits for the relay's word where there is a connection. Joins of the room that wait return
-// ErrLeft. Without a connection there is nothing to wait for: the room is just not joined again.
+// Leave leaves a room. If there is a connection, it waits for the relay's answer, for at most 10
+// seconds (ErrTimeout); without one, it returns at once and the room is not joined again. Calls of
+// Join for the room that have not returned get ErrLeft. Leaving a room that was not joined does
+// nothing.
 func (c *Client) Leave(ctx context.Context, name string) error {
 	var q *call
 	err := c.do(func() {
@@ -242,25 +251,26 @@ func (c *Client) Leave(ctx context.Context, name string) error {
 	return c.await(ctx, q, nil)
 }
 
-// leaveRoom forgets r, and tells the relay where it may know of us.
+// leaveRoom removes r, and sends a leave if there is a connection: the relay may have taken a join.
+// It returns the call that waits for the answer, or nil.
 func (c *Client) leaveRoom(r *room) *call {
-	for _, a := range append(r.asks, r.asking) {
-		if a != nil && !a.gone {
+	for _, a := range append(r.queuedJoins, r.pendingJoin) {
+		if a != nil && !a.canceled {
 			a.done <- joinResult{err: ErrLeft}
 		}
 	}
-	c.remove(r)
-	if c.phase != live {
+	c.forgetRoom(r)
+	if c.phase != phaseConnected {
 		return nil
 	}
 	q := newCall("leave", r.name, eventBody("leave", roomRequest{r.name}))
-	q.passing = true
+	q.dropOnDisconnect = true
 	c.enqueue(q)
 	return q
 }
 
-func (c *Client) remove(r *room) {
-	delete(c.acks, r.joinID)
+func (c *Client) forgetRoom(r *room) {
+	delete(c.acks, r.joinAckID)
 	delete(c.rooms, r.name)
 	c.order = slices.DeleteFunc(c.order, func(o *room) bool { return o == r })
 }

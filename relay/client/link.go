@@ -5,15 +5,16 @@ import (
 	"time"
 )
 
-// transport is one WebSocket. Read and Write may be called at the same time, each by one goroutine.
+// transport is one WebSocket connection. Read and Write may be called concurrently, each by one
+// goroutine.
 type transport interface {
-	// Read returns the next frame. The error ends the transport, ctx's end too.
+	// Read returns the next frame. Any error ends the transport, including that of ctx.
 	Read(ctx context.Context) (frame []byte, binary bool, err error)
 	// Write sends a frame.
 	Write(ctx context.Context, frame []byte, binary bool) error
-	// Close ends the transport, and Read with it: politely with a closing handshake that lasts until the other side answers
-	// or the ctx of the dial ends, else at once.
-	Close(politely bool)
+	// Close ends the transport, and Read with it. A graceful close does the closing handshake
+	// first, which lasts until the other side answers or the ctx of the dial ends.
+	Close(graceful bool)
 }
 
 type dialFunc func(ctx context.Context, url string) (transport, error)
@@ -21,10 +22,10 @@ type dialFunc func(ctx context.Context, url string) (transport, error)
 type frame struct {
 	data   []byte
 	binary bool
-	err    error // the link is no more
+	err    error // the end of the link; nil: a frame
 }
 
-// outgoing is a text frame and the binary ones that belong to it, with nothing between them.
+// outgoing is one packet: a text frame and the binary frames that must follow it directly.
 type outgoing struct {
 	text        []byte
 	attachments [][]byte
@@ -32,34 +33,34 @@ type outgoing struct {
 
 // Bounds of a link.
 const (
-	outbox  = 1024        // packets that wait to be written
-	goodbye = time.Second // how long a polite end may take
+	maxQueuedPackets = 1024        // packets waiting to be written
+	closeTimeout     = time.Second // for a graceful close
 )
 
-// link is a transport with its two goroutines. They end when ctx does.
+// link is a transport with a goroutine that reads and one that writes. They end when ctx does.
 type link struct {
 	transport transport
-	ctx       context.Context // the link's life
+	ctx       context.Context // the link's lifetime
 	cancel    context.CancelFunc
 	in        chan frame    // from the reader; never closed
-	out       chan outgoing // to the writer; closed by leave
-	leaving   chan struct{} // closed by leave: nobody takes from in any more
+	out       chan outgoing // to the writer; closed by closeGracefully
+	closing   chan struct{} // closed by closeGracefully: frames are discarded from then on
 }
 
 func (c *Client) newLink(t transport, ctx context.Context, cancel context.CancelFunc) *link {
 	l := &link{transport: t, ctx: ctx, cancel: cancel,
-		in: make(chan frame), out: make(chan outgoing, outbox), leaving: make(chan struct{})}
-	c.wg.Go(l.read)
-	c.wg.Go(l.write)
+		in: make(chan frame), out: make(chan outgoing, maxQueuedPackets), closing: make(chan struct{})}
+	c.wg.Go(l.readLoop)
+	c.wg.Go(l.writeLoop)
 	return l
 }
 
-func (l *link) read() {
+func (l *link) readLoop() {
 	for {
 		data, binary, err := l.transport.Read(l.ctx)
 		select {
 		case l.in <- frame{data, binary, err}:
-		case <-l.leaving: // goes on reading, for the closing handshake
+		case <-l.closing: // read on: the closing handshake needs it
 		case <-l.ctx.Done():
 			return
 		}
@@ -69,8 +70,8 @@ func (l *link) read() {
 	}
 }
 
-// write ends the transport when it ends itself; the reader then tells of it.
-func (l *link) write() {
+// writeLoop closes the transport when it returns; the reader then reports the end.
+func (l *link) writeLoop() {
 	for {
 		select {
 		case <-l.ctx.Done():
@@ -98,7 +99,8 @@ func (l *link) writePacket(p outgoing) error {
 	return err
 }
 
-// send queues a packet. It never blocks: false means that the link does not keep up and should be given up.
+// send queues a packet and never blocks. It reports false if the queue is full: the link is too
+// slow and should be given up.
 func (l *link) send(text []byte, attachments ...[]byte) bool {
 	select {
 	case l.out <- outgoing{text, attachments}:
@@ -108,15 +110,17 @@ func (l *link) send(text []byte, attachments ...[]byte) bool {
 	}
 }
 
-// roomy tells whether there is place for what is not needed: signals.
-func (l *link) roomy() bool { return len(l.out) < outbox/2 }
+// acceptsVolatile reports whether the queue has space to spare for packets that may be dropped:
+// signals.
+func (l *link) acceptsVolatile() bool { return len(l.out) < maxQueuedPackets/2 }
 
-// drop ends the link at once.
-func (l *link) drop() { l.cancel() }
+// abort ends the link at once.
+func (l *link) abort() { l.cancel() }
 
-// leave has what is queued written, then says goodbye. Nothing may be sent after it.
-func (l *link) leave() {
-	time.AfterFunc(goodbye, l.cancel)
-	close(l.leaving)
+// closeGracefully has the queued packets written, then closes the transport gracefully, all within
+// closeTimeout. Nothing may be sent after it.
+func (l *link) closeGracefully() {
+	time.AfterFunc(closeTimeout, l.cancel)
+	close(l.closing)
 	close(l.out)
 }

@@ -7,35 +7,37 @@ import (
 	"unicode/utf8"
 )
 
-// Options says who we are and how hard to try. The zero value works: a guest with a made-up name.
+// Options configures a Client: who it is, and how long it tries. The zero value is a guest whose
+// name the relay makes up.
 type Options struct {
-	Name  string // of a guest; empty: the relay makes one up
-	Key   string // a guest's secret of 16 to 64 characters, which keeps his public id; empty: a new user each session
-	Token string // of somebody known; Name and Key then don't matter
+	Name  string // a guest's name; empty: the relay makes one up
+	Key   string // a guest's secret of 16 to 64 characters, for a lasting public id; empty: none
+	Token string // of a user who is not a guest; Name and Key are then ignored
 	Path  string // where the relay serves Socket.IO; empty: "/socket.io/"
 
-	MinBackoff time.Duration // bound of the first wait after a lost connection, and then doubled; 0: 500 ms
-	MaxBackoff time.Duration // bound of all waits; 0: 10 s
+	MinBackoff time.Duration // bound of the first random wait, doubled by each failure; 0: 500 ms
+	MaxBackoff time.Duration // bound of every wait; 0: 10 s
 
-	PublishTimeout time.Duration // how long a publish is kept and sent again; 0: 60 s
-	MaxPending     int           // calls (publishes above all) that may wait for an answer; 0: 256
+	PublishTimeout time.Duration // how long a publish is tried, counted from its call; 0: 60 s
+	MaxPending     int           // calls that may be unanswered, publishes included; 0: 256
 
 	Handler Handler
-	Native  Native // what only native builds have; zero is fine
+	Native  Native // settings of native builds alone
 }
 
-// Handler is told what happens. Each function is called from one and the same goroutine, one at a time, in order; nil
-// ones are skipped. One that blocks holds up what follows: past 1,024 waiting events the connection is no longer read. So a
-// Handler must not wait for an answer (Join, Publish and so on) nor call Close; it may start a goroutine that does.
+// Handler receives events. Its functions are called from one goroutine, one at a time, in order;
+// nil ones are skipped. A function that blocks holds up what follows: at 1,024 waiting events the
+// connection is no longer read. So they must not call what waits for an answer (Join, Publish and
+// so on) nor Close; they may start a goroutine that does.
 type Handler struct {
 	State    func(State)
 	Welcome  func(Welcome)
-	Message  func(Message)  // live ones and those that a rejoin recovered, in order, none twice
-	Signal   func(Signal)   //
-	Presence func(Presence) //
-	Reset    func(Reset)    // a room's history has a gap; before Rejoined where a rejoin could not recover
-	Rejoined func(Joined)   // after a reconnect, for each room, after what it recovered; also when a hole was mended
-	Error    func(error)    // *Error of an error_event, *RejoinError, faults of the protocol: for logs
+	Message  func(Message) // live messages and those that a rejoin recovered, in order, each once
+	Signal   func(Signal)
+	Presence func(Presence)
+	Reset    func(Reset)  // a room's history has a gap; before Rejoined if a rejoin found it
+	Rejoined func(Joined) // a room was rejoined, after a reconnect or a gap; after its messages
+	Error    func(error)  // *Error of an error_event, *RejoinError, protocol errors: for logs
 }
 
 func (o *Options) withDefaults() Options {
@@ -77,7 +79,8 @@ func (o *Options) check() error {
 	return nil
 }
 
-// address makes the WebSocket's URL of a relay's: https://host, ws://host:port and so on, no path.
+// address returns the URL of the WebSocket of the relay at url (https://host, ws://host:port and so
+// on, without a path).
 func address(url, path string) (string, error) {
 	scheme, host, ok := strings.Cut(url, "://")
 	if !ok {
@@ -98,6 +101,7 @@ func address(url, path string) (string, error) {
 	return scheme + "://" + host + path + "?EIO=4&transport=websocket", nil
 }
 
+// plainURL reports whether s is printable ASCII without what ends or breaks a URL's path.
 func plainURL(s string) bool {
 	for _, c := range []byte(s) {
 		if c <= ' ' || c >= 0x7f || strings.IndexByte(`?#\"<>^{}|`+"`", c) >= 0 {

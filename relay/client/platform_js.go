@@ -4,25 +4,25 @@ package client
 
 import "syscall/js"
 
-// random fills b from the browser's source for secrets. The standard library's crypto/rand does the same, with 50 KB
-// of program (compressed) around it.
+// random fills b from the browser's cryptographic source. crypto/rand does the same, but adds 50 kB
+// (compressed) to the program.
 func random(b []byte) {
 	array := js.Global().Get("Uint8Array").New(len(b))
 	js.Global().Get("crypto").Call("getRandomValues", array)
 	js.CopyBytesToGo(b, array)
 }
 
-// listen calls look when the network has come back, or the page into view: timers of hidden pages sleep, and so may
-// have the connection.
-func listen(look func()) (stop func()) {
+// listen calls check when the network has come back or the page has become visible: timers of a
+// hidden page are throttled, so its connection may have died unnoticed.
+func listen(check func()) (stop func()) {
 	document := js.Global().Get("document")
 	online := js.FuncOf(func(js.Value, []js.Value) any {
-		look()
+		check()
 		return nil
 	})
-	shown := js.FuncOf(func(js.Value, []js.Value) any {
+	visible := js.FuncOf(func(js.Value, []js.Value) any {
 		if document.Get("visibilityState").String() == "visible" {
-			look()
+			check()
 		}
 		return nil
 	})
@@ -30,7 +30,7 @@ func listen(look func()) (stop func()) {
 		target js.Value
 		event  string
 		f      js.Func
-	}{{js.Global(), "online", online}, {document, "visibilitychange", shown}}
+	}{{js.Global(), "online", online}, {document, "visibilitychange", visible}}
 	for _, p := range pairs {
 		if p.target.Truthy() && p.target.Get("addEventListener").Truthy() {
 			p.target.Call("addEventListener", p.event, p.f)

@@ -14,8 +14,8 @@ import (
 )
 
 var (
-	errText = errors.New("client: a room's name must be UTF-8 and not empty")
-	errID   = errors.New("client: an id must be UTF-8")
+	errRoomName = errors.New("client: a room's name must be UTF-8 and not empty")
+	errID       = errors.New("client: an id must be UTF-8")
 )
 
 type roomRequest struct {
@@ -33,14 +33,17 @@ type historyRequest struct {
 	Limit  int    `json:"limit,omitempty"`
 }
 
-// Publish stores data, anything that JSON can say (a json.RawMessage goes as it is), in a room, and waits until the relay
-// has done so. Until then it is sent again, after each reconnect and whenever the relay could not ("unavailable",
-// "rate_limited"), for at most Options.PublishTimeout; then the error is ErrTimeout. The relay stores it once, whatever
-// is repeated: id, 1 to 64 characters, names it among all that this user publishes. With id "" one is made.
+// Publish has the relay store data in a room, and waits until that is done. Data is encoded as
+// JSON; a json.RawMessage is sent byte for byte. The message is sent again after each reconnect and
+// whenever the relay could not store it ("unavailable", "rate_limited"), for at most
+// Options.PublishTimeout; then the error is ErrTimeout. Other refusals are returned as *Error. The
+// relay stores the message once, however often it is sent: id, 1 to 64 characters, identifies it
+// among all messages of this user. If id is empty, a random one is made.
 //
-// Publishes of a room go out in the order of the calls, over reconnects, too; only one that the relay could not store at
-// once may be overtaken by those that were already on their way. Where the error is ErrTimeout, ErrClosed or ctx's, the
-// message may have been stored or not; the same id asks again.
+// Publishes to a room are sent in the order of the calls, also across reconnects. Only a message
+// that the relay could not store at once may be overtaken, by those that were already sent. If the
+// error is ErrTimeout, ErrClosed or ctx's, the message may or may not have been stored; publishing
+// it again under the same id is safe.
 func (c *Client) Publish(ctx context.Context, room string, data any, id string) (Published, error) {
 	text, err := encode(data)
 	if err != nil {
@@ -49,8 +52,8 @@ func (c *Client) Publish(ctx context.Context, room string, data any, id string) 
 	return c.publish(ctx, room, text, nil, id)
 }
 
-// PublishBinary is Publish of data and at most 10 attachments, which data has to name: Attachment(n) in it stands for
-// attachments[n].
+// PublishBinary is like Publish, with at most 10 attachments that data must name: an Attachment(n)
+// in it stands for attachments[n].
 func (c *Client) PublishBinary(
 	ctx context.Context, room string, data any, attachments [][]byte, id string,
 ) (Published, error) {
@@ -61,7 +64,8 @@ func (c *Client) PublishBinary(
 	if err := checkAttachments(text, attachments); err != nil {
 		return Published{}, err
 	}
-	copies := make([][]byte, len(attachments)) // they may be on their way when ctx has ended, and the caller has them back
+	// They may still be sent when this has returned, and the caller owns the originals.
+	copies := make([][]byte, len(attachments))
 	for i, a := range attachments {
 		copies[i] = bytes.Clone(a)
 	}
@@ -71,10 +75,11 @@ func (c *Client) PublishBinary(
 func (c *Client) publish(
 	ctx context.Context, room string, data json.RawMessage, attachments [][]byte, id string,
 ) (Published, error) {
-	if err := checkText(room); err != nil {
+	if err := checkRoom(room); err != nil {
 		return Published{}, err
 	}
-	if !utf8.ValidString(id) { // JSON would change it: two ids might become one, and the second message a duplicate
+	// JSON would change it: two ids might become one, and the second message a duplicate.
+	if !utf8.ValidString(id) {
 		return Published{}, errID
 	}
 	if id == "" {
@@ -84,21 +89,22 @@ func (c *Client) publish(
 	}
 	q := newCall("publish", room, withData(eventBody("publish", publishRequest{room, id}), data))
 	q.attachments = attachments
-	// What the relay can't read would cost the connection, again and again.
+	// The relay would close each connection on which it got data that it cannot read.
 	if _, err := socketio.Parse(append([]byte{byte(socketio.Event)}, q.body...)); err != nil {
 		return Published{}, fmt.Errorf("client: data: %w", err)
 	}
-	q.keep = true
-	q.until = time.Now().Add(c.options.PublishTimeout)
+	q.retryable = true
+	q.expiresAt = time.Now().Add(c.options.PublishTimeout)
 	var p Published
 	err := c.request(ctx, q, &p)
 	return p, err
 }
 
-// Signal tells a room something that is not stored: typing, a cursor. It is dropped without an error where there is no
-// connection or the room is not joined. The error is about data, or ErrClosed.
+// Signal sends data to the other members of a room without storing it: typing, a cursor. It is
+// dropped without an error if there is no connection, the room is not joined or the connection is
+// slow. The error is about the arguments, or ErrClosed.
 func (c *Client) Signal(room string, data any) error {
-	if err := checkText(room); err != nil {
+	if err := checkRoom(room); err != nil {
 		return err
 	}
 	text, err := encode(data)
@@ -112,42 +118,45 @@ func (c *Client) Signal(room string, data any) error {
 	}
 	return c.do(func() {
 		r := c.rooms[room]
-		if c.phase == live && r != nil && r.joined && c.link.roomy() && c.fits(&call{body: body}) {
+		if c.phase == phaseConnected && r != nil && r.joined && c.link.acceptsVolatile() && c.withinMaxPayload(&call{body: body}) {
 			c.sendPacket(packet)
 		}
 	})
 }
 
-// History reads a page of at most limit messages older than the offset before ("" means the newest); limit 0 leaves its
-// size to the relay. It waits for a connection, and for the answer at most 10 s once asked.
+// History returns a page of at most limit messages older than the offset before, or the newest ones
+// if before is empty. A limit of 0 leaves the size to the relay. It waits for a connection and
+// until the room is joined, if a Join is under way, and then at most 10 seconds for the answer
+// (ErrTimeout).
 func (c *Client) History(ctx context.Context, room, before string, limit int) (History, error) {
 	var h History
-	if err := checkText(room); err != nil {
+	if err := checkRoom(room); err != nil {
 		return h, err
 	}
 	err := c.request(ctx, newCall("history", room, eventBody("history", historyRequest{room, before, limit})), &h)
 	return h, err
 }
 
-// Members reads who is in a room. It waits as History does.
+// Members returns who is in a room. It waits as History does.
 func (c *Client) Members(ctx context.Context, room string) (Members, error) {
 	var m Members
-	if err := checkText(room); err != nil {
+	if err := checkRoom(room); err != nil {
 		return m, err
 	}
 	err := c.request(ctx, newCall("members", room, eventBody("members", roomRequest{room})), &m)
 	return m, err
 }
 
-// checkText refuses what JSON would change on the way. The relay checks the rest.
-func checkText(room string) error {
+// checkRoom returns an error if a room's name is empty or JSON would change it. The relay checks
+// the rest.
+func checkRoom(room string) error {
 	if room == "" || !utf8.ValidString(room) {
-		return errText
+		return errRoomName
 	}
 	return nil
 }
 
-// encode writes v as JSON, without escapes that nobody needs.
+// encode returns v as JSON, without the escapes for HTML.
 func encode(v any) (json.RawMessage, error) {
 	if raw, ok := v.(json.RawMessage); ok {
 		if !json.Valid(raw) {
@@ -164,24 +173,24 @@ func encode(v any) (json.RawMessage, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// eventBody writes an event's array of a name and one object.
+// eventBody returns an event's array of a name and one object.
 func eventBody(name string, arg any) []byte {
 	data, err := encode(arg)
 	if err != nil {
-		data = json.RawMessage("null") // never: these are strings, numbers, and JSON that was checked
+		data = json.RawMessage("null") // cannot happen: strings, numbers and checked JSON
 	}
 	b := make([]byte, 0, len(name)+len(data)+5)
 	b = append(append(append(b, `["`...), name...), `",`...)
 	return append(append(b, data...), ']')
 }
 
-// withData adds data to the object of an event's body, byte for byte.
+// withData adds data, byte for byte, to the object in an event's body.
 func withData(body []byte, data json.RawMessage) []byte {
 	body = append(body[:len(body)-len("}]")], `,"data":`...)
 	return append(append(body, data...), "}]"...)
 }
 
-// sendEvent asks for an ack with id.
+// sendEvent sends an event that the relay is to answer with an ack of id.
 func (c *Client) sendEvent(id uint64, body []byte, attachments ...[]byte) {
 	p := socketio.Packet{Type: socketio.Event, ID: id, HasID: true, Data: body}
 	if len(attachments) > 0 {

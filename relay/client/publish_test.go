@@ -47,7 +47,7 @@ func TestPublishIsSentAgainAfterTheRejoin(t *testing.T) {
 		}
 		s.cut()
 		synctest.Wait()
-		done = append(done, publish(t.Context(), c, "a", "p4", "p4")) // while there is no connection
+		done = append(done, publish(t.Context(), c, "a", "p4", "p4")) // without a connection
 		s = r.next()
 		q := s.request("join")
 		s.quiet() // nothing goes out before the room is joined again
@@ -104,7 +104,7 @@ func TestPublishIsTriedAgain(t *testing.T) {
 	})
 }
 
-// A publish that is not answered is sent again, and given up in the end.
+// A publish that is not answered is sent again, and fails in the end.
 func TestPublishTimesOut(t *testing.T) {
 	play(t, Options{PublishTimeout: 25 * time.Second}, func(t *testing.T, r *fakeRelay, c *Client, _ *log) {
 		s := r.next()
@@ -177,10 +177,10 @@ func TestPendingIsBounded(t *testing.T) {
 	})
 }
 
-// The window keeps the wire bounded where MaxPending does not.
+// At most maxInFlight requests are unanswered, even if MaxPending allows more.
 func TestInFlightIsBounded(t *testing.T) {
-	play(t, Options{MaxPending: 10 * outbox}, func(t *testing.T, r *fakeRelay, c *Client, _ *log) {
-		const n = 2 * outbox
+	play(t, Options{MaxPending: 10 * maxQueuedPackets}, func(t *testing.T, r *fakeRelay, c *Client, _ *log) {
+		const n = 2 * maxQueuedPackets
 		results := make(chan publishResult, n)
 		for range n {
 			go func() {
@@ -204,7 +204,7 @@ func TestInFlightIsBounded(t *testing.T) {
 	})
 }
 
-// What a relay would close the connection for never reaches it.
+// Data for which a relay would close the connection is never sent.
 func TestPublishOfWhatNoRelayTakes(t *testing.T) {
 	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, _ *log) {
 		s := r.next()

@@ -9,33 +9,34 @@ import (
 	"setu/relay/socketio"
 )
 
-// maxDepth allows for what a relay wraps around the data that it took.
+// maxDepth is the deepest nesting of JSON that is accepted: what a relay accepts, and what it wraps
+// around that.
 const maxDepth = socketio.MaxDepth + 16
 
-// receive takes one frame.
+// receive handles one frame, or the end of the link.
 func (c *Client) receive(f frame) {
 	if f.err != nil {
-		c.lost(f.err)
+		c.onDisconnect(f.err)
 		return
 	}
-	c.heard++
+	c.framesReceived++
 	p, err := engineio.Parse(f.data, f.binary)
 	if err != nil {
-		c.broken(err)
+		c.onProtocolError(err)
 		return
 	}
 	switch p.Type {
 	case engineio.Open:
-		if c.phase == opening {
-			c.greet(p.Data)
+		if c.phase == phaseHandshake {
+			c.onOpen(p.Data)
 		}
 	case engineio.Ping:
-		c.pinged()
+		c.resetPingDeadline()
 		if !c.send(engineio.Packet{Type: engineio.Pong, Data: p.Data}) {
-			c.lost(errSlowLink)
+			c.onDisconnect(errSlowLink)
 		}
 	case engineio.Close:
-		c.lost(errRelayClosed)
+		c.onDisconnect(errRelayClosed)
 	case engineio.Message:
 		if p.Binary {
 			c.receiveAttachment(p.Data)
@@ -46,36 +47,36 @@ func (c *Client) receive(f frame) {
 }
 
 func (c *Client) receivePacket(data []byte) {
-	if c.partial != nil {
-		c.broken(errInterrupted)
+	if c.incomplete != nil {
+		c.onProtocolError(errMissingAttachments)
 		return
 	}
 	p, err := socketio.ParseDepth(data, maxDepth)
 	if err != nil {
-		c.broken(err)
+		c.onProtocolError(err)
 		return
 	}
 	if p.Attachments > 0 {
-		c.partial = &partial{packet: p}
+		c.incomplete = &incompletePacket{packet: p}
 		return
 	}
 	c.dispatch(p, nil)
 }
 
-// dispatch takes a packet that is whole.
+// dispatch handles a complete packet.
 func (c *Client) dispatch(p socketio.Packet, attachments [][]byte) {
 	if p.Namespace != "/" {
-		return // we joined no other
+		return // we are connected to no other
 	}
 	switch p.Type {
 	case socketio.Connect:
-		if c.phase == greeting {
-			c.greeted()
+		if c.phase == phaseConnect {
+			c.onConnect()
 		}
 	case socketio.ConnectError:
-		c.closeFor(connectError(p.Data))
+		c.closeWith(connectError(p.Data))
 	case socketio.Disconnect:
-		c.closeFor(ErrEnded)
+		c.closeWith(ErrEnded)
 	case socketio.Ack, socketio.BinaryAck:
 		if answered := c.acks[p.ID]; answered != nil {
 			delete(c.acks, p.ID)
@@ -83,7 +84,7 @@ func (c *Client) dispatch(p socketio.Packet, attachments [][]byte) {
 		}
 	case socketio.Event, socketio.BinaryEvent:
 		if err := c.receiveEvent(payload{p.Data, attachments}); err != nil {
-			c.broken(err)
+			c.onProtocolError(err)
 		}
 	}
 }
@@ -99,7 +100,8 @@ func connectError(data []byte) error {
 	return &ConnectError{Message: body.Message, Code: body.Data.Code}
 }
 
-// answer reads the one object of an ack: an *Error where it says that it failed.
+// answer decodes an ack's object into into, unless that is nil. It returns an *Error if the ack
+// says that the request failed.
 func answer(p payload, into any) error {
 	items, err := socketio.Items(p.data)
 	if err != nil {
@@ -127,7 +129,8 @@ func answer(p payload, into any) error {
 	return p.read(items[0], into)
 }
 
-// receiveEvent tells the Handler. Events that we don't know are from a later relay.
+// receiveEvent passes an event to the Handler. Unknown events come from a newer relay and are
+// ignored.
 func (c *Client) receiveEvent(p payload) error {
 	name, args, err := socketio.Arguments(p.data)
 	if err != nil {
@@ -150,7 +153,7 @@ func (c *Client) receiveEvent(p payload) error {
 	case "error_event":
 		err = decode(p, args[0], func(e struct{ Error *Error }) {
 			if e.Error != nil {
-				c.fault(e.Error)
+				c.reportError(e.Error)
 			}
 		})
 	}
@@ -171,7 +174,7 @@ func decode[T any](p payload, arg json.RawMessage, take func(T)) error {
 
 func (c *Client) receiveWelcome(w Welcome, raw json.RawMessage) {
 	w.Raw = append(w.Raw, raw...)
-	c.changed(func(s *State) { s.Relay, s.Region, s.User = w.Relay, w.Region, w.User })
+	c.updateState(func(s *State) { s.Relay, s.Region, s.User = w.Relay, w.Region, w.User })
 	if h := c.options.Handler.Welcome; h != nil {
 		c.emit(func() { h(w) })
 	}
@@ -186,7 +189,7 @@ func (c *Client) receiveSignal(s Signal) {
 func (c *Client) receivePresence(p Presence) {
 	for _, u := range p.Renamed {
 		if u.ID == c.state.User.ID {
-			c.renamed(u)
+			c.onRenamed(u)
 		}
 	}
 	if h := c.options.Handler.Presence; h != nil && c.rooms[p.Room] != nil {
@@ -194,9 +197,9 @@ func (c *Client) receivePresence(p Presence) {
 	}
 }
 
-// renamed takes over the name that another connection of our user has stated. We state it, too, when we connect again: the
-// newest CONNECT says what a user is called, and ours would bring the old name back.
-func (c *Client) renamed(u User) {
+// onRenamed adopts the name that another connection of our user has given. It is sent with our next
+// CONNECT, too: the newest CONNECT decides a user's name, so ours would bring the old one back.
+func (c *Client) onRenamed(u User) {
 	c.options.Name = u.Name
-	c.changed(func(s *State) { s.User = u })
+	c.updateState(func(s *State) { s.User = u })
 }

@@ -6,101 +6,106 @@ import (
 	"time"
 )
 
-// Bounds of what a room holds back while a join is under way.
+// Bounds of the messages that a room holds while a join is under way.
 const (
 	maxHeld      = 1024     // messages
-	maxHeldBytes = 16 << 20 // of their data and attachments
+	maxHeldBytes = 16 << 20 // of their data and attachments together
 )
 
 var (
-	errHeld   = errors.New("client: too many messages came before the answer to a join")
-	errOffset = errors.New("client: a message without room, sequence or offset")
-	errHole   = errors.New("client: a message is missing; asking for it")
+	errTooManyHeld = errors.New("client: too many messages came before the answer to a join")
+	errOffset      = errors.New("client: a message without room, sequence or offset")
+	errGap         = errors.New("client: a message is missing; asking for it")
 )
 
-// room is a room that we are in, or want to be in. All of it is owned by run.
+// room is a room that the client has joined or is to join. All of it is owned by run.
 type room struct {
-	name    string
-	options JoinOptions // of the latest Join that succeeded
-	stood   bool        // a Join has succeeded: it is joined again after each reconnect
-	joined  bool        // on this connection: messages go straight through
+	name       string
+	options    JoinOptions // of the latest Join that succeeded
+	keepJoined bool        // a Join has succeeded: rejoin after each reconnect
+	joined     bool        // on this connection; else messages are held
 
-	joinID uint64    // of the ack of the join under way; 0: none
-	asking *ask      // whom that join answers; nil: it is a rejoin
-	asks   []*ask    // the Joins after it
-	due    time.Time // with a join under way: when its answer is late; else when to try again
+	joinAckID   uint64      // of the join under way; 0: none
+	pendingJoin *joinCall   // the call that the join under way answers; nil: it is a rejoin
+	queuedJoins []*joinCall // the calls after it
+	dueAt       time.Time   // when the join under way is late; without one, when to retry (zero: now)
 
-	offset string // the last that we know
-	seq    int64  // of the last message; 0: none known
-	first  string // offset of the message with sequence 1, where we saw it
+	offset      string // the last one known, for the next rejoin
+	seq         int64  // of the last message; 0: unknown
+	firstOffset string // of the message with Seq 1; empty: not seen
 
-	held      []Message // came while not joined
+	held      []Message // that came while not joined, in order
 	heldBytes int
 }
 
-// lost: the connection is gone. What was held comes again with the rejoin.
-func (r *room) lost() {
-	if r.asking != nil && !r.asking.gone {
-		r.asks = append([]*ask{r.asking}, r.asks...)
+// onDisconnect resets what belongs to the lost connection. Held messages are dropped: the rejoin
+// brings them again.
+func (r *room) onDisconnect() {
+	if r.pendingJoin != nil && !r.pendingJoin.canceled {
+		r.queuedJoins = append([]*joinCall{r.pendingJoin}, r.queuedJoins...)
 	}
-	r.joined, r.joinID, r.asking, r.due = false, 0, nil, time.Time{}
+	r.joined, r.joinAckID, r.pendingJoin, r.dueAt = false, 0, nil, time.Time{}
 	r.held, r.heldBytes = nil, 0
 }
 
-// adopt takes a state of the room as the one from which to go on.
-func (r *room) adopt(offset string, messages []Message) {
-	r.offset, r.seq, r.first = "", 0, ""
+// resetTo sets the position in the room's history to offset, after messages.
+func (r *room) resetTo(offset string, messages []Message) {
+	r.offset, r.seq, r.firstOffset = "", 0, ""
 	for _, m := range messages {
-		r.passed(m)
+		r.advance(m)
 	}
-	r.at(offset)
+	r.setOffset(offset)
 }
 
-// at notes where the relay says that the room is.
-func (r *room) at(offset string) {
+// setOffset records the room's position as the relay gave it.
+func (r *room) setOffset(offset string) {
 	if offset != "" {
 		r.offset = offset
 	}
 }
 
-func (r *room) passed(m Message) {
+// advance records that m has been delivered.
+func (r *room) advance(m Message) {
 	r.seq, r.offset = m.Seq, m.Offset
 	if m.Seq == 1 {
-		r.first = m.Offset
+		r.firstOffset = m.Offset
 	}
 }
 
-// fresh tells whether m was not seen yet. Sequence 1 comes again when all of a room's history has expired: it is new
-// unless it is the very one that we saw.
-func (r *room) fresh(m Message) bool {
-	if m.Offset == r.offset || m.Offset == r.first {
+// isNew reports whether m has not been delivered yet. A room counts from 1 again when all of its
+// history has expired, so a message with Seq 1 is new unless it has the offset of the one that was
+// seen.
+func (r *room) isNew(m Message) bool {
+	if m.Offset == r.offset || m.Offset == r.firstOffset {
 		return false
 	}
 	return m.Seq > r.seq || m.Seq == 1
 }
 
-// receiveMessage takes a live message.
+// receiveMessage handles a live message.
 func (c *Client) receiveMessage(m Message) {
 	r := c.rooms[m.Room]
 	switch {
 	case r == nil: // left
 	case m.Offset == "" || m.Seq < 1:
-		c.broken(errOffset)
+		c.onProtocolError(errOffset)
 	case !r.joined:
 		c.hold(r, m)
-	case !r.fresh(m):
+	case !r.isNew(m):
 	case r.seq > 0 && m.Seq > r.seq+1:
-		// Relays promise that this does not happen. Should it happen, nobody is to believe that all is well.
-		c.fault(errHole)
+		// Relays promise that there are no gaps. If there is one all the same, a rejoin recovers it
+		// or reports it.
+		c.reportError(errGap)
 		r.joined = false
 		c.hold(r, m)
-		c.pump()
+		c.sendReady()
 	default:
-		c.accept(r, m)
+		c.deliver(r, m)
 	}
 }
 
-// hold keeps m until the answer to the join, in order. Numbers that begin again stay behind the old ones.
+// hold keeps m, in order, until the join is answered. Seq 1, and what follows it, stays behind the
+// higher numbers of a history that has expired.
 func (c *Client) hold(r *room, m Message) {
 	at := len(r.held)
 	for m.Seq > 1 && at > 0 && r.held[at-1].Seq > m.Seq {
@@ -109,31 +114,31 @@ func (c *Client) hold(r *room, m Message) {
 	r.held = slices.Insert(r.held, at, m)
 	r.heldBytes += m.size()
 	if len(r.held) > maxHeld || r.heldBytes > maxHeldBytes {
-		c.broken(errHeld)
+		c.onProtocolError(errTooManyHeld)
 	}
 }
 
-// release delivers what was held and is still new.
-func (c *Client) release(r *room) {
+// deliverHeld delivers the held messages that are still new.
+func (c *Client) deliverHeld(r *room) {
 	held := r.held
 	r.held, r.heldBytes = nil, 0
 	for _, m := range held {
-		if r.fresh(m) {
-			c.accept(r, m)
+		if r.isNew(m) {
+			c.deliver(r, m)
 		}
 	}
 }
 
-func (c *Client) accept(r *room, m Message) {
-	r.passed(m)
+func (c *Client) deliver(r *room, m Message) {
+	r.advance(m)
 	if h := c.options.Handler.Message; h != nil {
 		c.emit(func() { h(m) })
 	}
 }
 
-// reset takes the relay's word for what the room is now.
-func (c *Client) reset(r *room, now Reset) {
-	r.adopt(now.Offset, now.Messages)
+// resetRoom replaces the room's state by the one that the relay gave.
+func (c *Client) resetRoom(r *room, now Reset) {
+	r.resetTo(now.Offset, now.Messages)
 	if h := c.options.Handler.Reset; h != nil {
 		c.emit(func() { h(now) })
 	}
@@ -144,6 +149,6 @@ func (c *Client) receiveReset(now Reset) {
 	if r == nil {
 		return
 	}
-	r.held, r.heldBytes = nil, 0 // of the history that is no more
-	c.reset(r, now)
+	r.held, r.heldBytes = nil, 0 // they belong to the history that was replaced
+	c.resetRoom(r, now)
 }

@@ -50,7 +50,7 @@ func TestReconnectRejoinsSinceTheLastOffset(t *testing.T) {
 		s.event("message", message("a", 6))
 		a.ack(joinAck("a", true, "o5", 4, 5))
 		b.ack(joinAck("b", true, "o0"))
-		s.event("message", message("a", 6)) // a relay that repeats itself
+		s.event("message", message("a", 6)) // sent twice
 		s.event("message", message("a", 7))
 		want := "recovered a 4; recovered a 5; rejoined a true 2; message a 6; rejoined b true 0; message a 7"
 		if got := l.take(); got != want {
@@ -77,7 +77,8 @@ func TestHeldMessagesComeInOrder(t *testing.T) {
 	})
 }
 
-// All of a room's history has expired: numbers begin again, for whoever stayed and for whoever comes back.
+// When all of a room's history has expired, Seq begins again, for a client that stayed and for one
+// that comes back.
 func TestNumbersBeginAgain(t *testing.T) {
 	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
 		again := func(seq int) map[string]any {
@@ -104,7 +105,7 @@ func TestNumbersBeginAgain(t *testing.T) {
 	})
 }
 
-// The room was empty but for message 1, which the join's offset named already.
+// Message 1, whose offset the join's answer has, is the room's only one.
 func TestTheFirstMessageIsNotTwice(t *testing.T) {
 	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
 		s := r.next()
@@ -157,7 +158,8 @@ func TestReset(t *testing.T) {
 	})
 }
 
-// Relays promise no holes. A client that sees one asks, and does not go on as if nothing were missing.
+// Relays promise no gaps. A client that sees one rejoins, and does not go on as if nothing were
+// missing.
 func TestHoleIsMended(t *testing.T) {
 	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
 		s := r.next()
@@ -169,7 +171,7 @@ func TestHoleIsMended(t *testing.T) {
 		}
 		s.event("message", message("a", 5))
 		q.ack(joinAck("a", true, "o4", 2, 3, 4))
-		want := "error " + errHole.Error() + "; recovered a 2; recovered a 3; recovered a 4; rejoined a true 3; message a 5"
+		want := "error " + errGap.Error() + "; recovered a 2; recovered a 3; recovered a 4; rejoined a true 3; message a 5"
 		if got := l.take(); got != want {
 			t.Errorf("told: %s\nwant: %s", got, want)
 		}
@@ -230,7 +232,7 @@ func TestJoinWaitsForAConnection(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { _, err := c.Join(t.Context(), "a", JoinOptions{History: 3}); done <- err }()
 		r.next().request("join")
-		c.do(func() { c.lost(errGone) })
+		c.do(func() { c.onDisconnect(errGone) })
 		q := r.next().request("join")
 		if q.arg["history"] != 3.0 || q.arg["since"] != nil {
 			t.Errorf("asked with %s", q.text)
@@ -253,12 +255,12 @@ func TestJoinNotAnswered(t *testing.T) {
 		s.request("join")
 		go func() {
 			time.Sleep(ackTimeout / 2)
-			s.send("2") // the relay lives
+			s.send("2") // the relay is alive
 		}()
 		if err := <-done; err != ErrTimeout {
 			t.Errorf("%v", err)
 		}
-		s.request("leave") // in case that it was taken
+		s.request("leave") // in case the relay took the join
 	})
 }
 
@@ -288,7 +290,7 @@ func TestJoinCancelled(t *testing.T) {
 	})
 }
 
-// The first of two that join gives up; the second gets its answer.
+// The first of two calls of Join gives up; the second gets its answer.
 func TestJoinOfTwo(t *testing.T) {
 	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, _ *log) {
 		s := r.next()
@@ -369,7 +371,7 @@ func TestLeaveWhenTheConnectionGoes(t *testing.T) {
 	})
 }
 
-// While a join waits for its answer, what comes is held, up to a bound.
+// While a join waits for its answer, messages are held, up to a bound.
 func TestHoldingIsBounded(t *testing.T) {
 	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
 		s := r.next()
@@ -381,20 +383,20 @@ func TestHoldingIsBounded(t *testing.T) {
 			s.event("message", message("a", n+2))
 		}
 		s = r.next()
-		if got := l.take(); got != "error "+errHeld.Error() {
+		if got := l.take(); got != "error "+errTooManyHeld.Error() {
 			t.Errorf("told: %s", got)
 		}
 		s.request("join")
 	})
 }
 
-// A Handler that blocks stops the reading, not the client.
+// A Handler that blocks stops the reading of the connection, but not the client.
 func TestSlowHandler(t *testing.T) {
 	var release chan struct{}
 	n := 0
 	o := Options{Handler: Handler{Message: func(Message) { <-release; n++ }}}
 	play(t, o, func(t *testing.T, r *fakeRelay, c *Client, _ *log) {
-		release = make(chan struct{}) // of this bubble
+		release = make(chan struct{}) // made in this bubble
 		s := r.next()
 		join(t, c, s, "a", JoinOptions{}, 1)
 		for i := range 2 * maxBacklog {
@@ -415,7 +417,8 @@ func TestSlowHandler(t *testing.T) {
 	})
 }
 
-// Another connection of the same user states another name: it is ours, too, also when we connect again.
+// If another connection of the same user gives another name, the client adopts it, and sends it
+// when it reconnects.
 func TestRenamed(t *testing.T) {
 	play(t, Options{Name: "Ann", Key: "0123456789abcdef"}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
 		s := r.next()

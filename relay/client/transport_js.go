@@ -10,35 +10,38 @@ import (
 	"syscall/js"
 )
 
-// Bounds of a browser's socket, which knows no backpressure: past them it is closed, and the rejoin recovers.
+// Bounds of a browser's WebSocket, which has no backpressure: beyond them it is closed, and the
+// rejoin recovers.
 const (
-	maxQueue    = 16 << 20 // bytes that came and were not read, or were written and not sent
-	frameWeight = 64       // what a frame takes besides its bytes
+	maxQueuedBytes = 16 << 20 // received and not read, and also written and not sent
+	frameOverhead  = 64       // bytes counted for a frame besides its data
 )
 
 var (
-	errBehind   = errors.New("client: more came than could be read")
-	errUnsent   = errors.New("client: the connection does not keep up")
-	errDropped  = errors.New("client: closed")
-	errNoSocket = errors.New("client: no WebSocket here")
+	errReadQueueFull  = errors.New("client: more came than could be read")
+	errWriteQueueFull = errors.New("client: the connection does not keep up")
+	errSocketClosed   = errors.New("client: closed")
+	errNoWebSocket    = errors.New("client: no WebSocket here")
 )
 
-// Native is what only native builds can be told: here, nothing.
+// Native holds the settings of native builds. In the browser there are none.
 type Native struct{}
 
-// socket is a browser's WebSocket. Its callbacks run on JavaScript's stack, where blocking would stop the program: they
-// only queue and ring.
+// socket is a browser's WebSocket. Its callbacks run on JavaScript's event loop, where blocking
+// would stop the program, so they only queue and notify.
 type socket struct {
-	ws    js.Value
-	funcs [4]js.Func
-	bell  chan struct{} // something changed; holds one
-	once  sync.Once
+	// immutable after newSocket
+	ws      js.Value
+	funcs   [4]js.Func
+	changed chan struct{} // a callback has run; capacity 1
+	once    sync.Once
 
+	// guarded by mu
 	mu    sync.Mutex
 	open  bool
 	queue []frame
-	size  int   // of queue
-	err   error // the socket's end
+	size  int   // of queue, in bytes
+	err   error // why the socket ended
 }
 
 func dial(ctx context.Context, url string, _ Native) (transport, error) {
@@ -58,7 +61,7 @@ func dial(ctx context.Context, url string, _ Native) (transport, error) {
 			return s, nil
 		}
 		select {
-		case <-s.bell:
+		case <-s.changed:
 		case <-ctx.Done():
 			s.Close(false)
 			return nil, ctx.Err()
@@ -66,23 +69,24 @@ func dial(ctx context.Context, url string, _ Native) (transport, error) {
 	}
 }
 
-// newSocket begins to connect. A browser throws where it forbids the address, an insecure one in a secure page say.
+// newSocket starts to connect. The browser throws if it forbids the address, such as an insecure
+// one in a secure page.
 func newSocket(url string) (s *socket, err error) {
-	defer caught(&err)
+	defer recoverJS(&err)
 	class := js.Global().Get("WebSocket")
 	if class.IsUndefined() {
-		return nil, errNoSocket
+		return nil, errNoWebSocket
 	}
-	s = &socket{ws: class.New(url), bell: make(chan struct{}, 1)}
+	s = &socket{ws: class.New(url), changed: make(chan struct{}, 1)}
 	s.ws.Set("binaryType", "arraybuffer")
 	for i, on := range [...]struct {
 		name string
 		do   func(event js.Value)
 	}{
-		{"onopen", func(js.Value) { s.change(func() { s.open = true }) }},
-		{"onmessage", s.received},
-		{"onerror", func(js.Value) { s.end(errors.New("client: the connection failed")) }},
-		{"onclose", s.closed},
+		{"onopen", func(js.Value) { s.update(func() { s.open = true }) }},
+		{"onmessage", s.onMessage},
+		{"onerror", func(js.Value) { s.fail(errors.New("client: the connection failed")) }},
+		{"onclose", s.onClose},
 	} {
 		s.funcs[i] = js.FuncOf(func(_ js.Value, args []js.Value) any {
 			on.do(args[0])
@@ -93,8 +97,8 @@ func newSocket(url string) (s *socket, err error) {
 	return s, nil
 }
 
-// caught turns what JavaScript throws into an error.
-func caught(err *error) {
+// recoverJS turns an exception of JavaScript into an error. It must be deferred.
+func recoverJS(err *error) {
 	switch thrown := recover().(type) {
 	case nil:
 	case js.Error:
@@ -104,30 +108,30 @@ func caught(err *error) {
 	}
 }
 
-func (s *socket) change(f func()) {
+func (s *socket) update(f func()) {
 	s.mu.Lock()
 	f()
 	s.mu.Unlock()
 	select {
-	case s.bell <- struct{}{}:
+	case s.changed <- struct{}{}:
 	default:
 	}
 }
 
-func (s *socket) end(err error) {
-	s.change(func() {
+func (s *socket) fail(err error) {
+	s.update(func() {
 		if s.err == nil {
 			s.err = err
 		}
 	})
 }
 
-func (s *socket) closed(event js.Value) {
+func (s *socket) onClose(event js.Value) {
 	code, reason := event.Get("code").Int(), event.Get("reason").String()
-	s.end(fmt.Errorf("client: the connection was closed with %d %q", code, reason))
+	s.fail(fmt.Errorf("client: the connection was closed with %d %q", code, reason))
 }
 
-func (s *socket) received(event js.Value) {
+func (s *socket) onMessage(event js.Value) {
 	f := frame{}
 	if data := event.Get("data"); data.Type() == js.TypeString {
 		f.data = []byte(data.String())
@@ -136,19 +140,19 @@ func (s *socket) received(event js.Value) {
 		f.binary, f.data = true, make([]byte, bytes.Length())
 		js.CopyBytesToGo(f.data, bytes)
 	}
-	s.change(func() {
+	s.update(func() {
 		if s.err != nil {
 			return
 		}
-		if s.size += len(f.data) + frameWeight; s.size > maxQueue {
-			s.err = errBehind
+		if s.size += len(f.data) + frameOverhead; s.size > maxQueuedBytes {
+			s.err = errReadQueueFull
 			return
 		}
 		s.queue = append(s.queue, f)
 	})
 }
 
-func (s *socket) next() (f frame, ok bool, err error) {
+func (s *socket) pop() (f frame, ok bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.queue) == 0 {
@@ -158,30 +162,30 @@ func (s *socket) next() (f frame, ok bool, err error) {
 	f = s.queue[0]
 	s.queue[0] = frame{}
 	s.queue = s.queue[1:]
-	s.size -= len(f.data) + frameWeight
+	s.size -= len(f.data) + frameOverhead
 	return f, true, nil
 }
 
-// Read implements transport. What came before the end is read before the error.
+// Read implements transport. It returns the frames that came before the end, then the error.
 func (s *socket) Read(ctx context.Context) ([]byte, bool, error) {
 	for {
-		f, ok, err := s.next()
+		f, ok, err := s.pop()
 		if ok || err != nil {
 			return f.data, f.binary, err
 		}
 		select {
-		case <-s.bell:
+		case <-s.changed:
 		case <-ctx.Done():
 			return nil, false, ctx.Err()
 		}
 	}
 }
 
-// Write implements transport. It never waits: the browser has a queue of its own.
+// Write implements transport. It never waits: the browser has its own queue.
 func (s *socket) Write(_ context.Context, data []byte, binary bool) (err error) {
-	defer caught(&err)
-	if s.ws.Get("bufferedAmount").Int() > maxQueue {
-		return errUnsent
+	defer recoverJS(&err)
+	if s.ws.Get("bufferedAmount").Int() > maxQueuedBytes {
+		return errWriteQueueFull
 	}
 	if !binary {
 		s.ws.Call("send", string(data))
@@ -193,7 +197,8 @@ func (s *socket) Write(_ context.Context, data []byte, binary bool) (err error) 
 	return nil
 }
 
-// Close implements transport. The browser sends what it still has, and does the closing handshake by itself.
+// Close implements transport. In either case the browser sends what it has queued and does the
+// closing handshake by itself.
 func (s *socket) Close(bool) {
 	s.once.Do(func() {
 		for _, name := range [...]string{"onopen", "onmessage", "onerror", "onclose"} {
@@ -203,10 +208,10 @@ func (s *socket) Close(bool) {
 			f.Release()
 		}
 		var err error
-		func() { // 1000 is one of the few codes that browsers let us say
-			defer caught(&err)
+		func() { // 1000 is one of the few codes that browsers allow
+			defer recoverJS(&err)
 			s.ws.Call("close", 1000)
 		}()
-		s.end(errDropped)
+		s.fail(errSocketClosed)
 	})
 }

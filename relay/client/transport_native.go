@@ -11,27 +11,28 @@ import (
 	"github.com/coder/websocket"
 )
 
-// maxFrame bounds what a relay may send at a time, in bytes: an answer with a room's history is the largest.
+// maxFrame bounds one received frame, in bytes. The largest is an answer with a room's history.
 const maxFrame = 64 << 20
 
-// Native is what only native builds can be told.
+// Native holds the settings that only native builds have. The zero value works.
 type Native struct {
-	HTTPClient *http.Client // for the WebSocket's handshake; nil: one with the default transport's settings
+	HTTPClient *http.Client // for the handshake; nil: one with http.DefaultTransport's settings
 	Header     http.Header  // sent with the handshake
 }
 
 type nativeTransport struct {
 	conn *websocket.Conn
-	stop func() bool // the end of the dial's ctx closes the stream no more
+	stop func() bool // keeps the end of the dial's ctx from closing the stream
 }
 
-// upgrader keeps the stream that a handshake turned its connection into.
-type upgrader struct {
+// streamCapture is a RoundTripper that keeps the stream into which a handshake turned its
+// connection.
+type streamCapture struct {
 	http.RoundTripper
 	stream io.Closer
 }
 
-func (u *upgrader) RoundTrip(q *http.Request) (*http.Response, error) {
+func (u *streamCapture) RoundTrip(q *http.Request) (*http.Response, error) {
 	r, err := u.RoundTripper.RoundTrip(q)
 	if err == nil {
 		u.stream = r.Body
@@ -44,7 +45,8 @@ func dial(ctx context.Context, url string, n Native) (transport, error) {
 	if n.HTTPClient != nil {
 		client = *n.HTTPClient
 	} else {
-		// A transport of its own keeps no idle connection, and so no goroutine, after a refused handshake.
+		// With a transport of our own, no idle connection, and so no goroutine, is left after a
+		// refused handshake.
 		t := http.DefaultTransport.(*http.Transport).Clone()
 		t.DisableKeepAlives = true
 		client.Transport = t
@@ -52,15 +54,16 @@ func dial(ctx context.Context, url string, n Native) (transport, error) {
 	if client.Transport == nil {
 		client.Transport = http.DefaultTransport
 	}
-	u := &upgrader{RoundTripper: client.Transport}
+	u := &streamCapture{RoundTripper: client.Transport}
 	client.Transport = u
 	conn, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: &client, HTTPHeader: n.Header})
 	if err != nil {
 		return nil, err
 	}
 	conn.SetReadLimit(maxFrame)
-	// The library's Close waits for five seconds, whatever ctx says, where it takes the place of our Read between two
-	// frames, and no other call of the library ends it. The end of the stream does.
+	// If the library's Close finds our Read between two frames, it reads in its place for five
+	// seconds, whatever ctx says, and no other call of the library ends that. Closing the stream
+	// does.
 	return nativeTransport{conn, context.AfterFunc(ctx, func() { _ = u.stream.Close() })}, nil
 }
 
@@ -77,9 +80,9 @@ func (t nativeTransport) Write(ctx context.Context, frame []byte, binary bool) e
 	return t.conn.Write(ctx, kind, frame)
 }
 
-func (t nativeTransport) Close(politely bool) {
+func (t nativeTransport) Close(graceful bool) {
 	defer t.stop()
-	if politely {
+	if graceful {
 		_ = t.conn.Close(websocket.StatusNormalClosure, "")
 		return
 	}
@@ -88,5 +91,5 @@ func (t nativeTransport) Close(politely bool) {
 
 func random(b []byte) { _, _ = rand.Read(b) } // never fails
 
-// listen: there is nobody to tell us of networks and windows.
+// listen does nothing: native builds get no events of the network or of a page.
 func listen(func()) (stop func()) { return func() {} }

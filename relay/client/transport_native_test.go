@@ -14,7 +14,8 @@ import (
 	"github.com/coder/websocket"
 )
 
-// serve is a relay that lets in whoever comes, over real sockets, and then does what it is told.
+// serve starts a relay over real sockets, which accepts every client and then calls what it was
+// given.
 func serve(t *testing.T, then func(ctx context.Context, conn *websocket.Conn)) string {
 	t.Helper()
 	h := http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
@@ -65,7 +66,7 @@ func TestNative(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := <-told; len(err.Error()) < 100_000 { // past the library's own bound
+	if err := <-told; len(err.Error()) < 100_000 { // beyond the library's own bound
 		t.Errorf("told: %.100v", err)
 	}
 	if got := <-frames; got != `421["ping",{}]` {
@@ -92,7 +93,7 @@ func TestNativeBinary(t *testing.T) {
 			switch text := string(data); {
 			case attached && (kind != websocket.MessageBinary || text != "\x00\xff"):
 				t.Errorf("after the packet came %v %q", kind, text)
-			case attached: // it is the second request, after the ping
+			case attached: // the second request, after the ping
 				_ = conn.Write(ctx, websocket.MessageText, []byte(`461-2[{"ok":true,"messages":[{"seq":1,"data":`+one+`}]}]`))
 				_ = conn.Write(ctx, websocket.MessageBinary, []byte("\xff\x00"))
 			}
@@ -115,7 +116,8 @@ func TestNativeBinary(t *testing.T) {
 	}
 }
 
-// A relay that does not answer the goodbye holds Close up for a second, not for the library's ten.
+// A relay that does not answer the closing handshake delays Close by a second, not by the library's
+// ten.
 func TestNativeCloseIsBounded(t *testing.T) {
 	release := make(chan struct{})
 	url := serve(t, func(context.Context, *websocket.Conn) { <-release })
@@ -126,12 +128,13 @@ func TestNativeCloseIsBounded(t *testing.T) {
 	}
 	start := time.Now()
 	_ = c.Close()
-	if took := time.Since(start); took > 3*goodbye {
+	if took := time.Since(start); took > 3*closeTimeout {
 		t.Errorf("Close took %v", took)
 	}
 }
 
-// A closing handshake ends with the life of the transport also where no Read is under way that could end with it.
+// A closing handshake ends with the transport's context even if no Read is under way that could end
+// with it.
 func TestNativeCloseEndsWithItsLife(t *testing.T) {
 	release := make(chan struct{})
 	url := serve(t, func(context.Context, *websocket.Conn) { <-release })
@@ -151,7 +154,7 @@ func TestNativeCloseEndsWithItsLife(t *testing.T) {
 	}
 	start := time.Now()
 	conn.Close(true)
-	if took := time.Since(start); took > 3*goodbye {
+	if took := time.Since(start); took > 3*closeTimeout {
 		t.Errorf("Close took %v", took)
 	}
 }
@@ -160,7 +163,7 @@ func TestNativeRefused(t *testing.T) {
 	url := serve(t, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	_, err := Dial(ctx, url, nil) // without the header that this one wants
+	_, err := Dial(ctx, url, nil) // without the header that the relay requires
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "400") {
 		t.Errorf("%v", err)
 	}

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// User is somebody as others may see him: ID is public, Name is what he calls himself (or his token does).
+// User is a person as others see them. ID is public; Name is chosen by the person or given by their
+// token.
 type User struct {
 	ID    string `json:"id"`
 	Name  string `json:"name"`
@@ -15,22 +16,23 @@ type User struct {
 // Message is one message of a room's history.
 type Message struct {
 	Room   string          `json:"room"`
-	Seq    int64           `json:"seq"` // counts the room's messages from 1; from 1 again when all of them have expired
-	ID     string          `json:"id"`  // the publisher's, unique among his own
+	Seq    int64           `json:"seq"` // counts from 1, and again if all of a room have expired
+	ID     string          `json:"id"`  // given by the publisher, unique among their own messages
 	From   User            `json:"from"`
 	At     int64           `json:"at"`   // ms since 1970 by the store's clock
-	Data   json.RawMessage `json:"data"` // as it was published, byte for byte, but for the numbers of attachments
+	Data   json.RawMessage `json:"data"` // as published but for the numbers of attachments
 	Offset string          `json:"offset"`
 
-	// Attachments are what {"_placeholder":true,"num":n} in Data stands for, n counting from 0: see Attachment. Where n is
-	// past them, and so in every message without any, such an object is data like any other.
+	// Attachments are what {"_placeholder":true,"num":n} in Data stands for, with n from 0 (see
+	// Attachment). If n is not an index of Attachments, such an object is ordinary data.
 	Attachments [][]byte `json:"-"`
 
-	// Recovered: it was missed while there was no connection and came with the rejoin.
+	// Recovered reports whether the message was missed while there was no connection and came with
+	// the rejoin.
 	Recovered bool `json:"-"`
 }
 
-// Signal is something that is not stored: typing, a cursor.
+// Signal is data that is sent to a room and not stored: typing, a cursor.
 type Signal struct {
 	Room string          `json:"room"`
 	From User            `json:"from"`
@@ -39,87 +41,89 @@ type Signal struct {
 	Attachments [][]byte `json:"-"` // as a Message's
 }
 
-// Presence is a change of who is in a room. Large rooms give Count alone.
+// Presence is a change of who is in a room. For a large room only Count is set.
 type Presence struct {
 	Room   string `json:"room"`
 	Count  int    `json:"count"`
 	Joined []User `json:"joined"`
 	Left   []User `json:"left"`
 
-	// Renamed are users who were there already, as they are called now.
+	// Renamed are users who were in the room already, under their new names.
 	Renamed []User `json:"renamed"`
 
-	// Members is everybody, where the relay may have missed changes and tells who is there anew; else nil.
+	// Members is the whole list, if the relay may have missed changes and sends it again; else nil.
 	Members []User `json:"members"`
 }
 
-// Reset says that something of a room may be missing for good, and gives its present state instead: what was shown
-// before gives way to Messages, oldest first. These don't come as messages again.
+// Reset reports that messages of a room may be missing for good, and gives its present state
+// instead: Messages, oldest first, replace what was known before. They are not passed to
+// Handler.Message as well.
 type Reset struct {
 	Room     string    `json:"room"`
-	Reason   string    `json:"reason"` // the relay's word, or "rejoin" where a rejoin could not recover
+	Reason   string    `json:"reason"` // the relay's, or "rejoin" if a rejoin could not recover
 	Offset   string    `json:"offset"`
 	Messages []Message `json:"messages"`
 	Count    int       `json:"count"`
 }
 
-// Welcome is the relay's first word on each connection.
+// Welcome is the first event on each connection.
 type Welcome struct {
 	Relay  string `json:"relay"`
 	Region string `json:"region"`
-	User   User   `json:"user"` // who we are to others
+	User   User   `json:"user"` // who this client is to others
 	Epoch  string `json:"epoch"`
 
-	// Raw is all of it, limits too.
+	// Raw is the whole event's argument, including the relay's limits.
 	Raw json.RawMessage `json:"-"`
 }
 
-// JoinOptions says what a Join asks for besides the live messages.
+// JoinOptions is what a Join asks for besides the live messages.
 type JoinOptions struct {
-	Since    string `json:"since,omitempty"`    // an offset: all that came after it
-	History  int    `json:"history,omitempty"`  // the last n messages; with Since, only where that can't be met
-	Presence bool   `json:"presence,omitempty"` // the members, and each change of them
+	Since    string `json:"since,omitempty"`    // an offset: all messages after it
+	History  int    `json:"history,omitempty"`  // the last n; with Since, only if that can't be met
+	Presence bool   `json:"presence,omitempty"` // the list of members, and an event for each change
 }
 
-// Joined is what a Join, or a rejoin after a reconnect, came to.
+// Joined is the outcome of a Join, or of a rejoin after a reconnect.
 type Joined struct {
 	Room      string    `json:"room"`
 	Offset    string    `json:"offset"`
-	Recovered bool      `json:"recovered"` // Since was given, or it is a rejoin, and nothing is missing
-	Messages  []Message `json:"messages"`  // oldest first; nil for a rejoin, whose messages came through the Handler
+	Recovered bool      `json:"recovered"` // nothing is missing since Since or the last connection
+	Messages  []Message `json:"messages"`  // oldest first; nil for a rejoin: they go to the Handler
 	Count     int       `json:"count"`     // of members
-	Members   []User    `json:"members"`   // where presence was asked for and the room is not too large
+	Members   []User    `json:"members"`   // if presence was asked for; nil for a large room
 
-	// Missed counts the messages that a rejoin recovered.
+	// Missed is the number of messages that a rejoin recovered.
 	Missed int `json:"-"`
 }
 
-// Published is where the relay stored a message.
+// Published describes a message that the relay has stored.
 type Published struct {
 	Room      string `json:"room"`
 	ID        string `json:"id"`
 	Offset    string `json:"offset"`
 	Seq       int64  `json:"seq"`
 	At        int64  `json:"at"`        // ms since 1970 by the store's clock
-	Duplicate bool   `json:"duplicate"` // it was stored before under the same id; the rest is about that one
+	Duplicate bool   `json:"duplicate"` // stored before under this ID; the other fields tell where
 }
 
 // History is a page of older messages.
 type History struct {
 	Messages []Message `json:"messages"` // oldest first
-	More     bool      `json:"more"`     // there are still older ones
+	More     bool      `json:"more"`     // there are older ones
 }
 
-// Members are who is in a room, each user once. A large room has more of them than it lists.
+// Members is who is in a room, each user once. For a large room Count exceeds the list.
 type Members struct {
 	Count   int    `json:"count"`
 	Members []User `json:"members"`
 }
 
-// Status is the connection's in a word.
+// Status is the status of a Client's connection.
 type Status int
 
-// A Client is Connecting at first, and goes between Connected, Waiting (for RetryAt) and Connecting until it is Closed.
+// A Client is Connecting at first, and goes between Connected, Waiting (for RetryAt) and Connecting
+// until it is Closed.
 const (
 	Connecting Status = iota
 	Connected
@@ -140,14 +144,14 @@ func (s Status) String() string {
 	}
 }
 
-// State is how the connection stands.
+// State is the state of a Client's connection.
 type State struct {
 	Status  Status
-	Relay   string        // of the latest Welcome, as Region and User
-	Region  string        //
-	User    User          //
-	RTT     time.Duration // latest round trip to the relay; 0: not measured yet on this connection
-	Attempt int           // connections tried since the last one that stood; 0 while Connected
-	RetryAt time.Time     // when the next is tried; only while Waiting
-	Err     error         // why the last connection, or attempt, ended; nil while Connected
+	Relay   string // from the latest Welcome, like Region and User
+	Region  string
+	User    User
+	RTT     time.Duration // latest round trip to the relay; 0: not measured on this connection
+	Attempt int           // consecutive failures, and one more while Connecting; 0 while Connected
+	RetryAt time.Time     // when the next attempt starts; zero unless Waiting
+	Err     error         // why the last connection or attempt ended; nil while Connected
 }

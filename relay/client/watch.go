@@ -5,55 +5,56 @@ import (
 	"time"
 )
 
-// Round trips and signs of life.
+// Times of the probes, which measure the round trip and detect a dead connection.
 const (
-	probeEvery   = 15 * time.Second // between measurements of the round trip
-	probeTimeout = 10 * time.Second // a relay that says nothing for so long after a probe is gone
-	reviveWithin = 5 * time.Second  // the same, where we have reason to doubt
+	probeInterval = 15 * time.Second // from one probe to the next
+	probeTimeout  = 10 * time.Second // dead if no frame at all comes for this long after a probe
+	checkTimeout  = 5 * time.Second  // the same for a probe that Retry asked for
 )
 
 // probe is a "ping" event that waits for its ack.
 type probe struct {
-	id    uint64 // of the ack; 0: none under way
-	sent  time.Time
-	by    time.Time
-	heard uint64    // frames that had come when it was sent
-	next  time.Time // when to send the next
+	ackID        uint64 // 0: none under way
+	sentAt       time.Time
+	deadline     time.Time
+	framesBefore uint64    // the count of frames received when it was sent
+	nextAt       time.Time // when to send the next one
 }
 
 var pingBody = []byte(`["ping",{}]`)
 
-// ping measures the round trip. Where nothing at all is heard within the time given, the connection is lost.
-func (c *Client) ping(within time.Duration) {
+// sendProbe starts a measurement of the round trip. If no frame at all comes within the time given,
+// the connection is lost.
+func (c *Client) sendProbe(within time.Duration) {
 	now := time.Now()
-	delete(c.acks, c.probe.id)
-	c.lastID++
-	c.probe = probe{id: c.lastID, sent: now, by: now.Add(within), heard: c.heard, next: now.Add(probeEvery)}
-	c.acks[c.lastID] = func(payload) {
-		rtt := time.Since(c.probe.sent)
-		c.probe.id = 0
-		c.changed(func(s *State) { s.RTT = rtt })
+	delete(c.acks, c.probe.ackID)
+	c.lastAckID++
+	c.probe = probe{ackID: c.lastAckID, sentAt: now, deadline: now.Add(within), framesBefore: c.framesReceived, nextAt: now.Add(probeInterval)}
+	c.acks[c.lastAckID] = func(payload) {
+		rtt := time.Since(c.probe.sentAt)
+		c.probe.ackID = 0
+		c.updateState(func(s *State) { s.RTT = rtt })
 	}
-	c.sendEvent(c.lastID, pingBody)
+	c.sendEvent(c.lastAckID, pingBody)
 }
 
-// revive is Retry.
-func (c *Client) revive() {
+// checkNow does what Retry asked for.
+func (c *Client) checkNow() {
 	switch c.phase {
-	case waiting:
+	case phaseWaiting:
 		c.connect()
-	case live:
-		c.ping(reviveWithin)
+	case phaseConnected:
+		c.sendProbe(checkTimeout)
 	}
 }
 
-// arm sets the timer to what is due first.
-func (c *Client) arm() {
-	due := c.due()
-	if due.Equal(c.armed) {
+// setTimer sets the timer to the time of nextDue.
+func (c *Client) setTimer() {
+	due := c.nextDue()
+	if due.Equal(c.timerAt) {
 		return
 	}
-	c.armed = due
+	c.timerAt = due
 	if due.IsZero() {
 		c.timer.Stop()
 		return
@@ -61,73 +62,74 @@ func (c *Client) arm() {
 	c.timer.Reset(time.Until(due))
 }
 
-func (c *Client) due() (first time.Time) {
+// nextDue returns the earliest time at which expire has something to do; zero means none.
+func (c *Client) nextDue() (first time.Time) {
 	at := func(t time.Time) {
 		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
 			first = t
 		}
 	}
 	switch c.phase {
-	case waiting:
+	case phaseWaiting:
 		at(c.retryAt)
-	case live:
-		at(c.pingBy)
-		at(c.probe.next)
-		if c.probe.id != 0 {
-			at(c.probe.by)
+	case phaseConnected:
+		at(c.pingDeadline)
+		at(c.probe.nextAt)
+		if c.probe.ackID != 0 {
+			at(c.probe.deadline)
 		}
 		for _, r := range c.order {
-			at(r.due)
+			at(r.dueAt)
 		}
 	default:
-		at(c.deadline)
+		at(c.connectDeadline)
 	}
 	for _, q := range c.calls {
-		at(q.until)
-		if c.phase == live {
-			at(q.due)
+		at(q.expiresAt)
+		if c.phase == phaseConnected {
+			at(q.dueAt)
 		}
 	}
 	return first
 }
 
-// expire does what is due.
+// expire does all that is due by now.
 func (c *Client) expire(now time.Time) {
 	past := func(t time.Time) bool { return !t.IsZero() && !t.After(now) }
 	switch c.phase {
-	case waiting:
+	case phaseWaiting:
 		if past(c.retryAt) {
 			c.connect()
 		}
-	case live:
-		c.expireLive(past)
+	case phaseConnected:
+		c.expireConnected(past)
 	default:
-		if past(c.deadline) {
-			c.lost(errConnectTimeout)
+		if past(c.connectDeadline) {
+			c.onDisconnect(errConnectTimeout)
 		}
 	}
 	c.expireCalls(past)
-	c.pump()
+	c.sendReady()
 }
 
-func (c *Client) expireLive(past func(time.Time) bool) {
+func (c *Client) expireConnected(past func(time.Time) bool) {
 	switch {
-	case past(c.pingBy):
-		c.lost(errHeartbeat)
+	case past(c.pingDeadline):
+		c.onDisconnect(errHeartbeat)
 		return
-	case c.probe.id != 0 && past(c.probe.by):
-		if c.heard == c.probe.heard {
-			c.lost(errSilent)
+	case c.probe.ackID != 0 && past(c.probe.deadline):
+		if c.framesReceived == c.probe.framesBefore {
+			c.onDisconnect(errNoResponse)
 			return
 		}
-		delete(c.acks, c.probe.id) // the relay lives, but does not answer
-		c.probe.id = 0
-	case past(c.probe.next):
-		c.ping(probeTimeout)
+		delete(c.acks, c.probe.ackID) // the relay is alive, but has not answered
+		c.probe.ackID = 0
+	case past(c.probe.nextAt):
+		c.sendProbe(probeTimeout)
 	}
 	for _, r := range slices.Clone(c.order) {
-		if past(r.due) {
-			c.joinDue(r)
+		if past(r.dueAt) {
+			c.onJoinDue(r)
 		}
 	}
 }

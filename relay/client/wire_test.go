@@ -15,7 +15,7 @@ import (
 
 type vector struct{ name, packet, meaning string }
 
-// vectors reads Setu's events as both sides have to speak them.
+// vectors reads the golden vectors of Setu's events, which both sides must follow.
 func vectors(t *testing.T) []vector {
 	t.Helper()
 	text, err := os.ReadFile("../socketio/testdata/events.txt")
@@ -37,7 +37,7 @@ func vectors(t *testing.T) []vector {
 	return out
 }
 
-// Every event of a relay's reaches the Handler.
+// Every event of the relay reaches the Handler.
 func TestVectorsFromTheRelay(t *testing.T) {
 	want := map[string]string{
 		"event welcome":                "welcome r1",
@@ -67,7 +67,7 @@ func TestVectorsFromTheRelay(t *testing.T) {
 	}
 }
 
-// attachmentsOf makes the frames that follow a vector's packet.
+// attachmentsOf returns the frames that follow a vector's packet.
 func attachmentsOf(t *testing.T, v vector) (frames []string) {
 	p, err := socketio.Parse([]byte(v.packet))
 	if err != nil {
@@ -105,7 +105,7 @@ func TestVectorOfAHistory(t *testing.T) {
 	})
 }
 
-// What the client asks is what the vectors say, but for the ack's id.
+// The client's requests are those of the vectors, except for the ack's id.
 func TestVectorsFromTheClient(t *testing.T) {
 	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, _ *log) {
 		s := r.next()
@@ -165,7 +165,7 @@ func idOff(t *testing.T, packet string) string {
 	return string(b)
 }
 
-// What a page downloads is what the client imports.
+// A page downloads what the client imports, so the client must not import what is heavy.
 func TestBrowserImports(t *testing.T) {
 	cmd := exec.Command("go", "list", "-deps", ".")
 	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm")
