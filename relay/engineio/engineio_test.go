@@ -42,7 +42,7 @@ func vectors(tb testing.TB, file string) []vector {
 	return out
 }
 
-// describe says what came out of Parse in the words of the vectors, the data always as %q.
+// describe writes the result of Parse as the vectors do, with the data always as %q.
 func describe(p Packet, err error) string {
 	if err != nil {
 		return "error: " + strings.TrimPrefix(err.Error(), "engineio: ")

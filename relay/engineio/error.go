@@ -2,13 +2,14 @@ package engineio
 
 import "strconv"
 
-// Error is why a server refuses a request, as its JSON body says it. It goes out with HTTP status 400, ErrForbidden with 403.
+// Error is the JSON body with which a server refuses a request. The HTTP status is 400, or 403 for
+// ErrForbidden.
 type Error struct {
 	Code    int    `json:"code"`
 	Message string `json:"message"`
 }
 
-// The errors of Engine.IO, with the codes and words of the stock server.
+// The errors of Engine.IO, with the codes and messages of the stock server.
 var (
 	ErrTransportUnknown   = &Error{0, "Transport unknown"}
 	ErrSessionUnknown     = &Error{1, "Session ID unknown"}

@@ -6,27 +6,28 @@ import (
 	"iter"
 )
 
-// Frame is what one event takes on the wire, encoded once for everyone who gets it: a text packet and the binary packets that
-// belong to it, as the bytes of unmasked WebSocket frames (RFC 6455, 5.2) one after the other. Nobody writes to a frame once
-// it is made.
+// Frame is one event as it is sent, encoded once for all sessions that receive it: a text packet
+// and the binary packets that belong to it, as consecutive unmasked WebSocket frames (RFC 6455,
+// section 5.2). It is immutable once it is shared.
 type Frame struct {
-	wire []byte
-	head int // bytes of the text packet's WebSocket header
-	end  int // of the text packet in wire
-	pos  uint64
-	tag  any
+	wire      []byte
+	headerLen int // length in bytes of the text packet's WebSocket header
+	packetEnd int // offset in wire of the text packet's end; 0: no text packet
+	pos       uint64
+	tag       any
 }
 
 // maxHeader is the longest header of a server's frame: two bytes and a 64-bit length.
 const maxHeader = 10
 
-// First bytes of whole frames.
+// First bytes of frames that are not fragmented (FIN and opcode).
 const (
 	finText   = 0x81
 	finBinary = 0x82
 )
 
-// NewFrame makes a frame of one text packet of about size bytes, which write appends to its argument, and of binary packets.
+// NewFrame returns a frame of one text packet, which write appends to its argument, and of a binary
+// packet for each attachment. Size is an estimate of the text packet's bytes.
 func NewFrame(size int, write func(dst []byte) []byte, attachments ...[]byte) *Frame {
 	for _, a := range attachments {
 		size += maxHeader + len(a)
@@ -34,34 +35,37 @@ func NewFrame(size int, write func(dst []byte) []byte, attachments ...[]byte) *F
 	b := write(make([]byte, maxHeader, maxHeader+size))
 	n := len(b) - maxHeader
 	var head [maxHeader]byte
-	h := header(head[:0], finText, n)
+	h := appendHeader(head[:0], finText, n)
 	start := maxHeader - len(h)
 	copy(b[start:], h)
 	for _, a := range attachments {
-		b = append(header(b, finBinary, len(a)), a...)
+		b = append(appendHeader(b, finBinary, len(a)), a...)
 	}
-	return &Frame{wire: b[start:], head: len(h), end: len(h) + n}
+	return &Frame{wire: b[start:], headerLen: len(h), packetEnd: len(h) + n}
 }
 
-// At states the position, in the order of all rooms, of the message that f brings. It comes before f is shared.
+// At sets the position, in the order of all rooms, of the message in f, and returns f. It must be
+// called before f is shared.
 func (f *Frame) At(pos uint64) *Frame {
 	f.pos = pos
 	return f
 }
 
-// Pos is the position of the message that f brings; 0 where it brings none.
+// Pos returns the position of the message in f, or 0 if there is none.
 func (f *Frame) Pos() uint64 { return f.pos }
 
-// Mark says of f, to whoever is sent it, what is not to be read off the wire. It comes before f is shared.
+// Mark attaches to f what its receivers must know and its bytes don't say, and returns f. It must
+// be called before f is shared.
 func (f *Frame) Mark(tag any) *Frame {
 	f.tag = tag
 	return f
 }
 
-// Tag is what Mark said; nil for most.
+// Tag returns the argument of Mark, or nil if that was not called.
 func (f *Frame) Tag() any { return f.tag }
 
-func header(dst []byte, first byte, n int) []byte {
+// appendHeader appends a WebSocket header for n bytes of payload.
+func appendHeader(dst []byte, first byte, n int) []byte {
 	switch {
 	case n < 126:
 		return append(dst, first, byte(n))
@@ -71,7 +75,8 @@ func header(dst []byte, first byte, n int) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, first, 127), uint64(n))
 }
 
-// cutHeader reads what header wrote: the length, and what follows the header.
+// cutHeader parses a header that appendHeader wrote. It returns the payload's length, and what
+// follows the header.
 func cutHeader(b []byte) (n int, rest []byte) {
 	switch b[1] {
 	case 126:
@@ -82,16 +87,16 @@ func cutHeader(b []byte) (n int, rest []byte) {
 	return int(b[1]), b[2:]
 }
 
-// Wire returns the WebSocket frames.
+// Wire returns the WebSocket frames. The caller must not change them.
 func (f *Frame) Wire() []byte { return f.wire }
 
-// Packet returns the text packet.
-func (f *Frame) Packet() []byte { return f.wire[f.head:f.end] }
+// Packet returns the text packet, with its type byte; it is empty if there is none.
+func (f *Frame) Packet() []byte { return f.wire[f.headerLen:f.packetEnd] }
 
-// Attachments yields the data of the binary packets.
+// Attachments yields the data of the binary packets, in order.
 func (f *Frame) Attachments() iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		for rest := f.wire[f.end:]; len(rest) > 0; {
+		for rest := f.wire[f.packetEnd:]; len(rest) > 0; {
 			n, b := cutHeader(rest)
 			if !yield(b[:n:n]) {
 				return
@@ -101,32 +106,33 @@ func (f *Frame) Attachments() iter.Seq[[]byte] {
 	}
 }
 
-// Size is what the frame takes in an outbox, in bytes.
+// Size returns the number of bytes that f takes in an outbox.
 func (f *Frame) Size() int { return len(f.wire) }
 
-// AppendPayload writes f's packets to dst as the body of a poll has them, after what is there already.
+// AppendPayload appends f's packets to the payload of an HTTP response in dst, after those that are
+// there already.
 func (f *Frame) AppendPayload(dst []byte) []byte {
-	if f.end > 0 {
-		dst = append(separate(dst), f.Packet()...)
+	if f.packetEnd > 0 {
+		dst = append(appendSeparator(dst), f.Packet()...)
 	}
 	for a := range f.Attachments() {
-		dst = base64.StdEncoding.AppendEncode(append(separate(dst), binaryMark), a)
+		dst = base64.StdEncoding.AppendEncode(append(appendSeparator(dst), binaryMark), a)
 	}
 	return dst
 }
 
-func separate(dst []byte) []byte {
+func appendSeparator(dst []byte) []byte {
 	if len(dst) > 0 {
 		dst = append(dst, separator)
 	}
 	return dst
 }
 
-// NewMessage makes a frame of one message.
+// NewMessage returns a frame of one Message packet.
 func NewMessage(data []byte, isBinary bool) *Frame {
 	if !isBinary {
 		return NewFrame(len(data)+1, func(dst []byte) []byte { return append(append(dst, byte(Message)), data...) })
 	}
-	b := append(header(make([]byte, 0, maxHeader+len(data)), finBinary, len(data)), data...)
+	b := append(appendHeader(make([]byte, 0, maxHeader+len(data)), finBinary, len(data)), data...)
 	return &Frame{wire: b}
 }

@@ -10,7 +10,7 @@ import (
 func TestFrameHeaders(t *testing.T) {
 	for _, n := range []int{0, 1, 125, 126, 127, 65535, 65536, 1 << 20} {
 		payload := bytes.Repeat([]byte{'x'}, n)
-		for _, guess := range []int{0, n / 2, n, n + 1000} { // of the size: it must not matter
+		for _, guess := range []int{0, n / 2, n, n + 1000} { // of the size, which must not matter
 			f := NewFrame(guess, func(dst []byte) []byte { return append(dst, payload...) })
 			w := f.Wire()
 			if w[0] != 0x81 || !bytes.Equal(f.Packet(), payload) || f.Size() != len(w) {
@@ -49,7 +49,7 @@ func TestFrameWithAttachments(t *testing.T) {
 		t.Errorf("%d attachments", len(got))
 	}
 	for range f.Attachments() {
-		break // whoever wants the first alone may stop
+		break // a loop may stop after the first one
 	}
 	if w := f.Wire(); !bytes.HasPrefix(w, []byte("\x81\x044ext\x82\x02\x01\x02\x82\x00\x82\x7f")) || len(w) != f.Size() {
 		t.Errorf("the wire begins with %x", w[:20])
@@ -71,7 +71,7 @@ func TestFrameWithAttachments(t *testing.T) {
 	}
 }
 
-// A message by itself, of an engine that carries no Socket.IO.
+// A Message packet without Socket.IO in it.
 func TestMessageFrames(t *testing.T) {
 	for _, tt := range []struct {
 		data          string

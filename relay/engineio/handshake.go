@@ -9,17 +9,18 @@ import (
 
 // Handshake is the data of the Open packet.
 type Handshake struct {
-	SID          string   `json:"sid"`          // the session's id: a secret
-	Upgrades     []string `json:"upgrades"`     // transports that the client may move to
+	SID          string   `json:"sid"`          // the session's id, a secret
+	Upgrades     []string `json:"upgrades"`     // transports to which the client may upgrade
 	PingInterval int64    `json:"pingInterval"` // ms between the server's pings
 	PingTimeout  int64    `json:"pingTimeout"`  // ms that the client has to answer one
-	MaxPayload   int64    `json:"maxPayload"`   // bytes that the server takes in one frame or request body
+	MaxPayload   int64    `json:"maxPayload"`   // bytes accepted in one frame or request body
 }
 
 var errHandshake = errors.New("engineio: handshake without a session id or heartbeat")
 
-// ParseHandshake reads the data of an Open packet. A handshake without a session id, or whose heartbeat is not positive,
-// is an error; MaxPayload 0 means that the server named none.
+// ParseHandshake parses the data of an Open packet. It returns an error if there is no session id,
+// PingInterval or PingTimeout is not positive, or MaxPayload is negative. MaxPayload is 0 if the
+// server gave none.
 func ParseHandshake(data []byte) (Handshake, error) {
 	var h Handshake
 	if err := json.Unmarshal(data, &h); err != nil {
@@ -31,8 +32,9 @@ func ParseHandshake(data []byte) (Handshake, error) {
 	return h, nil
 }
 
-// Append writes h's JSON to dst, without the packet's type. Upgrades is written as a list, never as null. The session id
-// and the names of transports are ASCII without quotes, as this server makes them.
+// Append appends h's JSON to dst, without the packet's type. Upgrades is written as a list, never
+// as null. SID and Upgrades must be printable ASCII without quotes and backslashes, as this
+// server's are.
 func (h Handshake) Append(dst []byte) []byte {
 	dst = append(dst, `{"sid":`...)
 	dst = strconv.AppendQuote(dst, h.SID)

@@ -1,7 +1,9 @@
-// Package engineio is the codec of Engine.IO v4 (https://socket.io/docs/v4/engine-io-protocol/), without I/O.
+// Package engineio is the codec of Engine.IO v4 (https://socket.io/docs/v4/engine-io-protocol/),
+// without I/O.
 //
-// A session begins with the server's Open packet, whose data is a Handshake. From then on the server sends a Ping every
-// pingInterval and the client answers each with a Pong within pingTimeout; both send Messages whenever they like:
+// A session begins with the server's Open packet, whose data is a Handshake. From then on the
+// server sends a Ping every pingInterval, and the client answers each with a Pong within
+// pingTimeout. Both may send Messages at any time:
 //
 //	0{"sid":…}   server   Open
 //	2            server   Ping
@@ -11,16 +13,16 @@
 //	2probe       client   on a second transport, answered with 3probe, completed with 5
 //	1            either   Close
 //
-// Over WebSocket one packet is one frame. Over HTTP long-polling packets are joined by 0x1e, and a binary one is written as
-// "b" and base64.
+// Over WebSocket one packet is one frame. Over HTTP long-polling packets are joined by 0x1e, and a
+// binary one is written as "b" followed by base64.
 package engineio
 
 import "errors"
 
-// Type says what a packet is. Its value is the byte on the wire.
+// Type is the type of a packet. Its value is the byte on the wire.
 type Type byte
 
-// The packets of Engine.IO v4.
+// The packet types of Engine.IO v4.
 const (
 	Open    Type = '0'
 	Close   Type = '1'
@@ -31,7 +33,7 @@ const (
 	Noop    Type = '6'
 )
 
-var names = [...]string{"open", "close", "ping", "pong", "message", "upgrade", "noop"}
+var typeNames = [...]string{"open", "close", "ping", "pong", "message", "upgrade", "noop"}
 
 func (t Type) valid() bool { return Open <= t && t <= Noop }
 
@@ -39,25 +41,26 @@ func (t Type) String() string {
 	if !t.valid() {
 		return "unknown"
 	}
-	return names[t-Open]
+	return typeNames[t-Open]
 }
 
 // Packet is one Engine.IO packet.
 type Packet struct {
 	Type   Type
-	Binary bool   // a Message that came as, or goes as, a binary frame
-	Data   []byte // what follows the type byte; may be empty
+	Binary bool   // a Message that is a binary frame
+	Data   []byte // without the type byte; may be empty
 }
 
-// What Parse and ParseText may find wrong.
+// Errors of Parse and ParseText.
 var (
 	ErrEmpty  = errors.New("engineio: empty frame")
 	ErrType   = errors.New("engineio: unknown packet type")
 	ErrBase64 = errors.New("engineio: binary data is not base64")
 )
 
-// Parse reads the payload of one WebSocket frame. A binary frame is always a Message; of a text frame the first byte is
-// the type. Data aliases frame. Whether text is valid UTF-8 is for the reader of Data to check.
+// Parse parses the payload of one WebSocket frame. A binary frame is always a Message; the first
+// byte of a text frame is its type. Data aliases frame, and is not checked to be valid UTF-8. The
+// error is ErrEmpty or ErrType.
 func Parse(frame []byte, binary bool) (Packet, error) {
 	if binary {
 		return Packet{Type: Message, Binary: true, Data: frame}, nil
@@ -72,7 +75,8 @@ func Parse(frame []byte, binary bool) (Packet, error) {
 	return Packet{Type: t, Data: frame[1:]}, nil
 }
 
-// Append writes p to dst as the payload of a WebSocket frame: a binary one where p.Binary is set, else a text one.
+// Append appends p to dst as the payload of a WebSocket frame: a binary frame if p.Binary is set,
+// else a text frame.
 func (p Packet) Append(dst []byte) []byte {
 	if !p.Binary {
 		dst = append(dst, byte(p.Type))

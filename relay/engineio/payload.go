@@ -6,14 +6,15 @@ import (
 	"iter"
 )
 
-// In the body of a poll or a POST packets are joined by a separator, and a binary one is base64 behind a mark.
+// In the payload of an HTTP request or response, packets are joined by a separator, and a binary
+// one is base64 after a mark.
 const (
 	separator  = 0x1e
 	binaryMark = 'b'
 )
 
-// SplitPayload yields the packets of a body, one after the other, without copying: a body of nothing but separators costs no
-// memory. Each is for ParseText.
+// SplitPayload yields the packets of an HTTP payload, each for ParseText. They alias body: a body
+// of nothing but separators takes no memory.
 func SplitPayload(body []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		for more := true; more; {
@@ -26,8 +27,9 @@ func SplitPayload(body []byte) iter.Seq[[]byte] {
 	}
 }
 
-// ParseText reads one packet of a body: as Parse reads a text frame, and binary Messages as well, which it decodes (RFC 4648,
-// 4, padded).
+// ParseText parses one packet of an HTTP payload. It is Parse of a text frame, and also decodes
+// binary Messages (base64 of RFC 4648, section 4, padded). The error is ErrEmpty, ErrType or
+// ErrBase64.
 func ParseText(packet []byte) (Packet, error) {
 	if len(packet) == 0 || packet[0] != binaryMark {
 		return Parse(packet, false)

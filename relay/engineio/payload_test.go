@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// FuzzPayload reads any body: what it accepts, it writes back to the same packets, and a packet that Parse takes as a text frame
-// means the same in a body.
+// FuzzPayload parses any body. What is accepted is written back as the same packets, and a packet
+// that Parse accepts as a text frame has the same meaning in a body.
 func FuzzPayload(f *testing.F) {
 	for _, body := range []string{"", "4", "4hello\x1ebAQIDBA==", "\x1e\x1e", "b", "b=", "b\nAA==", "2\x1e3probe\x1e1", "4\x1e4é", "bAQIDBB=="} {
 		f.Add([]byte(body))
