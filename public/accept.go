@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// chooseEncoding picks, of the encodings that there are, the one that an
-// Accept-Encoding header likes best; on a tie the first listed. The empty string
-// is identity. ok is false where the client takes none of them.
+// chooseEncoding returns the encoding, of those in have, to which the Accept-Encoding header gives
+// the highest quality (RFC 9110, section 12.5.3); among equals the first in knownEncodings. The
+// empty string means identity. ok is false if the client accepts none of them.
 func chooseEncoding(header []string, have map[string][]byte) (encoding string, ok bool) {
-	wanted := parseAccept(strings.Join(header, ","))
+	wanted := parseAcceptEncoding(strings.Join(header, ","))
 	best := 0.0
-	for _, e := range encodings {
+	for _, e := range knownEncodings {
 		if _, there := have[e.name]; !there {
 			continue
 		}
@@ -19,8 +19,8 @@ func chooseEncoding(header []string, have map[string][]byte) (encoding string, o
 			encoding, best = e.name, q
 		}
 	}
-	// Identity is acceptable unless refused, but compressed bytes are preferred
-	// over it at the same quality.
+	// Identity is acceptable unless it is refused, but a compressed form is preferred at the same
+	// quality.
 	plain := quality(wanted, "identity", -1)
 	switch {
 	case plain < 0 && best > 0:
@@ -33,19 +33,20 @@ func chooseEncoding(header []string, have map[string][]byte) (encoding string, o
 	return encoding, best > 0
 }
 
-// quality looks an encoding up, by name or by the wildcard.
+// quality returns the quality of an encoding, by its name or by the wildcard, or else otherwise.
 func quality(wanted map[string]float64, name string, otherwise float64) float64 {
 	if q, named := wanted[name]; named {
 		return q
 	}
-	// A wildcard other than zero says nothing of identity, which needs no leave.
+	// Identity is acceptable anyway, so a wildcard matters to it only if its quality is zero.
 	if q, any := wanted["*"]; any && (name != "identity" || q == 0) {
 		return q
 	}
 	return otherwise
 }
 
-func parseAccept(header string) map[string]float64 {
+// parseAcceptEncoding returns the quality of each encoding in the header.
+func parseAcceptEncoding(header string) map[string]float64 {
 	wanted := make(map[string]float64)
 	for part := range strings.SplitSeq(header, ",") {
 		name, parameters, _ := strings.Cut(part, ";")
@@ -56,13 +57,14 @@ func parseAccept(header string) map[string]float64 {
 		if name == "x-gzip" {
 			name = "gzip"
 		}
-		wanted[name] = weight(parameters)
+		wanted[name] = parseWeight(parameters)
 	}
 	return wanted
 }
 
-// weight reads "q=0.5"; what cannot be read counts as refused.
-func weight(parameters string) float64 {
+// parseWeight returns the value of the parameter q, or 1 if there is none. A value that is not
+// valid counts as 0, a refusal.
+func parseWeight(parameters string) float64 {
 	for p := range strings.SplitSeq(parameters, ";") {
 		key, value, found := strings.Cut(strings.TrimSpace(p), "=")
 		if !found || !strings.EqualFold(strings.TrimSpace(key), "q") {

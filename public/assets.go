@@ -14,26 +14,26 @@ import (
 	"sync"
 )
 
-// asset is one file of the page in the encodings that go generate left.
+// asset is one file of the page, in the encodings that go generate made.
 type asset struct {
 	contentType string
-	hash        string // of the content, the same in every encoding
-	immutable   bool   // the name changes with the content
+	hash        string // of the content, the same for every encoding
+	immutable   bool   // the file's name changes with its content
 	encoded     map[string][]byte
 
-	// plain gives the bytes without an encoding. The program is kept in its
-	// compressed forms alone: hardly anyone asks for the other three megabytes.
-	plain func() ([]byte, error)
+	// identity returns the file without an encoding. The program is embedded in its compressed
+	// forms alone, because hardly any client asks for the other three megabytes.
+	identity func() ([]byte, error)
 }
 
-// hashed matches the names that the build derives from content.
-var hashed = regexp.MustCompile(`\.[0-9a-f]{16}\.`)
+// hashedName matches the file names that the build makes from the content.
+var hashedName = regexp.MustCompile(`\.[0-9a-f]{16}\.`)
 
-// encodings maps the file endings that the build writes to their names on the
-// wire, best first.
-var encodings = []struct{ ending, name string }{{".br", "br"}, {".gz", "gzip"}}
+// knownEncodings maps the file endings that the build writes to the names of their encodings in
+// HTTP, best first.
+var knownEncodings = []struct{ ending, name string }{{".br", "br"}, {".gz", "gzip"}}
 
-// loadAssets reads what was generated, by the name that the browser asks for.
+// loadAssets returns the generated files by the name that the browser asks for.
 func loadAssets(files fs.FS) (map[string]*asset, error) {
 	entries, err := fs.ReadDir(files, ".")
 	if err != nil {
@@ -51,16 +51,17 @@ func loadAssets(files fs.FS) (map[string]*asset, error) {
 		addFile(assets, entry.Name(), body)
 	}
 	for name, a := range assets {
-		if err := a.finish(name); err != nil {
+		if err := a.setMetadata(name); err != nil {
 			return nil, err
 		}
 	}
 	return assets, nil
 }
 
+// addFile adds a file to its asset, in the encoding that its ending names.
 func addFile(assets map[string]*asset, file string, body []byte) {
 	name, encoding := file, ""
-	for _, e := range encodings {
+	for _, e := range knownEncodings {
 		if base, ok := strings.CutSuffix(file, e.ending); ok {
 			name, encoding = base, e.name
 		}
@@ -73,12 +74,13 @@ func addFile(assets map[string]*asset, file string, body []byte) {
 	a.encoded[encoding] = body
 }
 
-// finish works out what follows from the name and the bytes.
-func (a *asset) finish(name string) error {
+// setMetadata sets the fields that follow from the name and the bytes. It returns an error if there
+// is neither a plain nor a gzip form.
+func (a *asset) setMetadata(name string) error {
 	a.contentType = contentType(name)
-	a.immutable = hashed.MatchString(name)
+	a.immutable = hashedName.MatchString(name)
 	if body, ok := a.encoded[""]; ok {
-		a.plain = func() ([]byte, error) { return body, nil }
+		a.identity = func() ([]byte, error) { return body, nil }
 		delete(a.encoded, "")
 		a.hash = digest(body)
 		return nil
@@ -87,7 +89,7 @@ func (a *asset) finish(name string) error {
 	if !ok {
 		return fmt.Errorf("public: %s has neither a plain nor a gzip form", name)
 	}
-	a.plain = sync.OnceValues(func() ([]byte, error) { return gunzip(packed) })
+	a.identity = sync.OnceValues(func() ([]byte, error) { return gunzip(packed) })
 	a.hash = digest(packed)
 	return nil
 }
@@ -105,8 +107,8 @@ func gunzip(b []byte) ([]byte, error) {
 	return io.ReadAll(r)
 }
 
-// contentType is spelled out, because the system's table of types differs from
-// machine to machine, and a browser compiles a stream only as application/wasm.
+// contentType does not use the system's table of types, which differs from machine to machine: a
+// browser compiles a stream only if it is application/wasm.
 func contentType(name string) string {
 	switch path.Ext(name) {
 	case ".html":

@@ -1,19 +1,19 @@
-// Package public is the chat page: what stands beside this file, made ready for
-// the browser by the program in ./build, and embedded.
+// Package public serves the chat page. Its sources are beside this file; the program in ./build
+// prepares them for the browser, and the result is embedded.
 package public
 
 import "embed"
 
 //go:generate go run ./build
 
-// dist holds what go generate made. The committed .keep lets the package compile
-// before that; [Built] tells the two apart.
+// dist holds the output of go generate. The committed .keep lets the package compile without it;
+// [Built] reports whether it is there.
 //
 //go:embed all:dist
 var dist embed.FS
 
-// Built reports whether go generate has made the browser client. Without it
-// [Handler] serves a page that says how to make it.
+// Built reports whether go generate has built the page. If not, [Handler] serves a page that says
+// how to build it.
 func Built() bool {
 	_, err := dist.Open("dist/index.html")
 	return err == nil

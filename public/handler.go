@@ -11,7 +11,7 @@ import (
 //go:embed unbuilt.html
 var unbuilt []byte
 
-// Handler serves the page at / and at /r/ROOM, and the files that it asks for.
+// Handler returns a handler that serves the page at / and at /r/ROOM, and the files that it needs.
 func Handler() http.Handler {
 	if !Built() {
 		return page{index: unbuiltAsset()}
@@ -31,11 +31,11 @@ func unbuiltAsset() *asset {
 	return &asset{
 		contentType: contentType(".html"),
 		hash:        digest(unbuilt),
-		plain:       func() ([]byte, error) { return unbuilt, nil },
+		identity:    func() ([]byte, error) { return unbuilt, nil },
 	}
 }
 
-// page is the handler; it is read-only once made.
+// page is the handler. It is immutable.
 type page struct {
 	index  *asset
 	assets map[string]*asset
@@ -56,7 +56,7 @@ func (p page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.serve(w, r)
 }
 
-// find maps a path to a file. Every room has the same page: the program reads the
+// find returns the file for a path, or nil. All rooms have the same page: the program reads the
 // room's name from the address.
 func (p page) find(path string) *asset {
 	if path == "/" || strings.HasPrefix(path, "/r/") {
@@ -64,7 +64,7 @@ func (p page) find(path string) *asset {
 	}
 	name := strings.TrimPrefix(path, "/")
 	if name == "index.html" {
-		return nil // one address for one page
+		return nil // the page has one address alone
 	}
 	return p.assets[name]
 }
@@ -83,13 +83,13 @@ func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "no acceptable encoding", http.StatusNotAcceptable)
 		return
 	}
-	// A strong tag names the bytes, so each encoding has its own.
+	// A strong ETag identifies the bytes, so each encoding has its own.
 	tag := `"` + a.hash + `"`
 	if encoding != "" {
 		tag = `"` + a.hash + "-" + encoding + `"`
 	}
 	header.Set("ETag", tag)
-	if matches(r.Header.Get("If-None-Match"), tag) {
+	if matchesETag(r.Header.Get("If-None-Match"), tag) {
 		header.Del("Content-Type")
 		w.WriteHeader(http.StatusNotModified)
 		return
@@ -107,18 +107,19 @@ func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		return
 	}
-	_, _ = w.Write(body) // a reader that went away is no error of ours
+	_, _ = w.Write(body) // an error means that the client has gone
 }
 
 func (a *asset) body(encoding string) ([]byte, error) {
 	if encoding != "" {
 		return a.encoded[encoding], nil
 	}
-	return a.plain()
+	return a.identity()
 }
 
-// matches reports whether an If-None-Match header names the tag, weakly compared.
-func matches(header, tag string) bool {
+// matchesETag reports whether an If-None-Match header contains the tag, by weak comparison (RFC
+// 9110, section 8.8.3.2).
+func matchesETag(header, tag string) bool {
 	for candidate := range strings.SplitSeq(header, ",") {
 		candidate = strings.TrimPrefix(strings.TrimSpace(candidate), "W/")
 		if candidate == tag || candidate == "*" {

@@ -28,7 +28,7 @@ func zipped(t *testing.T, text string) []byte {
 	return out.Bytes()
 }
 
-// sample is a page like the one that go generate makes.
+// sample is a page like the one that go generate makes, in small.
 func sample(t *testing.T) page {
 	t.Helper()
 	files := fstest.MapFS{
@@ -185,7 +185,7 @@ func TestUnbuilt(t *testing.T) {
 	}
 }
 
-// TestMarkup holds the page's source to its own policy.
+// TestMarkup checks that the page's source follows its own policy.
 func TestMarkup(t *testing.T) {
 	for _, name := range []string{"index.html", "unbuilt.html"} {
 		source, err := os.ReadFile(name)
@@ -200,7 +200,7 @@ func TestMarkup(t *testing.T) {
 	}
 }
 
-// TestBuiltPage looks at what go generate made, where it did.
+// TestBuiltPage checks the output of go generate, if there is any.
 func TestBuiltPage(t *testing.T) {
 	if !Built() {
 		t.Skip("the browser client is not built: run go generate ./...")

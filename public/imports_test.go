@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// heavy are packages that the browser client must not pull in: each costs every
-// visitor its size over the wire. What a page costs is what it imports.
+// heavy lists packages that the browser client must not import, because every visitor downloads
+// what it imports.
 var heavy = []string{
 	"bufio", "compress/flate", "compress/gzip", "crypto/tls", "crypto/x509", "crypto/rand", "encoding/gob",
 	"encoding/json/jsontext", "encoding/json/v2", "encoding/xml", "expvar", "flag", "github.com/coder/websocket", "go/token", "html", "html/template", "log",
@@ -18,13 +18,13 @@ var heavy = []string{
 	"text/tabwriter", "vendor/golang.org/x/net/http/httpguts",
 }
 
-// ours are the packages of this module that belong in the browser.
+// ours lists the packages of this module that may be in the browser client.
 var ours = []string{
 	"setu/relay/client", "setu/relay/engineio", "setu/relay/socketio", "setu/wasmclient", "setu/wasmclient/chat",
 }
 
-// most is how many packages the client may consist of. Each new one deserves a
-// look at what it costs (public/build prints that) before this grows.
+// most is how many packages the client may consist of. Before you raise it, look at what the new
+// ones cost (public/build prints that).
 const most = 80
 
 func TestBrowserImports(t *testing.T) {

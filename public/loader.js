@@ -1,11 +1,11 @@
-// Starts the page's program, and says so where that fails. The rest is Go.
+// Starts the page's program, and says so if that fails. The rest is Go.
 "use strict";
 (() => {
   const { program, size } = document.currentScript.dataset;
   const byId = (id) => document.getElementById(id);
 
-  // A sentence that says what to do; before that, one reload in ten minutes, since
-  // a page older than its program heals by it.
+  // Reloads, at most once in ten minutes, since that repairs a page that is older than its program.
+  // Otherwise shows a sentence that says what to do.
   const stop = (sentence) => {
     try {
       const last = Number(sessionStorage.getItem("setu.reloaded"));
@@ -13,7 +13,7 @@
         sessionStorage.setItem("setu.reloaded", String(Date.now()));
         return location.reload();
       }
-    } catch { /* without storage nothing tells a first time from a tenth */ }
+    } catch { /* without storage it cannot be known whether the page has reloaded already */ }
     document.querySelectorAll("dialog[open]").forEach((d) => d.close());
     byId("fatal-text").textContent = sentence;
     byId("fatal").hidden = false;
@@ -21,7 +21,7 @@
   globalThis.setuStop = stop;
   byId("fatal-reload").addEventListener("click", () => location.reload());
 
-  // No form leaves the page. One that is sent before the program runs is kept for it.
+  // No form is sent by the browser. One submitted before the program runs is remembered for it.
   addEventListener("submit", (event) => {
     event.preventDefault();
     if ("ready" in document.body.dataset) return;

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// policy is what the page may do: run the files beside it, compile its program,
-// and talk to the relay that served it. Nothing inline, nothing from elsewhere,
-// and no string becomes markup.
+// policy is the page's Content-Security-Policy. The page may load files from its own origin,
+// compile its program and connect to the relay that served it. It may use nothing inline and
+// nothing from elsewhere, and turn no string into markup.
 var policy = strings.Join([]string{
 	"default-src 'none'",
 	"script-src 'self' 'wasm-unsafe-eval'",
@@ -23,12 +23,12 @@ var policy = strings.Join([]string{
 	"connect-src 'self'",
 }, "; ")
 
-// plainHost is a host and port that can stand in a header as it is.
+// plainHost matches a host, perhaps with a port, that can be put into a header unchanged.
 var plainHost = regexp.MustCompile(`^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
 
 func writePolicy(header http.Header, host string) {
 	value := policy
-	// Older browsers do not count ws: as 'self'.
+	// For older browsers 'self' does not include ws: and wss:.
 	if plainHost.MatchString(host) {
 		value += " ws://" + host + " wss://" + host
 	}

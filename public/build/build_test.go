@@ -20,25 +20,25 @@ func TestWriterNamesByContent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	name, err := w.hashed("style.css", []byte("a{}"))
+	name, err := w.writeHashed("style.css", []byte("a{}"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := w.hashed("style.css", []byte("a{}"))
+	again, err := w.writeHashed("style.css", []byte("a{}"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := w.hashed("style.css", []byte("b{}"))
+	other, err := w.writeHashed("style.css", []byte("b{}"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if name != again || name == other {
 		t.Errorf("names %s, %s, %s", name, again, other)
 	}
-	if _, err := w.hashed("app.wasm", []byte("\x00asm")); err != nil {
+	if _, err := w.writeHashed("app.wasm", []byte("\x00asm")); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.sweep(); err != nil {
+	if err := w.removeStale(); err != nil {
 		t.Fatal(err)
 	}
 	var left []string

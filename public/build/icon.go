@@ -8,8 +8,8 @@ import (
 	"math"
 )
 
-// The home screens of some systems take no SVG, so the icon is drawn once more
-// here, on the same 32 by 32 grid as icon.svg.
+// The home screens of some systems accept no SVG, so the icon is drawn here once more, on the same
+// grid of 32 by 32 as icon.svg.
 
 type point struct{ x, y float64 }
 
@@ -23,7 +23,7 @@ var (
 	ink    = color.NRGBA{R: 0xff, G: 0xff, B: 0xff, A: 0xff}
 )
 
-// bridge is a suspension bridge: deck, two towers, the cable between them.
+// bridge returns a suspension bridge: the deck, two towers and the cable.
 func bridge() []stroke {
 	return []stroke{
 		{[]point{{4, 20.5}, {28, 20.5}}, 2},
@@ -35,7 +35,7 @@ func bridge() []stroke {
 	}
 }
 
-// curve samples a quadratic Bézier curve.
+// curve returns points on a quadratic Bézier curve.
 func curve(a, b, c point) []point {
 	const steps = 24
 	points := make([]point, 0, steps+1)
@@ -50,8 +50,8 @@ func curve(a, b, c point) []point {
 	return points
 }
 
-// drawIcon renders the icon. A maskable one fills the whole square and keeps its
-// drawing within the middle that every mask leaves.
+// drawIcon returns the icon as a PNG of size by size pixels. A maskable one fills the whole square,
+// and its drawing stays within the middle that no mask cuts off.
 func drawIcon(size int, maskable bool) []byte {
 	scale, corner := 1.0, 7.0
 	if maskable {
@@ -66,12 +66,12 @@ func drawIcon(size int, maskable bool) []byte {
 	}
 	var out bytes.Buffer
 	if err := png.Encode(&out, img); err != nil {
-		panic(err) // a buffer takes everything
+		panic(err) // cannot happen: a buffer accepts all writes
 	}
 	return out.Bytes()
 }
 
-// pixel averages a few samples, for smooth edges.
+// pixel returns the average of a few samples, for smooth edges.
 func pixel(x, y, size int, scale, corner float64, strokes []stroke) color.NRGBA {
 	const samples = 3
 	inside, drawn := 0, 0
@@ -118,7 +118,7 @@ func onStroke(p point, strokes []stroke) bool {
 	return false
 }
 
-// distance is from a point to a segment.
+// distance returns the distance from p to the segment from a to b.
 func distance(p, a, b point) float64 {
 	dx, dy := b.x-a.x, b.y-a.y
 	t := 0.0

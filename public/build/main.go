@@ -1,6 +1,6 @@
-// Command build makes the page ready to be embedded: it compiles the browser
-// client, names every file by its content, and compresses it. The output in
-// ../dist depends on the sources and the Go release alone.
+// Command build prepares the page to be embedded: it compiles the browser client, puts a hash of
+// the content into the name of every file that the page loads, and compresses the files. The output
+// in ../dist depends on the sources and the Go release alone.
 package main
 
 import (
@@ -19,7 +19,8 @@ func main() {
 	}
 }
 
-// run builds from the client's and the page's sources into out.
+// run builds the page into the directory out, from the sources of the browser client and of the
+// page.
 func run(client, page, out string) error {
 	program, err := compile(client)
 	if err != nil {
@@ -35,7 +36,7 @@ func run(client, page, out string) error {
 	}
 	names := map[string]string{}
 	add := func(key, file string, body []byte) error {
-		names[key], err = w.hashed(file, body)
+		names[key], err = w.writeHashed(file, body)
 		return err
 	}
 	files := []struct {
@@ -72,7 +73,7 @@ func run(client, page, out string) error {
 			return err
 		}
 	}
-	if err := w.sweep(); err != nil {
+	if err := w.removeStale(); err != nil {
 		return err
 	}
 	w.report(os.Stdout)
@@ -87,8 +88,8 @@ func compile(dir string) ([]byte, error) {
 	}
 	defer func() { _ = os.RemoveAll(temporary) }()
 	target := filepath.Join(temporary, "app.wasm")
-	// Without inlining the program is a tenth smaller over the wire, and no slower
-	// where it matters: its time goes into the document.
+	// Without inlining, the compressed program is a tenth smaller, and no slower where it matters:
+	// most of its time is spent in the document.
 	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-gcflags=all=-l", "-o", target, ".")
 	cmd.Dir = dir
 	// With encoding/json as it was before Go 1.27 the program is a sixth smaller over
@@ -102,8 +103,8 @@ func compile(dir string) ([]byte, error) {
 	return os.ReadFile(target)
 }
 
-// wasmSupport reads the script that Go's runtime needs in a browser; it belongs
-// to the release that compiled the program.
+// wasmSupport returns the script that Go's runtime needs in a browser. It must be of the release
+// that compiled the program.
 func wasmSupport() ([]byte, error) {
 	root, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {

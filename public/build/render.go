@@ -8,8 +8,8 @@ import (
 	"text/template"
 )
 
-// render fills the hashed names into a template. The templates are ours and hold
-// no one else's text, so nothing needs escaping.
+// render returns a template with the hashed names filled in. Templates contain no text from
+// outside, so nothing needs escaping.
 func render(file string, names map[string]string, programSize int) ([]byte, error) {
 	source, err := os.ReadFile(file)
 	if err != nil {

@@ -14,14 +14,15 @@ import (
 	"github.com/andybalholm/brotli"
 )
 
-// writer puts files and their compressed forms into the output directory, and
-// afterwards knows which of those there are not this build's.
+// writer writes files and their compressed forms into the output directory, and removes those of
+// earlier builds.
 type writer struct {
 	dir     string
 	written map[string]bool
 	sizes   []size
 }
 
+// size is the size of a file and of its compressed forms, in bytes.
 type size struct {
 	name            string
 	plain, gz, brot int
@@ -31,27 +32,28 @@ func newWriter(dir string) (*writer, error) {
 	return &writer{dir: dir, written: map[string]bool{".keep": true}}, os.MkdirAll(dir, 0o755)
 }
 
-// hashed writes a file under a name made from its content, and returns the name.
-func (w *writer) hashed(file string, body []byte) (string, error) {
+// writeHashed writes a file under a name that contains a hash of its content, and returns the name.
+func (w *writer) writeHashed(file string, body []byte) (string, error) {
 	sum := sha256.Sum256(body)
 	ending := filepath.Ext(file)
 	name := strings.TrimSuffix(file, ending) + "." + hex.EncodeToString(sum[:8]) + ending
 	return name, w.write(name, body)
 }
 
+// write writes a file and its compressed forms.
 func (w *writer) write(name string, body []byte) error {
 	s := size{name: name, plain: len(body)}
-	if filepath.Ext(name) != ".wasm" { // the program is kept compressed alone
-		if err := w.put(name, body); err != nil {
+	if filepath.Ext(name) != ".wasm" { // the program is kept in compressed form alone
+		if err := w.replaceFile(name, body); err != nil {
 			return err
 		}
 	}
 	if filepath.Ext(name) != ".png" { // these are compressed already
 		var err error
-		if s.gz, err = w.compressed(name, ".gz", body, gzipped); err != nil {
+		if s.gz, err = w.writeCompressed(name, ".gz", body, compressGzip); err != nil {
 			return err
 		}
-		if s.brot, err = w.compressed(name, ".br", body, brotlied); err != nil {
+		if s.brot, err = w.writeCompressed(name, ".br", body, compressBrotli); err != nil {
 			return err
 		}
 	}
@@ -59,9 +61,9 @@ func (w *writer) write(name string, body []byte) error {
 	return nil
 }
 
-// compressed writes one compressed form. A name that holds the content's hash and
-// is already there needs no second compression, which for the program takes long.
-func (w *writer) compressed(name, ending string, body []byte, pack func([]byte) ([]byte, error)) (int, error) {
+// writeCompressed writes one compressed form and returns its size. The program, whose name contains
+// its hash and whose compression is slow, is not compressed again if the file exists.
+func (w *writer) writeCompressed(name, ending string, body []byte, pack func([]byte) ([]byte, error)) (int, error) {
 	if old, err := os.ReadFile(filepath.Join(w.dir, name+ending)); err == nil && filepath.Ext(name) == ".wasm" {
 		w.written[name+ending] = true
 		return len(old), nil
@@ -70,11 +72,11 @@ func (w *writer) compressed(name, ending string, body []byte, pack func([]byte) 
 	if err != nil {
 		return 0, err
 	}
-	return len(packed), w.put(name+ending, packed)
+	return len(packed), w.replaceFile(name+ending, packed)
 }
 
-// put replaces a file whole, so that a build that is stopped leaves no half of one.
-func (w *writer) put(name string, body []byte) error {
+// replaceFile replaces a file atomically, so that an interrupted build leaves no half of one.
+func (w *writer) replaceFile(name string, body []byte) error {
 	w.written[name] = true
 	target := filepath.Join(w.dir, name)
 	if old, err := os.ReadFile(target); err == nil && bytes.Equal(old, body) {
@@ -87,8 +89,8 @@ func (w *writer) put(name string, body []byte) error {
 	return os.Rename(half, target)
 }
 
-// sweep removes what earlier builds left.
-func (w *writer) sweep() error {
+// removeStale removes the files of earlier builds.
+func (w *writer) removeStale() error {
 	entries, err := os.ReadDir(w.dir)
 	if err != nil {
 		return err
@@ -104,12 +106,12 @@ func (w *writer) sweep() error {
 	return nil
 }
 
-// report prints what each file costs over the wire.
+// report prints the size of each file, plain and compressed.
 func (w *writer) report(out io.Writer) {
 	total := size{name: "total"}
 	for _, s := range w.sizes {
 		if s.brot == 0 {
-			continue // icons for the home screen; the page does not load them
+			continue // an icon for the home screen, which the page does not load
 		}
 		_, _ = fmt.Fprintf(out, "%-32s %9d bytes, gzip %8d, brotli %8d\n", s.name, s.plain, s.gz, s.brot)
 		total.plain, total.gz, total.brot = total.plain+s.plain, total.gz+s.gz, total.brot+s.brot
@@ -117,7 +119,7 @@ func (w *writer) report(out io.Writer) {
 	_, _ = fmt.Fprintf(out, "%-32s %9d bytes, gzip %8d, brotli %8d\n", total.name, total.plain, total.gz, total.brot)
 }
 
-func gzipped(body []byte) ([]byte, error) {
+func compressGzip(body []byte) ([]byte, error) {
 	var out bytes.Buffer
 	z, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
 	if err != nil {
@@ -132,9 +134,9 @@ func gzipped(body []byte) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-func brotlied(body []byte) ([]byte, error) {
+func compressBrotli(body []byte) ([]byte, error) {
 	var out bytes.Buffer
-	// A window over the whole program; browsers take up to 24 bits.
+	// The window covers the whole program; browsers accept up to 24 bits.
 	b := brotli.NewWriterOptions(&out, brotli.WriterOptions{Quality: brotli.BestCompression, LGWin: 24})
 	if _, err := b.Write(body); err != nil {
 		return nil, err
