@@ -13,7 +13,7 @@ import (
 	"setu/wasmclient/chat"
 )
 
-// part names the parts of the page that can be out of date.
+// part is a set of parts of the page, each drawn by itself.
 type part uint
 
 const (
@@ -26,63 +26,63 @@ const (
 	partAll part = 1<<iota - 1
 )
 
-// app is the program.
+// app is the program's state.
 type app struct {
 	// immutable after newApp
-	view  *view
-	clock *clock
-	keep  *storage
+	view        *view
+	clock       *clock
+	storage     *storage
+	drawFrame   js.Func
+	redrawTimer js.Func
 
-	mu sync.Mutex // held for work on the fields below, never while waiting
-
+	// guarded by mu, which is never held while waiting
+	mu      sync.Mutex
 	self    chat.User
-	name    string // as chosen; empty for one that the relay makes up
+	name    string // as chosen by the user; empty: the relay makes one up
 	rooms   chat.Rooms
 	pill    chat.Pill
 	client  *client.Client
-	session int // counts clients, so that the last one's news can be told apart
+	session int // counts clients: events of former ones are ignored
 	senders map[string]*sender
 
-	typedAt   time.Time // when one's own typing was last told
-	toastTill time.Time
+	typingSentAt time.Time // when this user's typing was last signalled
+	toastUntil   time.Time
 
-	stale     part
-	scheduled bool
-	frame     js.Func
-	alarm     js.Func
-	alarmAt   time.Time
-	alarmID   js.Value
+	stale          part
+	frameRequested bool
+	redrawTime     time.Time
+	redrawTimerID  js.Value
 }
 
 func newApp() *app {
-	a := &app{view: newView(), clock: newClock(), keep: &storage{}, senders: make(map[string]*sender)}
-	a.frame = js.FuncOf(func(js.Value, []js.Value) any {
-		a.with(a.drawStale)
+	a := &app{view: newView(), clock: newClock(), storage: &storage{}, senders: make(map[string]*sender)}
+	a.drawFrame = js.FuncOf(func(js.Value, []js.Value) any {
+		a.withLock(a.drawStale)
 		return nil
 	})
-	a.alarm = js.FuncOf(func(js.Value, []js.Value) any {
-		a.with(func() {
-			a.alarmAt = time.Time{}
-			a.touch(partPill | partPeople | partTyping)
+	a.redrawTimer = js.FuncOf(func(js.Value, []js.Value) any {
+		a.withLock(func() {
+			a.redrawTime = time.Time{}
+			a.invalidate(partPill | partPeople | partTyping)
 		})
 		return nil
 	})
 	return a
 }
 
-// with runs f with the app to itself. It is how everything from outside comes in,
-// so it is also where a fault of ours ends.
-func (a *app) with(f func()) {
-	a.guard(func() {
+// withLock runs f while holding mu. Every callback and goroutine goes through it, so it also
+// reports panics.
+func (a *app) withLock(f func()) {
+	a.reportPanic(func() {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		f()
 	})
 }
 
-// guard tells the person about a panic instead of leaving a page that is dead
-// without a word. The loader reloads once.
-func (a *app) guard(f func()) {
+// reportPanic runs f. If that panics, the page says so instead of just stopping; the loader may
+// reload it first.
+func (a *app) reportPanic(f func()) {
 	defer func() {
 		if r := recover(); r != nil {
 			window.Get("console").Call("error", "setu: "+fmt.Sprint(r))
@@ -92,81 +92,82 @@ func (a *app) guard(f func()) {
 	f()
 }
 
-// spawn runs f beside the callback that asks for it, since a callback that waits
-// would stop the page.
-func (a *app) spawn(f func()) { go a.guard(f) }
+// goGuarded runs f in a goroutine of its own: a callback that waits would stop the page. Nobody
+// waits for it, as the program ends only with the page.
+func (a *app) goGuarded(f func()) { go a.reportPanic(f) }
 
-// within bounds a request to the relay.
-func within(d time.Duration) (context.Context, context.CancelFunc) {
+// timeoutContext returns the context of a request to the relay.
+func timeoutContext(d time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), d)
 }
 
-// touch notes that parts of the page are out of date, and has them drawn with the
-// next frame. A page that nobody sees gets no frames, so a timer stands in.
-func (a *app) touch(p part) {
+// invalidate marks parts of the page as out of date, and has them drawn in the next animation
+// frame. A hidden page gets no frames, so a timer is used there.
+func (a *app) invalidate(p part) {
 	a.stale |= p
-	if a.scheduled {
+	if a.frameRequested {
 		return
 	}
-	a.scheduled = true
+	a.frameRequested = true
 	if document.Get("hidden").Bool() {
-		window.Call("setTimeout", a.frame, 50)
+		window.Call("setTimeout", a.drawFrame, 50)
 		return
 	}
-	window.Call("requestAnimationFrame", a.frame)
+	window.Call("requestAnimationFrame", a.drawFrame)
 }
 
-// shown is called when the page comes to be seen, or stops being: a frame that was
-// asked for may then never come.
-func (a *app) shown() {
-	a.scheduled = false
-	a.touch(partList | partRooms)
+// onVisibility is called when the page becomes visible or hidden. A frame requested before may
+// never come, so it requests one anew.
+func (a *app) onVisibility() {
+	a.frameRequested = false
+	a.invalidate(partList | partRooms)
 }
 
-// wakeAt has the parts that depend on time drawn at a moment.
-func (a *app) wakeAt(at time.Time) {
-	if at.IsZero() || !a.alarmAt.IsZero() && !at.Before(a.alarmAt) {
+// redrawAt has the parts that depend on the time drawn at a given time, unless they are to be drawn
+// before that anyway. Zero means never.
+func (a *app) redrawAt(at time.Time) {
+	if at.IsZero() || !a.redrawTime.IsZero() && !at.Before(a.redrawTime) {
 		return
 	}
-	if !a.alarmAt.IsZero() {
-		window.Call("clearTimeout", a.alarmID)
+	if !a.redrawTime.IsZero() {
+		window.Call("clearTimeout", a.redrawTimerID)
 	}
-	a.alarmAt = at
-	a.alarmID = window.Call("setTimeout", a.alarm, max(1, time.Until(at).Milliseconds()+1))
+	a.redrawTime = at
+	a.redrawTimerID = window.Call("setTimeout", a.redrawTimer, max(1, time.Until(at).Milliseconds()+1))
 }
 
-// start reads what is kept and connects.
+// start restores what is stored and connects.
 func (a *app) start() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.name = chat.CleanName(a.keep.get(keepName))
+	a.name = chat.CleanName(a.storage.get(itemName))
 	a.restore()
 	a.listen()
-	if a.knowsName() {
+	if a.ensureName() {
 		a.connect()
 	}
-	a.touch(partAll)
+	a.invalidate(partAll)
 	a.drawStale()
-	flag(document.Get("body"), "data-ready", true)
+	setFlag(document.Get("body"), "data-ready", true)
 }
 
-// looking reports whether the reader sees the end of a room at this moment.
-func (a *app) looking(r *chat.Room) bool {
-	return r == a.rooms.Current && a.view.stick && r.Timeline.AtEnd() && !document.Get("hidden").Bool()
+// readsEnd reports whether the end of a room is in view at this moment.
+func (a *app) readsEnd(r *chat.Room) bool {
+	return r == a.rooms.Current && a.view.followEnd && r.Timeline.AtEnd() && !document.Get("hidden").Bool()
 }
 
-// say tells a change of the page's state to who listens instead of looking.
-func (a *app) say(sentence string) {
+// announce has a screen reader say a sentence.
+func (a *app) announce(sentence string) {
 	if sentence != "" {
 		a.view.status.write(sentence)
 	}
 }
 
-// toast shows a short sentence for a moment.
+// toast shows a short sentence for three seconds.
 func (a *app) toast(sentence string) {
-	a.toastTill = time.Now().Add(3 * time.Second)
+	a.toastUntil = time.Now().Add(3 * time.Second)
 	a.view.toast.write(sentence)
 	a.view.toastShown.show(true)
-	a.say(sentence)
-	a.touch(partPill)
+	a.announce(sentence)
+	a.invalidate(partPill)
 }

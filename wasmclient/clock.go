@@ -9,15 +9,15 @@ import (
 	"setu/wasmclient/chat"
 )
 
-// clock tells times as this reader writes them. Go's own local time knows one
-// offset for the whole year here, so the browser is asked.
+// clock formats times for the user's language and time zone. In the browser Go's local time has one
+// offset for the whole year, so the browser's functions are used.
 type clock struct {
 	date    js.Value
-	time    js.Value // formats: an hour and minute,
-	day     js.Value // a weekday and date,
-	dayYear js.Value // the same with the year,
-	full    js.Value // all of it
-	offsets map[int64]int
+	time    js.Value      // format: hour and minute
+	day     js.Value      // format: weekday, day and month
+	dayYear js.Value      // format: day, month and year
+	full    js.Value      // format: date and time in full
+	offsets map[int64]int // results of offset, by quarter of an hour
 }
 
 func newClock() *clock {
@@ -34,8 +34,8 @@ func newClock() *clock {
 	}
 }
 
-// offset gives the minutes by which local time was ahead of UTC. It changes on
-// the quarter hour at most, so it is remembered by that.
+// offset returns the minutes by which local time is ahead of UTC at a time in milliseconds since
+// 1970. It changes at quarters of an hour only, so it is cached by that.
 func (c *clock) offset(at int64) int {
 	quarter := at / (15 * 60 * 1000)
 	if minutes, ok := c.offsets[quarter]; ok {
@@ -50,11 +50,12 @@ func (c *clock) offset(at int64) int {
 }
 
 func (c *clock) write(format js.Value, at int64) (text string) {
-	attempt(func() { text = format.Call("format", float64(at)).String() })
+	tryJS(func() { text = format.Call("format", float64(at)).String() })
 	return text
 }
 
-// dayName says which day a moment was on, as people say it.
+// dayName returns the name of the day of a time: "Today", "Yesterday" or a date, with the year if
+// the day is not recent.
 func (c *clock) dayName(t *chat.Timeline, at int64, now time.Time) string {
 	switch t.DayOf(now.UnixMilli()) - t.DayOf(at) {
 	case 0:

@@ -12,39 +12,39 @@ import (
 
 func (a *app) composerText() string { return a.view.composer.Get("value").String() }
 
-// setComposer puts a text in and the caret behind it.
+// setComposer sets the composer's text, and the caret behind it.
 func (a *app) setComposer(text string) {
 	v := a.view
 	v.composer.Set("value", text)
 	v.composer.Call("setSelectionRange", len(text)*2, len(text)*2)
-	a.touch(partComposer)
+	a.invalidate(partComposer)
 }
 
 func (a *app) focusComposer() {
 	a.view.composer.Call("focus", map[string]any{"preventScroll": true})
 }
 
-// onInput follows what is being written.
+// onInput is called when the composer's text changes.
 func (a *app) onInput() {
-	a.touch(partComposer)
+	a.invalidate(partComposer)
 	r := a.rooms.Current
 	now := time.Now()
-	if r == nil || a.pill.Status != chat.Connected || now.Sub(a.typedAt) < chat.TypingEvery {
+	if r == nil || a.pill.Status != chat.Connected || now.Sub(a.typingSentAt) < chat.TypingInterval {
 		return
 	}
 	if chat.Clean(a.composerText()) == "" {
 		return
 	}
-	a.typedAt = now
+	a.typingSentAt = now
 	c, name := a.client, r.Name
-	a.spawn(func() { signalTyping(c, name, true) })
+	a.goGuarded(func() { signalTyping(c, name, true) })
 }
 
 func signalTyping(c *client.Client, room string, typing bool) {
-	_ = c.Signal(room, map[string]bool{"typing": typing}) // may be dropped
+	_ = c.Signal(room, map[string]bool{"typing": typing}) // signals may be dropped
 }
 
-// drawComposer sizes the composer and says whether its text can be sent.
+// drawComposer sets the composer's size, and whether its text can be sent.
 func (a *app) drawComposer() {
 	v := a.view
 	if !v.grows {
@@ -55,7 +55,7 @@ func (a *app) drawComposer() {
 	text := a.composerText()
 	length := chat.Length(text)
 	over := length > chat.MaxText
-	a.keepDraft()
+	a.saveDraft()
 	off := a.rooms.Current == nil || over || chat.Clean(text) == ""
 	if off != v.sendOff {
 		v.sendOff = off
@@ -63,15 +63,15 @@ func (a *app) drawComposer() {
 	}
 	switch {
 	case over:
-		v.counter.write(chat.TooLong(length))
+		v.counter.write(chat.TooLongText(length))
 	case length > chat.MaxText*9/10:
 		v.counter.write(chat.Thousands(chat.MaxText-length) + " characters left")
 	}
-	flag(v.counter.el, "data-over", over)
+	setFlag(v.counter.el, "data-over", over)
 	v.counterOn.show(length > chat.MaxText*9/10)
 }
 
-// submit sends what the composer holds.
+// submit sends the composer's text.
 func (a *app) submit() {
 	text := a.composerText()
 	clean := chat.Clean(text)
@@ -79,18 +79,19 @@ func (a *app) submit() {
 		return
 	}
 	if n := chat.Length(text); n > chat.MaxText {
-		a.say(chat.TooLong(n))
-		a.touch(partComposer)
+		a.announce(chat.TooLongText(n))
+		a.invalidate(partComposer)
 		return
 	}
 	a.setComposer("")
-	a.typedAt = time.Time{}
-	a.write(clean)
+	a.typingSentAt = time.Time{}
+	a.post(clean)
 	a.focusComposer()
 }
 
-// recall brings back the text of one's last message.
-func (a *app) recall() bool {
+// recallLast puts the text of this user's last message into an empty composer. It reports whether
+// it did.
+func (a *app) recallLast() bool {
 	r := a.rooms.Current
 	if r == nil || a.composerText() != "" {
 		return false
@@ -103,17 +104,17 @@ func (a *app) recall() bool {
 	return true
 }
 
-// keepDraft remembers what is being written in the open room.
-func (a *app) keepDraft() {
+// saveDraft stores the composer's text for the current room.
+func (a *app) saveDraft() {
 	if r := a.rooms.Current; r != nil {
-		a.keep.set(keepDraft+r.Name, a.composerText())
+		a.storage.set(itemDraft+r.Name, a.composerText())
 	}
 }
 
 func (a *app) loadDraft() {
 	text := ""
 	if r := a.rooms.Current; r != nil {
-		text = a.keep.get(keepDraft + r.Name)
+		text = a.storage.get(itemDraft + r.Name)
 	}
 	a.setComposer(text)
 }

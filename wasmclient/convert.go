@@ -7,8 +7,8 @@ import (
 	"setu/wasmclient/chat"
 )
 
-// The model has types of its own, so that it neither imports the wire nor grows
-// with it. These are the seams.
+// The model has its own types, so that it does not depend on the protocol. These functions convert
+// from those of package client.
 
 func user(u client.User) chat.User { return chat.User{ID: u.ID, Name: u.Name, Guest: u.Guest} }
 
@@ -36,7 +36,7 @@ func messages(list []client.Message) []chat.Message {
 	return out
 }
 
-// members are nil where the room is too large to list them.
+// members returns the list of members, or nil if the room is too large for one.
 func members(j client.Joined) []chat.User {
 	if len(j.Members) == 0 {
 		return nil

@@ -3,14 +3,15 @@
 package main
 
 import (
+	"cmp"
 	"syscall/js"
 
 	"setu/wasmclient/chat"
 )
 
-// knowsName reports whether to connect at once. Who has no name yet is asked for
-// one, and may have answered before the program ran.
-func (a *app) knowsName() bool {
+// ensureName reports whether to connect at once. If the user has no name yet, it opens the dialog,
+// unless the user has answered that before the program ran.
+func (a *app) ensureName() bool {
 	if a.name != "" {
 		dialog := byID("name-dialog")
 		if dialog.Get("open").Bool() {
@@ -20,8 +21,8 @@ func (a *app) knowsName() bool {
 	}
 	setText(byID("name-text"), "You are about to enter “"+a.rooms.Current.Name+"”. No account is needed.")
 	if document.Get("body").Get("dataset").Get("early").Truthy() {
-		a.takeName()
-		return a.client == nil // taking the name has connected otherwise
+		a.saveName()
+		return a.client == nil // otherwise saveName has connected
 	}
 	a.openDialog()
 	return false
@@ -35,21 +36,21 @@ func (a *app) openDialog() {
 
 func (a *app) dialogOpen() bool { return byID("name-dialog").Get("open").Bool() }
 
-// askName asks for another name.
-func (a *app) askName() {
-	a.drawer("")
+// openRename opens the dialog to ask for another name.
+func (a *app) openRename() {
+	a.toggleDrawer("")
 	setText(byID("name-title"), "Your name")
 	setText(byID("name-text"), "Others in the room see it, from your next message on.")
 	setText(byID("name-send"), "Save")
 	input := byID("name")
-	input.Set("value", or(a.name, a.self.Name))
+	input.Set("value", cmp.Or(a.name, a.self.Name))
 	a.openDialog()
 	input.Call("select")
 }
 
-// takeName takes what the dialog holds. A name is told when connecting, so another
-// one takes another connection; the key keeps one the same user.
-func (a *app) takeName() {
+// saveName takes the name in the dialog. A name is sent with CONNECT, so a new one needs a new
+// connection; the key keeps the user the same.
+func (a *app) saveName() {
 	name := chat.CleanName(byID("name").Get("value").String())
 	if name == "" {
 		byID("name").Call("focus")
@@ -58,18 +59,17 @@ func (a *app) takeName() {
 	}
 	changed := name != a.name
 	a.name = name
-	a.keep.set(keepName, name)
+	a.storage.set(itemName, name)
 	if changed {
 		a.connect()
 	}
 	if a.dialogOpen() {
 		byID("name-dialog").Call("close")
 	}
-	a.touch(partPeople)
+	a.invalidate(partPeople)
 }
 
-// onDialogClosed goes on, also where somebody would not give a name: the relay
-// makes one up.
+// onDialogClosed connects even if the user has given no name: the relay then makes one up.
 func (a *app) onDialogClosed() {
 	if a.client == nil {
 		a.connect()
@@ -77,24 +77,24 @@ func (a *app) onDialogClosed() {
 	a.focusUnlessTouch()
 }
 
-// drawer opens a side panel over the page, on a screen too narrow for it; "" or
-// the open one's name closes.
-func (a *app) drawer(name string) {
+// toggleDrawer opens a side panel over the page, on a screen that is too narrow to show it beside
+// the messages. The open one's name, or "", closes it.
+func (a *app) toggleDrawer(name string) {
 	v := a.view
-	if name == v.drawer {
+	if name == v.openDrawer {
 		name = ""
 	}
-	if name == "" && v.drawer == "" {
+	if name == "" && v.openDrawer == "" {
 		return
 	}
-	closed := v.drawer
-	v.drawer = name
+	closed := v.openDrawer
+	v.openDrawer = name
 	if name == "" {
 		v.app.Call("removeAttribute", "data-drawer")
 	} else {
 		setAttr(v.app, "data-drawer", name)
 	}
-	flag(find(v.app, "main"), "inert", name != "")
+	setFlag(find(v.app, "main"), "inert", name != "")
 	for _, which := range []string{"rooms", "people"} {
 		setAttr(byID(which+"-button"), "aria-expanded", map[bool]string{true: "true", false: "false"}[name == which])
 	}
@@ -108,7 +108,8 @@ func (a *app) drawer(name string) {
 	}
 }
 
-// share hands the open room's link to the system, or to the clipboard.
+// share passes the current room's link to the system's share dialog on touch screens, else to the
+// clipboard.
 func (a *app) share() {
 	r := a.rooms.Current
 	if r == nil {
@@ -116,27 +117,28 @@ func (a *app) share() {
 	}
 	link := window.Get("location").Get("origin").String() + chat.RoomAddress(r.Name)
 	navigator := window.Get("navigator")
-	if touch() && !navigator.Get("share").IsUndefined() {
-		navigator.Call("share", map[string]any{"title": r.Name, "url": link}).Call("catch", a.view.ignore)
+	if isTouchScreen() && !navigator.Get("share").IsUndefined() {
+		navigator.Call("share", map[string]any{"title": r.Name, "url": link}).Call("catch", a.view.ignoreRejection)
 		return
 	}
 	if clipboard := navigator.Get("clipboard"); clipboard.Truthy() {
-		a.then(clipboard.Call("writeText", link),
+		a.onPromise(clipboard.Call("writeText", link),
 			func() { a.toast("Link copied") },
-			func() { a.copyOldWay(link) })
+			func() { a.copyWithCommand(link) })
 		return
 	}
-	a.copyOldWay(link)
+	a.copyWithCommand(link)
 }
 
-// copyOldWay serves pages without https, where there is no clipboard to write to.
-func (a *app) copyOldWay(link string) {
+// copyWithCommand copies a link on pages without https, which may not use the clipboard's API. If
+// it can't, it shows the link.
+func (a *app) copyWithCommand(link string) {
 	field := create("textarea", "hidden", "")
 	field.Set("value", link)
 	document.Get("body").Call("append", field)
 	field.Call("select")
 	copied := false
-	attempt(func() { copied = document.Call("execCommand", "copy").Bool() })
+	tryJS(func() { copied = document.Call("execCommand", "copy").Bool() })
 	field.Call("remove")
 	if copied {
 		a.toast("Link copied")
@@ -145,16 +147,16 @@ func (a *app) copyOldWay(link string) {
 	}
 }
 
-// then waits for a promise.
-func (a *app) then(promise js.Value, kept, broken func()) {
+// onPromise calls one of two functions, under the lock, when a promise is settled.
+func (a *app) onPromise(promise js.Value, resolved, rejected func()) {
 	var yes, no js.Func
 	finish := func(f func()) any {
 		yes.Release()
 		no.Release()
-		a.with(f)
+		a.withLock(f)
 		return nil
 	}
-	yes = js.FuncOf(func(js.Value, []js.Value) any { return finish(kept) })
-	no = js.FuncOf(func(js.Value, []js.Value) any { return finish(broken) })
+	yes = js.FuncOf(func(js.Value, []js.Value) any { return finish(resolved) })
+	no = js.FuncOf(func(js.Value, []js.Value) any { return finish(rejected) })
 	promise.Call("then", yes, no)
 }

@@ -14,16 +14,16 @@ var (
 
 func byID(id string) js.Value { return document.Call("getElementById", id) }
 
-// clone copies the content of a template.
+// clone returns a copy of a template's first element.
 func clone(template js.Value) js.Value {
 	return template.Get("content").Get("firstElementChild").Call("cloneNode", true)
 }
 
-// find gives the first element under another that a selector names.
+// find returns the first element in another that matches a selector, or null.
 func find(el js.Value, selector string) js.Value { return el.Call("querySelector", selector) }
 
-// create makes an element with a class and a text. Texts only ever become text
-// nodes; nothing in this program writes markup.
+// create returns a new element with a class and a text. Texts become text nodes alone; nothing in
+// this program writes markup.
 func create(tag, class, text string) js.Value {
 	el := document.Call("createElement", tag)
 	if class != "" {
@@ -43,12 +43,12 @@ func appendText(el js.Value, text string) {
 
 func setAttr(el js.Value, name, value string) { el.Call("setAttribute", name, value) }
 
-// flag sets an attribute without a value, or takes it away.
-func flag(el js.Value, name string, on bool) { el.Call("toggleAttribute", name, on) }
+// setFlag sets an attribute without a value, or removes it.
+func setFlag(el js.Value, name string, on bool) { el.Call("toggleAttribute", name, on) }
 
 func show(el js.Value, on bool) { el.Set("hidden", !on) }
 
-// attribute reads one that may not be there.
+// attribute returns the value of an attribute, or "" if there is none.
 func attribute(el js.Value, name string) string {
 	v := el.Call("getAttribute", name)
 	if v.IsNull() {
@@ -57,7 +57,7 @@ func attribute(el js.Value, name string) string {
 	return v.String()
 }
 
-// closest looks upwards from where an event happened.
+// closest returns the innermost element around an event's target that matches a selector, or null.
 func closest(event js.Value, selector string) js.Value {
 	target := event.Get("target")
 	if !target.Truthy() || target.Get("closest").IsUndefined() {
@@ -72,8 +72,7 @@ func matchesMedia(query string) bool {
 
 func focused(el js.Value) bool { return document.Get("activeElement").Equal(el) }
 
-// label is a piece of the document that shows one text, and is written to only
-// when that changes.
+// label is an element that shows a text. The document is changed only when the text changes.
 type label struct {
 	el   js.Value
 	last string
@@ -90,24 +89,24 @@ func (l *label) write(text string) {
 	setText(l.el, text)
 }
 
-// toggle is a piece of the document that is there or not.
+// toggle is an element that is shown or hidden. The document is changed only when that changes.
 type toggle struct {
-	el     js.Value
-	shown  bool
-	placed bool
+	el      js.Value
+	shown   bool
+	written bool
 }
 
 func toggleOf(id string) *toggle { return &toggle{el: byID(id)} }
 
 func (t *toggle) show(on bool) {
-	if t.placed && t.shown == on {
+	if t.written && t.shown == on {
 		return
 	}
-	t.placed, t.shown = true, on
+	t.written, t.shown = true, on
 	show(t.el, on)
 }
 
-// randomID makes an id of hexadecimal digits that nobody can guess.
+// randomID returns random bytes from the browser's cryptographic source, as hexadecimal digits.
 func randomID(bytes int) string {
 	array := window.Get("Uint8Array").New(bytes)
 	window.Get("crypto").Call("getRandomValues", array)

@@ -3,22 +3,23 @@
 package main
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
 	"setu/wasmclient/chat"
 )
 
-// drawStale brings the page up to date. All reading and writing of the document
-// that news cause happens here, once per frame.
+// drawStale draws the parts that are out of date. Almost all access to the document happens here,
+// once per frame.
 func (a *app) drawStale() {
-	a.scheduled = false
+	a.frameRequested = false
 	stale, now := a.stale, time.Now()
 	a.stale = 0
 	if stale&partList != 0 {
 		a.drawMessages(now)
 	}
-	// The list may have found that all is read, and the rooms show that.
+	// Drawing the messages may mark them as read, which the list of rooms shows.
 	stale |= a.stale
 	a.stale = 0
 	if stale&partRooms != 0 {
@@ -36,14 +37,14 @@ func (a *app) drawStale() {
 	if stale&partComposer != 0 {
 		a.drawComposer()
 	}
-	a.wakeAt(a.pill.Next(now))
+	a.redrawAt(a.pill.Next(now))
 }
 
-// drawPill tells how the connection stands.
+// drawPill shows the state of the connection.
 func (a *app) drawPill(now time.Time) {
 	v, p := a.view, &a.pill
 	if a.client == nil {
-		v.pillLabel.write("Not connected yet") // a name comes first
+		v.pillLabel.write("Not connected yet") // the user is asked for a name first
 	} else {
 		v.pillLabel.write(p.Label(now))
 	}
@@ -54,16 +55,16 @@ func (a *app) drawPill(now time.Time) {
 		setAttr(v.pill, "data-relay", p.Relay)
 		setAttr(v.pill, "data-region", p.Region)
 		setAttr(v.pill, "data-rtt", strconv.FormatInt(p.RTT.Milliseconds(), 10))
-		setAttr(v.pill, "title", "Relay "+or(p.Relay, "not known yet"))
+		setAttr(v.pill, "title", "Relay "+cmp.Or(p.Relay, "not known yet"))
 	}
-	v.facts[0].write(or(p.Relay, "–"))
-	v.facts[1].write(or(p.Region, "–"))
+	v.facts[0].write(cmp.Or(p.Relay, "–"))
+	v.facts[1].write(cmp.Or(p.Region, "–"))
 	rtt := "–"
 	if p.RTT > 0 && p.Status == chat.Connected {
 		rtt = chat.Milliseconds(p.RTT)
 	}
 	v.facts[2].write(rtt)
-	v.facts[3].write(or(a.self.Name, "–"))
+	v.facts[3].write(cmp.Or(a.self.Name, "–"))
 	v.tryNow.show(p.Status == chat.Waiting || p.Status == chat.Closed)
 
 	banner := p.Banner(now)
@@ -71,24 +72,18 @@ func (a *app) drawPill(now time.Time) {
 		v.banner.write(banner)
 	}
 	v.bannerOn.show(banner != "")
-	if !a.toastTill.IsZero() {
-		if now.Before(a.toastTill) {
-			a.wakeAt(a.toastTill)
+	if !a.toastUntil.IsZero() {
+		if now.Before(a.toastUntil) {
+			a.redrawAt(a.toastUntil)
 		} else {
-			a.toastTill = time.Time{}
+			a.toastUntil = time.Time{}
 			v.toastShown.show(false)
 		}
 	}
 }
 
-func or(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
-}
-
-// drawTitle puts the number of unread messages where it is seen from other tabs.
+// drawTitle shows the number of unread messages in the title and the icon, where it is seen from
+// other tabs.
 func (a *app) drawTitle() {
 	v := a.view
 	if title := a.rooms.Title(); title != v.title {
@@ -108,35 +103,35 @@ func (a *app) drawTitle() {
 		return
 	}
 	v.badge = unread
-	// The app's icon, where the page is installed as one.
-	attempt(func() {
+	// The badge on the app's icon, if the page is installed as an app.
+	tryJS(func() {
 		navigator := window.Get("navigator")
 		switch {
 		case navigator.Get("setAppBadge").IsUndefined():
 		case unread > 0:
-			navigator.Call("setAppBadge", unread).Call("catch", v.ignore)
+			navigator.Call("setAppBadge", unread).Call("catch", v.ignoreRejection)
 		default:
-			navigator.Call("clearAppBadge").Call("catch", v.ignore)
+			navigator.Call("clearAppBadge").Call("catch", v.ignoreRejection)
 		}
 	})
 }
 
-// drawTyping says who writes.
+// drawTyping shows who is typing.
 func (a *app) drawTyping(now time.Time) {
 	v := a.view
-	var sentence []chat.Listed
+	var sentence []chat.SentencePart
 	if r := a.rooms.Current; r != nil {
-		a.wakeAt(r.Typing.Expire(now))
+		a.redrawAt(r.Typing.Expire(now))
 		sentence = r.Typing.Sentence()
 	}
 	text := ""
 	for _, s := range sentence {
 		text += s.Text
 	}
-	if text == v.typed {
+	if text == v.typingText {
 		return
 	}
-	v.typed = text
+	v.typingText = text
 	setText(v.typing, "")
 	for _, s := range sentence {
 		if s.IsName {

@@ -9,12 +9,12 @@ import (
 	"setu/wasmclient/chat"
 )
 
-// listen takes one listener per kind of event, on the document where the event
-// rises that far. Callbacks never wait; what waits is started beside them.
+// listen adds one listener per kind of event, on the document if the event bubbles up to there.
+// Callbacks never wait: what waits runs in a goroutine.
 func (a *app) listen() {
 	on := func(target js.Value, kind string, capture bool, f func(event js.Value)) {
 		target.Call("addEventListener", kind, js.FuncOf(func(_ js.Value, arguments []js.Value) any {
-			a.with(func() { f(arguments[0]) })
+			a.withLock(func() { f(arguments[0]) })
 			return nil
 		}), capture)
 	}
@@ -22,16 +22,16 @@ func (a *app) listen() {
 	on(document, "submit", false, a.onSubmit)
 	on(document, "keydown", false, a.onKey)
 	on(document, "close", true, func(event js.Value) { a.onDialogClosed() })
-	on(document, "visibilitychange", false, func(js.Value) { a.shown() })
+	on(document, "visibilitychange", false, func(js.Value) { a.onVisibility() })
 	on(a.view.composer, "input", false, func(js.Value) { a.onInput() })
 	on(a.view.messages, "scroll", false, func(js.Value) { a.onScroll() })
-	on(window, "popstate", false, func(js.Value) { a.onAddress() })
-	on(window, "pagehide", false, func(js.Value) { a.keepDraft() })
+	on(window, "popstate", false, func(js.Value) { a.onPopState() })
+	on(window, "pagehide", false, func(js.Value) { a.saveDraft() })
 	if viewport := window.Get("visualViewport"); viewport.Truthy() {
 		on(viewport, "resize", false, func(js.Value) { a.onViewport() })
 	}
 	observer := window.Get("ResizeObserver").New(js.FuncOf(func(js.Value, []js.Value) any {
-		a.with(a.onResize)
+		a.withLock(a.onResize)
 		return nil
 	}))
 	observer.Call("observe", a.view.messages)
@@ -44,7 +44,7 @@ func (a *app) onClick(event js.Value) {
 		return
 	}
 	if link := closest(event, "[data-room]"); link.Truthy() {
-		// With a key held down the browser opens a tab or a window of its own.
+		// With one of these keys the browser opens another tab or window.
 		for _, key := range []string{"metaKey", "ctrlKey", "shiftKey", "altKey"} {
 			if event.Get(key).Bool() {
 				return
@@ -56,21 +56,21 @@ func (a *app) onClick(event js.Value) {
 		return
 	}
 	if button := closest(event, "[data-do]"); button.Truthy() {
-		a.do(attribute(button, "data-do"), button)
+		a.onAction(attribute(button, "data-do"), button)
 	}
 }
 
-// do is the table of what buttons do.
-func (a *app) do(what string, button js.Value) {
+// onAction does what a button's data-do attribute names.
+func (a *app) onAction(what string, button js.Value) {
 	switch what {
 	case "share":
 		a.share()
 	case "rename":
-		a.askName()
+		a.openRename()
 	case "rooms", "people":
-		a.drawer(what)
+		a.toggleDrawer(what)
 	case "close":
-		a.drawer("")
+		a.toggleDrawer("")
 	case "end":
 		a.toEnd()
 		a.focusUnlessTouch()
@@ -91,7 +91,7 @@ func (a *app) do(what string, button js.Value) {
 			a.focusUnlessTouch()
 		case "unfold":
 			a.rooms.Current.Timeline.Toggle(key)
-			a.touch(partList)
+			a.invalidate(partList)
 		}
 	}
 }
@@ -102,7 +102,7 @@ func (a *app) onSubmit(event js.Value) {
 	case "composer-form":
 		a.submit()
 	case "name-form":
-		a.takeName()
+		a.saveName()
 	case "room-form":
 		input := byID("room-input")
 		if name := chat.CleanRoom(input.Get("value").String()); name != "" {
@@ -114,7 +114,8 @@ func (a *app) onSubmit(event js.Value) {
 }
 
 func (a *app) onKey(event js.Value) {
-	// An input method at work has all keys to itself; Safari tells by the code.
+	// While an input method is composing, keys belong to it. Safari shows that by the key code
+	// alone.
 	if event.Get("isComposing").Bool() || event.Get("keyCode").Int() == 229 {
 		return
 	}
@@ -124,7 +125,7 @@ func (a *app) onKey(event js.Value) {
 	}
 	switch key.String() {
 	case "Enter":
-		if focused(a.view.composer) && sends(event) {
+		if focused(a.view.composer) && isSendKey(event) {
 			event.Call("preventDefault")
 			a.submit()
 		}
@@ -136,26 +137,28 @@ func (a *app) onKey(event js.Value) {
 			a.focusComposer()
 		}
 	case "ArrowUp":
-		if focused(a.view.composer) && a.recall() {
+		if focused(a.view.composer) && a.recallLast() {
 			event.Call("preventDefault")
 		}
 	}
 }
 
-// sends reports whether Enter sends. Where fingers write, it breaks the line, as
-// there is no Shift beside it; the button sends.
-func sends(event js.Value) bool {
+// isSendKey reports whether this press of Enter sends the message. On a touch screen it breaks the
+// line, as there is no Shift key to do so; the button sends.
+func isSendKey(event js.Value) bool {
 	if event.Get("ctrlKey").Bool() || event.Get("metaKey").Bool() {
 		return true
 	}
-	return !event.Get("shiftKey").Bool() && !event.Get("altKey").Bool() && !touch()
+	return !event.Get("shiftKey").Bool() && !event.Get("altKey").Bool() && !isTouchScreen()
 }
 
-func touch() bool { return matchesMedia("(hover: none) and (pointer: coarse)") }
+// isTouchScreen reports whether the main pointing device is a finger.
+func isTouchScreen() bool { return matchesMedia("(hover: none) and (pointer: coarse)") }
 
-// focusUnlessTouch returns to the composer, but opens no one's keyboard.
+// focusUnlessTouch moves the focus to the composer, except on a touch screen, where that would open
+// the keyboard.
 func (a *app) focusUnlessTouch() {
-	if !touch() {
+	if !isTouchScreen() {
 		a.focusComposer()
 	}
 }
@@ -167,23 +170,23 @@ func isWriting(target js.Value) bool {
 func (a *app) onEscape() {
 	switch {
 	case a.dialogOpen():
-	case a.view.drawer != "":
-		a.drawer("")
+	case a.view.openDrawer != "":
+		a.toggleDrawer("")
 	default:
 		a.toEnd()
 		a.focusComposer()
 	}
 }
 
-func (a *app) onAddress() {
+func (a *app) onPopState() {
 	location := window.Get("location")
 	if name := chat.RoomAt(location.Get("pathname").String(), location.Get("search").String()); name != "" {
 		a.enter(name, "")
 	}
 }
 
-// onViewport makes room for the keyboard of a phone whose browser lays it over
-// the page instead of shrinking the page.
+// onViewport shrinks the page for the on-screen keyboard, if the browser lays that over the page
+// instead.
 func (a *app) onViewport() {
 	viewport := window.Get("visualViewport")
 	height, full := viewport.Get("height").Float(), window.Get("innerHeight").Float()

@@ -9,19 +9,19 @@ import (
 	"setu/wasmclient/chat"
 )
 
-// list is the rows that stand in the document.
+// list is the list of messages in the document.
 type list struct {
 	el    js.Value
 	rows  []*row
 	byKey map[string]*row
-	fresh bool // another room is shown: nothing of the old one is of use
+	reset bool // another room is shown: the rows are to be replaced
 }
 
-// row is one of them.
+// row is a row of the list, and its element.
 type row struct {
 	chat.Row
 	el  js.Value
-	day string // the label of a day, which ages
+	day string // the label of a RowDay, which changes with time ("Today")
 }
 
 func newList(el js.Value) *list { return &list{el: el, byKey: make(map[string]*row)} }
@@ -31,9 +31,9 @@ func (l *list) clear() {
 	l.rows, l.byKey = nil, make(map[string]*row)
 }
 
-// place makes the document's rows those wanted, touching no others. It reports
-// whether any were added anywhere but at the end.
-func (l *list) place(want []chat.Row, build func(chat.Row) *row, update func(*row, chat.Row)) (above bool) {
+// reconcile makes the document's rows equal to want, with as few changes as it can. It reports
+// whether rows were added anywhere but at the end.
+func (l *list) reconcile(want []chat.Row, build func(chat.Row) *row, update func(*row, chat.Row)) (above bool) {
 	keep := make(map[string]bool, len(want))
 	for _, w := range want {
 		keep[w.Key] = true
@@ -84,7 +84,8 @@ func without(rows []*row, r *row) []*row {
 	return out
 }
 
-// anchor is the row under the reader's eye and where it stands on the screen.
+// anchor returns the first message whose bottom is below top, and where its own top is. Both are
+// vertical positions in the window, in pixels.
 func (l *list) anchor(top float64) (*row, float64) {
 	lo, hi := 0, len(l.rows)
 	for lo < hi {
@@ -95,7 +96,7 @@ func (l *list) anchor(top float64) (*row, float64) {
 			lo = middle + 1
 		}
 	}
-	// Lines between days come and go; messages stay.
+	// Other rows come and go; messages stay.
 	for ; lo < len(l.rows); lo++ {
 		if l.rows[lo].Kind == chat.RowMessage {
 			return l.rows[lo], topOf(l.rows[lo].el)
@@ -112,39 +113,39 @@ func bottomOf(el js.Value) float64 {
 	return el.Call("getBoundingClientRect").Get("bottom").Float()
 }
 
-// drawMessages brings the list up to date and keeps the reader's place in it.
+// drawMessages updates the list, and keeps what the user is reading in place.
 func (a *app) drawMessages(now time.Time) {
 	v, r := a.view, a.rooms.Current
 	a.drawEmpty()
 	if r == nil {
 		v.list.clear()
-		v.list.fresh = false
+		v.list.reset = false
 		a.drawEdges()
 		return
 	}
-	fresh := v.list.fresh
+	fresh := v.list.reset
 	if fresh {
 		v.list.clear()
-		v.stick = true
-		v.list.fresh = false
+		v.followEnd = true
+		v.list.reset = false
 	}
 	var anchor *row
 	var before float64
-	if !v.stick {
+	if !v.followEnd {
 		anchor, before = v.list.anchor(topOf(v.messages))
 	}
 	if fresh {
-		v.quiet()
+		v.muteLiveRegion()
 	}
-	above := v.list.place(r.Timeline.Rows(),
+	above := v.list.reconcile(r.Timeline.Rows(),
 		func(w chat.Row) *row { return a.newRow(w) },
 		func(old *row, w chat.Row) { a.updateRow(old, w, r.Timeline, now) })
 	if above {
-		v.quiet()
+		v.muteLiveRegion()
 	}
 	switch {
 	case fresh && a.showUnread():
-	case v.stick:
+	case v.followEnd:
 		v.scrollTo(v.messages.Get("scrollHeight").Float())
 	case anchor != nil && v.list.byKey[anchor.Key] == anchor:
 		if moved := topOf(anchor.el) - before; moved > 0.5 || moved < -0.5 {
@@ -154,15 +155,15 @@ func (a *app) drawMessages(now time.Time) {
 	a.drawEdges()
 }
 
-// quiet keeps a screen reader from reading out what was put in above, or a whole
-// room that has just been entered.
-func (v *view) quiet() {
+// muteLiveRegion keeps screen readers, for half a second, from reading out rows that were added
+// above, or all rows of a room that has just been opened.
+func (v *view) muteLiveRegion() {
 	setAttr(v.messages, "aria-live", "off")
-	window.Call("setTimeout", v.speakAgain, 500)
+	window.Call("setTimeout", v.unmuteLiveRegion, 500)
 }
 
-// showUnread brings the line before the first unseen message into view, unless
-// all of them are seen at the end anyway.
+// showUnread scrolls to the divider before the first unread message, unless all of them are in view
+// at the end anyway. It reports whether it did.
 func (a *app) showUnread() bool {
 	v, r := a.view, a.rooms.Current
 	line := v.list.byKey["unread"]
@@ -175,7 +176,7 @@ func (a *app) showUnread() bool {
 	if end-top < height-32 && r.Timeline.AtEnd() {
 		return false
 	}
-	v.stick = false
+	v.followEnd = false
 	r.Timeline.Follow(false)
 	v.scrollTo(max(0, top-height/4))
 	return true

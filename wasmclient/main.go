@@ -1,14 +1,14 @@
 //go:build js && wasm
 
-// Command wasmclient brings the chat page to life: it talks to the relay through
-// relay/client, keeps what it knows in package chat, and draws.
+// Command wasmclient is the chat page's program. It connects to the relay with relay/client, keeps
+// the model in package chat, and draws the page.
 //
-// The document costs more than anything else here, so it is touched in one batch
-// per animation frame, and listened to through one listener per kind of event.
+// Access to the document costs more than anything else here, so it is done in one batch per
+// animation frame, and there is one listener per kind of event.
 package main
 
 func main() {
 	a := newApp()
-	a.guard(a.start)
-	select {} // callbacks do the rest
+	a.reportPanic(a.start)
+	select {} // everything else happens in callbacks and their goroutines
 }

@@ -11,30 +11,30 @@ import (
 	"setu/wasmclient/chat"
 )
 
-// firstRoom is where somebody lands who comes without an invitation.
-const firstRoom = "lobby"
+// defaultRoom is the room that opens first if the address has none and none is stored.
+const defaultRoom = "lobby"
 
-// restore brings back the rooms of the last visit, what was being written, and
-// the messages that had not been sent.
+// restore restores the rooms of the last visit, drafts, and messages that were not sent, and opens
+// a room.
 func (a *app) restore() {
-	for _, name := range chat.DecodeRooms(a.keep.get(keepRooms)) {
+	for _, name := range chat.DecodeRooms(a.storage.get(itemRooms)) {
 		a.addRoom(name)
 	}
-	for _, name := range a.keep.names(keepQueue) {
+	for _, name := range a.storage.names(itemQueue) {
 		a.restoreQueued(name)
 	}
 	location := window.Get("location")
 	room := chat.RoomAt(location.Get("pathname").String(), location.Get("search").String())
 	if room == "" {
-		room = a.keep.get(keepLast)
+		room = a.storage.get(itemLastRoom)
 	}
 	if room == "" && len(a.rooms.All) > 0 {
 		room = a.rooms.All[0].Name
 	}
 	if room == "" {
-		room = firstRoom
+		room = defaultRoom
 	}
-	typed := a.composerText() // before the program ran
+	typed := a.composerText() // typed before the program ran
 	a.enter(room, "replaceState")
 	if typed != "" {
 		a.setComposer(typed)
@@ -44,106 +44,106 @@ func (a *app) restore() {
 func (a *app) addRoom(name string) *chat.Room {
 	r := &chat.Room{Name: name, Timeline: chat.NewTimeline(a.clock.offset)}
 	r.Timeline.Self = a.self.ID
-	if seen, err := strconv.ParseInt(a.keep.get(keepSeen+name), 10, 64); err == nil {
+	if seen, err := strconv.ParseInt(a.storage.get(itemSeen+name), 10, 64); err == nil {
 		r.Seen = seen
 	}
 	a.rooms.Add(r)
 	return r
 }
 
-// enter shows a room, joining it where that has not been done. How says what
-// becomes of the address: "pushState", "replaceState", or "" to leave it.
+// enter shows a room, and joins it if that has not been done. How is the method of the browser's
+// history that sets the address: "pushState", "replaceState", or "" for none.
 func (a *app) enter(name, how string) {
 	r := a.rooms.Find(name)
 	if r == nil {
 		r = a.addRoom(name)
-		a.keep.set(keepRooms, chat.EncodeRooms(a.rooms.Names()))
+		a.storage.set(itemRooms, chat.EncodeRooms(a.rooms.Names()))
 		if a.client != nil {
 			a.join(r)
 		}
 	}
 	if old := a.rooms.Current; old != nil && old != r {
-		a.keepDraft()
-		old.Timeline.Leave()
+		a.saveDraft()
+		old.Timeline.CloseDivider()
 	}
 	changed := a.rooms.Current != r
 	a.rooms.Current = r
-	a.keep.set(keepLast, name)
+	a.storage.set(itemLastRoom, name)
 	if how != "" {
 		window.Get("history").Call(how, nil, "", chat.RoomAddress(name))
 	}
 	if changed {
 		r.Timeline.Open()
-		a.view.list.fresh = true
+		a.view.list.reset = true
 		a.loadDraft()
 	}
-	a.drawer("")
-	a.touch(partAll)
+	a.toggleDrawer("")
+	a.invalidate(partAll)
 }
 
-// join asks the relay for a room: all that is new since what is known, or its
-// last messages.
+// join joins a room, and requests what is new since the last known message, or else the last
+// messages.
 func (a *app) join(r *chat.Room) {
 	c := a.client
 	options := client.JoinOptions{History: historyPage, Presence: true}
 	if newest := r.Timeline.Newest(); newest != nil && r.Entered {
 		options.Since = newest.Offset
 	}
-	a.spawn(func() {
-		ctx, cancel := within(askFor)
+	a.goGuarded(func() {
+		ctx, cancel := timeoutContext(requestTimeout)
 		defer cancel()
 		joined, err := c.Join(ctx, r.Name, options)
-		a.with(func() {
+		a.withLock(func() {
 			if c == a.client && a.rooms.Find(r.Name) == r {
-				a.joined(r, joined, err)
+				a.onJoined(r, joined, err)
 			}
 		})
 	})
 }
 
-func (a *app) joined(r *chat.Room, j client.Joined, err error) {
+func (a *app) onJoined(r *chat.Room, j client.Joined, err error) {
 	var refused *client.Error
 	switch {
 	case errors.As(err, &refused):
-		r.Refused = refused.Message
+		r.Refusal = refused.Message
 	case errors.Is(err, client.ErrClosed), errors.Is(err, client.ErrLeft):
 		return
 	case err != nil:
-		a.join(r) // no answer: the connection is away, and this waits for it again
+		a.join(r) // there is no connection: wait for one again
 		return
 	default:
-		a.arrived(r, j)
+		a.onSnapshot(r, j)
 	}
-	a.touch(partAll)
+	a.invalidate(partAll)
 }
 
-func (a *app) arrived(r *chat.Room, j client.Joined) {
-	arrival := chat.Arrival{
+func (a *app) onSnapshot(r *chat.Room, j client.Joined) {
+	arrival := chat.Snapshot{
 		Messages: messages(j.Messages), Recovered: j.Recovered,
-		Full: len(j.Messages) >= historyPage,
+		HasMore: len(j.Messages) >= historyPage,
 	}
 	if r.Entered {
-		r.Return(arrival, a.looking(r))
-		r.Refused = ""
-		// Perhaps under a new name, and coming back is no news to the others. A
-		// signal carries the name, and so tells them.
+		r.Resync(arrival, a.readsEnd(r))
+		r.Refusal = ""
+		// The user may have a new name, and to others the rejoin is no event. A signal carries the
+		// name.
 		c, name := a.client, r.Name
-		a.spawn(func() { signalTyping(c, name, false) })
+		a.goGuarded(func() { signalTyping(c, name, false) })
 	} else {
 		r.Enter(arrival)
 		if r == a.rooms.Current {
 			r.Timeline.Open()
-			a.view.list.fresh = true
+			a.view.list.reset = true
 		}
 	}
 	r.People.Set(members(j), j.Count, time.Now())
 	for _, m := range j.Messages {
-		a.settled(r, m.From.ID, m.ID)
+		a.onStored(r, m.From.ID, m.ID)
 	}
-	a.send(r)
+	a.sendQueued(r)
 }
 
-// leave takes a room off the list.
+// leave leaves a room and removes it from the list.
 func (a *app) leave(name string) {
 	r := a.rooms.Find(name)
 	if r == nil {
@@ -151,47 +151,47 @@ func (a *app) leave(name string) {
 	}
 	current := a.rooms.Current
 	if r == current {
-		a.keepDraft()
+		a.saveDraft()
 	}
 	for _, e := range r.Timeline.Outgoing() {
-		a.keep.set(keepQueue+e.ID, "")
+		a.storage.set(itemQueue+e.ID, "")
 	}
 	delete(a.senders, name)
 	next := a.rooms.Remove(r)
-	a.keep.set(keepRooms, chat.EncodeRooms(a.rooms.Names()))
+	a.storage.set(itemRooms, chat.EncodeRooms(a.rooms.Names()))
 	if c := a.client; c != nil {
-		a.spawn(func() {
-			ctx, cancel := within(askFor)
+		a.goGuarded(func() {
+			ctx, cancel := timeoutContext(requestTimeout)
 			defer cancel()
-			_ = c.Leave(ctx, name) // gone from the list either way
+			_ = c.Leave(ctx, name) // it is off the list either way
 		})
 	}
 	a.toast("Left " + name)
 	switch {
 	case next == nil:
-		a.keep.set(keepLast, "")
+		a.storage.set(itemLastRoom, "")
 		window.Get("history").Call("replaceState", nil, "", "/")
-		a.view.list.fresh = true
+		a.view.list.reset = true
 		a.loadDraft()
-		a.touch(partAll)
+		a.invalidate(partAll)
 		byID("room-input").Call("focus")
 	case next != current:
 		a.enter(next.Name, "replaceState")
 	default:
-		a.touch(partRooms)
+		a.invalidate(partRooms)
 	}
 }
 
-// older asks the relay for what came before all that is known of a room.
-func (a *app) older(r *chat.Room) {
+// loadOlder requests the messages before the oldest known one of a room.
+func (a *app) loadOlder(r *chat.Room) {
 	r.Timeline.Loading = true
-	a.touch(partList)
+	a.invalidate(partList)
 	c, before := a.client, r.Timeline.Oldest()
-	a.spawn(func() {
-		ctx, cancel := within(askFor)
+	a.goGuarded(func() {
+		ctx, cancel := timeoutContext(requestTimeout)
 		defer cancel()
 		page, err := c.History(ctx, r.Name, before, historyPage)
-		a.with(func() {
+		a.withLock(func() {
 			r.Timeline.Loading = false
 			var refused *client.Error
 			switch {
@@ -201,9 +201,9 @@ func (a *app) older(r *chat.Room) {
 					r.Timeline.Older()
 				}
 			case errors.As(err, &refused):
-				r.Timeline.More = false // that history is no more
+				r.Timeline.More = false // that history has expired
 			}
-			a.touch(partList)
+			a.invalidate(partList)
 		})
 	})
 }

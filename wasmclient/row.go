@@ -10,12 +10,12 @@ import (
 	"setu/wasmclient/chat"
 )
 
-// newRow builds a row's element, without what may change later.
+// newRow returns a row with its element, without what may change later.
 func (a *app) newRow(w chat.Row) *row {
 	r := &row{Row: w}
 	switch w.Kind {
 	case chat.RowMessage:
-		r.Entry = nil // so that the first update fills it in
+		r.Entry = nil // so that the first update writes everything
 		r.el = clone(a.view.message)
 	case chat.RowDay:
 		r.el = create("div", "row row-day", "")
@@ -31,7 +31,7 @@ func (a *app) newRow(w chat.Row) *row {
 	return r
 }
 
-// updateRow brings an element up to date with what its row shall show.
+// updateRow updates a row's element to show w.
 func (a *app) updateRow(r *row, w chat.Row, t *chat.Timeline, now time.Time) {
 	switch w.Kind {
 	case chat.RowDay:
@@ -47,8 +47,8 @@ func (a *app) updateRow(r *row, w chat.Row, t *chat.Timeline, now time.Time) {
 	r.Row = w
 }
 
-// updateMessage writes a message's element. What a message says never changes
-// once it stands there; how far it has come does.
+// updateMessage updates a message's element. Its text is written once, as only its state changes
+// after that.
 func (a *app) updateMessage(r *row, w chat.Row) {
 	e := w.Entry
 	r.el.Set("className", messageClass(w))
@@ -85,7 +85,7 @@ func messageClass(w chat.Row) string {
 	case chat.EmojiOnly(body.Text):
 		class += " large"
 	}
-	if chat.IsLong(body.Text) && !w.Entry.Opened {
+	if chat.IsLong(body.Text) && !w.Entry.Unfolded {
 		class += " folded"
 	}
 	return class
@@ -116,7 +116,7 @@ func (a *app) writeAuthor(el, author js.Value, e *chat.Entry) {
 	}
 }
 
-// writeBody puts a text in, as text nodes and links alone.
+// writeBody writes a text, as text nodes and links alone.
 func writeBody(el js.Value, body chat.Body) {
 	if body.Raw {
 		setText(el, body.Text)
@@ -141,7 +141,7 @@ func writeBody(el js.Value, body chat.Body) {
 	}
 }
 
-// writeTime tells when a message was stored; until then, that it is not.
+// writeTime shows when a message was stored, or that it is being sent.
 func (a *app) writeTime(el js.Value, e *chat.Entry) {
 	switch e.State {
 	case chat.Pending:
@@ -156,7 +156,7 @@ func (a *app) writeTime(el js.Value, e *chat.Entry) {
 	}
 }
 
-// writeFold offers the rest of a long text.
+// writeFold adds the button that unfolds a long text.
 func (a *app) writeFold(bubble js.Value, e *chat.Entry) {
 	if !chat.IsLong(e.Body.Text) {
 		return
@@ -168,14 +168,14 @@ func (a *app) writeFold(bubble js.Value, e *chat.Entry) {
 		setAttr(button, "data-do", "unfold")
 		bubble.Call("insertBefore", button, bubble.Get("lastElementChild"))
 	}
-	if e.Opened {
+	if e.Unfolded {
 		setText(button, "Show less")
 	} else {
 		setText(button, "Show all")
 	}
 }
 
-// writeFailure offers what can be done about a message that was not sent.
+// writeFailure adds or removes the line that says why a message was not sent, with its buttons.
 func (a *app) writeFailure(stack js.Value, e *chat.Entry) {
 	line := find(stack, ".failed")
 	if e.State != chat.Failed {

@@ -9,49 +9,50 @@ import (
 )
 
 const (
-	// nearEnd is how far from the end one still counts as being there.
+	// nearEnd is how many pixels from the end still count as the end.
 	nearEnd = 100
-	// nearEdge is how far from the document's first or last row more is put in.
+	// nearEdge is how many pixels from the first or last row in the document more rows are added.
 	nearEdge = 800
 )
 
-// scrollTo scrolls, and remembers that it was this program that did.
+// scrollTo scrolls, and records where to, so that onScroll can tell it from the user's scrolling.
 func (v *view) scrollTo(top float64) {
 	v.messages.Set("scrollTop", top)
-	v.place = v.messages.Get("scrollTop").Float()
+	v.scrolledTo = v.messages.Get("scrollTop").Float()
 }
 
-// onScroll follows the reader. The program's own scrolling is none of his.
+// onScroll notes whether the user has scrolled to the end, or away from it. Scrolling by the
+// program is not taken for the user's.
 func (a *app) onScroll() {
 	v := a.view
 	top := v.messages.Get("scrollTop").Float()
 	distance := v.messages.Get("scrollHeight").Float() - top - v.messages.Get("clientHeight").Float()
-	byProgram := top-v.place < 1.5 && v.place-top < 1.5
+	byProgram := top-v.scrolledTo < 1.5 && v.scrolledTo-top < 1.5
 	if !byProgram {
-		v.place = -10 // nowhere: from here on every scroll is the reader's
+		v.scrolledTo = -10 // no position: from now on all scrolling is the user's
 	}
 	if r := a.rooms.Current; r != nil {
 		atEnd := distance <= nearEnd && r.Timeline.AtEnd()
 		if atEnd || !byProgram {
-			v.stick = atEnd
+			v.followEnd = atEnd
 			r.Timeline.Follow(atEnd)
 		}
 	}
 	a.drawEdges()
 }
 
-// onResize keeps the end in view as the list or the room for it changes: the
-// keyboard of a phone, a late font, a composer that grows.
+// onResize keeps the end in view when the size of the list or of its area changes: an on-screen
+// keyboard, a font that has loaded, a composer that grows.
 func (a *app) onResize() {
 	v := a.view
-	if v.stick && len(v.list.rows) > 0 {
+	if v.followEnd && len(v.list.rows) > 0 {
 		v.scrollTo(v.messages.Get("scrollHeight").Float())
 	}
 	a.drawEdges()
 }
 
-// drawEdges looks at what lies beyond the part in view: more messages to bring
-// in, whether all is read, and the ways to the end.
+// drawEdges adds rows if the part in view comes close to the first or last one, marks messages as
+// read, and shows or hides the buttons that lead to the end.
 func (a *app) drawEdges() {
 	v, r := a.view, a.rooms.Current
 	if r == nil {
@@ -62,60 +63,60 @@ func (a *app) drawEdges() {
 	top := v.messages.Get("scrollTop").Float()
 	height := v.messages.Get("clientHeight").Float()
 	below := v.messages.Get("scrollHeight").Float() - top - height
-	if top < nearEdge && !v.list.fresh {
+	if top < nearEdge && !v.list.reset {
 		if r.Timeline.Older() {
-			a.touch(partList)
+			a.invalidate(partList)
 		}
-		if r.Entered && r.Refused == "" && r.Timeline.WantsOlder() && a.pill.Status == chat.Connected {
-			a.older(r)
+		if r.Entered && r.Refusal == "" && r.Timeline.WantsOlder() && a.pill.Status == chat.Connected {
+			a.loadOlder(r)
 		}
 	}
 	if below < nearEdge && !r.Timeline.AtEnd() && r.Timeline.Newer() {
-		a.touch(partList)
+		a.invalidate(partList)
 	}
-	a.drawRead(r)
+	a.updateRead(r)
 	unread := r.Timeline.Unread
 	if unread > 0 {
 		v.newer.write(chat.Count(unread) + " new ↓")
 		setAttr(v.newer.el, "aria-label", strconv.Itoa(unread)+" new, go to the end")
 	}
-	v.newerOn.show(unread > 0 && !a.looking(r))
+	v.newerOn.show(unread > 0 && !a.readsEnd(r))
 	v.toEnd.show(unread == 0 && (below > height || !r.Timeline.AtEnd()))
 }
 
-// drawRead notes what the reader has seen by now.
-func (a *app) drawRead(r *chat.Room) {
-	if !a.looking(r) || !r.Entered {
+// updateRead marks a room's messages as read if its end is in view.
+func (a *app) updateRead(r *chat.Room) {
+	if !a.readsEnd(r) || !r.Entered {
 		return
 	}
 	had := r.Timeline.Unread
-	if r.Read() {
-		a.keep.set(keepSeen+r.Name, strconv.FormatInt(r.Seen, 10))
+	if r.MarkRead() {
+		a.storage.set(itemSeen+r.Name, strconv.FormatInt(r.Seen, 10))
 	}
 	if had > 0 {
-		a.touch(partRooms)
+		a.invalidate(partRooms)
 		a.view.newerOn.show(false)
 	}
 }
 
-// toEnd goes to the newest message.
+// toEnd scrolls to the newest message.
 func (a *app) toEnd() {
 	if r := a.rooms.Current; r != nil {
 		r.Timeline.ToEnd()
-		a.view.stick = true
-		a.touch(partList)
+		a.view.followEnd = true
+		a.invalidate(partList)
 	}
 }
 
-// drawEmpty says what to do where there is nothing to read.
+// drawEmpty shows what to do if there are no messages.
 func (a *app) drawEmpty() {
 	v, r := a.view, a.rooms.Current
 	title, text, share := "", "", false
 	switch {
 	case r == nil:
 		title, text = "No room is open", "Join one, or open a new one, in the list of rooms."
-	case r.Refused != "":
-		title, text = "You can't enter "+r.Name, "The relay says: "+r.Refused+"."
+	case r.Refusal != "":
+		title, text = "You can't enter "+r.Name, "The relay says: "+r.Refusal+"."
 	case !r.Timeline.Empty():
 	case !r.Entered:
 		title, text = "Entering "+r.Name+"…", ""

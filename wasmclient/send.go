@@ -12,10 +12,9 @@ import (
 	"setu/wasmclient/chat"
 )
 
-// sender sends a room's messages one after another, which keeps them in the order
-// in which they were written.
+// sender sends a room's messages one after another, to keep their order. It is guarded by app.mu.
 type sender struct {
-	waiting []string // ids
+	queued  []string // ids
 	running bool
 }
 
@@ -28,11 +27,11 @@ func (a *app) senderOf(room string) *sender {
 	return s
 }
 
-// restoreQueued brings back a message that an earlier page did not get rid of.
+// restoreQueued restores a message that an earlier page stored and did not send.
 func (a *app) restoreQueued(name string) {
-	saved, ok := chat.DecodeSaved(a.keep.get(name))
-	if !ok || keepQueue+saved.ID != name {
-		a.keep.set(name, "")
+	saved, ok := chat.DecodeSaved(a.storage.get(name))
+	if !ok || itemQueue+saved.ID != name {
+		a.storage.set(name, "")
 		return
 	}
 	r := a.rooms.Find(saved.Room)
@@ -45,55 +44,54 @@ func (a *app) restoreQueued(name string) {
 		return
 	}
 	s := a.senderOf(saved.Room)
-	s.waiting = append(s.waiting, saved.ID)
+	s.queued = append(s.queued, saved.ID)
 }
 
-// write sends a new message to the open room.
-func (a *app) write(text string) {
+// post sends a new message to the current room.
+func (a *app) post(text string) {
 	r := a.rooms.Current
 	id := randomID(10)
 	now := time.Now().UnixMilli()
 	r.Timeline.Send(id, text, now)
 	r.Timeline.ToEnd()
-	a.view.stick = true
-	a.queue(r, id, text, now)
+	a.view.followEnd = true
+	a.enqueue(r, id, text, now)
 }
 
-func (a *app) queue(r *chat.Room, id, text string, at int64) {
-	a.keep.set(keepQueue+id, chat.Saved{Room: r.Name, ID: id, Text: text, At: at}.Encode())
+func (a *app) enqueue(r *chat.Room, id, text string, at int64) {
+	a.storage.set(itemQueue+id, chat.Saved{Room: r.Name, ID: id, Text: text, At: at}.Encode())
 	s := a.senderOf(r.Name)
-	s.waiting = append(s.waiting, id)
-	a.send(r)
-	a.touch(partList)
+	s.queued = append(s.queued, id)
+	a.sendQueued(r)
+	a.invalidate(partList)
 }
 
-// send has the room's waiting messages sent, unless that is being done, or the
-// room has yet to be entered.
-func (a *app) send(r *chat.Room) {
+// sendQueued starts to send a room's queued messages, unless that is under way already or the room
+// has not been joined yet.
+func (a *app) sendQueued(r *chat.Room) {
 	s := a.senderOf(r.Name)
-	if s.running || !r.Entered || len(s.waiting) == 0 {
+	if s.running || !r.Entered || len(s.queued) == 0 {
 		return
 	}
 	s.running = true
-	a.spawn(func() {
+	a.goGuarded(func() {
 		for a.sendNext(r, s) {
 		}
 	})
 }
 
-// sendNext sends one message and waits for its answer. It reports whether there
-// may be more to do.
+// sendNext sends one message and waits for the answer. It reports whether to go on with the next.
 func (a *app) sendNext(r *chat.Room, s *sender) bool {
 	var c *client.Client
 	var id, text string
-	a.with(func() {
+	a.withLock(func() {
 		c = a.client
-		for len(s.waiting) > 0 && text == "" {
-			id = s.waiting[0]
+		for len(s.queued) > 0 && text == "" {
+			id = s.queued[0]
 			if e := r.Timeline.Find("own/" + id); e != nil && e.State == chat.Pending {
 				text = e.Body.Text
 			} else {
-				s.waiting = s.waiting[1:]
+				s.queued = s.queued[1:]
 			}
 		}
 		s.running = text != ""
@@ -103,72 +101,71 @@ func (a *app) sendNext(r *chat.Room, s *sender) bool {
 	}
 	stored, err := c.Publish(context.Background(), r.Name, map[string]string{"text": text}, id)
 	again := true
-	a.with(func() { again = a.answered(r, s, id, stored, err, c) })
+	a.withLock(func() { again = a.onPublished(r, s, id, stored, err, c) })
 	return again
 }
 
-// answered takes the outcome of one publish, and reports whether to go on.
-func (a *app) answered(r *chat.Room, s *sender, id string, stored client.Published, err error, c *client.Client) bool {
+// onPublished handles the outcome of a publish, and reports whether to go on.
+func (a *app) onPublished(r *chat.Room, s *sender, id string, stored client.Published, err error, c *client.Client) bool {
 	switch {
 	case err == nil:
 		if r.Timeline.Acknowledge(id, stored.Seq, stored.At, stored.Offset) != nil {
-			a.keep.set(keepQueue+id, "")
+			a.storage.set(itemQueue+id, "")
 		}
 	case c != a.client, errors.Is(err, client.ErrClosed), errors.Is(err, client.ErrLeft):
-		// Whoever joins the room again, sends again.
+		// It is sent again when the room is joined again.
 		s.running = false
 		if c != a.client && r.Entered {
-			a.send(r)
+			a.sendQueued(r)
 		}
 		return false
 	case errors.Is(err, client.ErrTimeout) && a.pill.Status != chat.Connected:
-		return true // the connection is away; it stays pending
+		return true // there is no connection: try again
 	default:
-		a.failed(r, id, reason(err))
+		a.onPublishFailed(r, id, reason(err))
 	}
-	if len(s.waiting) > 0 && s.waiting[0] == id {
-		s.waiting = s.waiting[1:]
+	if len(s.queued) > 0 && s.queued[0] == id {
+		s.queued = s.queued[1:]
 	}
-	a.touch(partList)
+	a.invalidate(partList)
 	return true
 }
 
-func (a *app) failed(r *chat.Room, id, why string) {
+func (a *app) onPublishFailed(r *chat.Room, id, why string) {
 	e := r.Timeline.Fail(id, why)
 	if e == nil {
 		return
 	}
-	a.keep.set(keepQueue+id, chat.Saved{Room: r.Name, ID: id, Text: e.Body.Text, At: e.At, Reason: why}.Encode())
-	a.say("Message not sent: " + why)
+	a.storage.set(itemQueue+id, chat.Saved{Room: r.Name, ID: id, Text: e.Body.Text, At: e.At, Reason: why}.Encode())
+	a.announce("Message not sent: " + why)
 }
 
-// settled notes that a message has its place in the room: nothing of it needs to
-// outlive a reload any more.
-func (a *app) settled(r *chat.Room, from, id string) {
+// onStored is called when a message has its place in the room: if it is this user's, it need not be
+// stored in the browser any longer.
+func (a *app) onStored(r *chat.Room, from, id string) {
 	if from == a.self.ID {
-		a.keep.set(keepQueue+id, "")
+		a.storage.set(itemQueue+id, "")
 	}
 }
 
 func (a *app) retry(key string) {
 	r, id := a.rooms.Current, strings.TrimPrefix(key, "own/")
 	if e := r.Timeline.Retry(id, time.Now().UnixMilli()); e != nil {
-		a.queue(r, id, e.Body.Text, e.At)
+		a.enqueue(r, id, e.Body.Text, e.At)
 	}
 }
 
-// discard takes a failed message away; where nothing is being written, its text
-// goes back to where it came from.
+// discard removes a failed message. Its text goes back into the composer, if that is empty.
 func (a *app) discard(key string) {
 	r, id := a.rooms.Current, strings.TrimPrefix(key, "own/")
 	text, ok := r.Timeline.Discard(id)
 	if !ok {
 		return
 	}
-	a.keep.set(keepQueue+id, "")
+	a.storage.set(itemQueue+id, "")
 	if a.composerText() == "" {
 		a.setComposer(text)
 	}
-	a.say("Message discarded")
-	a.touch(partList | partComposer)
+	a.announce("Message discarded")
+	a.invalidate(partList | partComposer)
 }

@@ -12,28 +12,28 @@ import (
 )
 
 const (
-	// sendFor is how long a message may go unanswered over a living connection
-	// before it counts as failed.
-	sendFor = 20 * time.Second
-	// askFor is the same for everything else.
-	askFor = 15 * time.Second
-	// historyPage is how many messages are asked for at a time.
+	// publishTimeout is how long a message may be unanswered, while connected, before it counts as
+	// failed.
+	publishTimeout = 20 * time.Second
+	// requestTimeout bounds all other requests.
+	requestTimeout = 15 * time.Second
+	// historyPage is how many messages are requested at a time.
 	historyPage = 60
 )
 
-// key is the guest's secret, which makes him the same user tomorrow.
-func (a *app) key() string {
-	key := a.keep.get(keepKey)
+// guestKey returns the guest's stored secret, which keeps them the same user on later visits. It
+// makes one if there is none.
+func (a *app) guestKey() string {
+	key := a.storage.get(itemKey)
 	if len(key) != 32 {
 		key = randomID(16)
-		a.keep.set(keepKey, key)
+		a.storage.set(itemKey, key)
 	}
 	return key
 }
 
-// connect opens a client, in place of the one that there was. That one says
-// goodbye first: to the others in a room, a user who is there already has not
-// come, and would keep his old name.
+// connect opens a client, in place of the old one if there is one. It closes that first, so that the
+// old one has left the rooms before the new one joins them, perhaps under another name.
 func (a *app) connect() {
 	a.session++
 	old, session := a.client, a.session
@@ -41,9 +41,9 @@ func (a *app) connect() {
 		a.open()
 		return
 	}
-	a.spawn(func() {
+	a.goGuarded(func() {
 		_ = old.Close()
-		a.with(func() {
+		a.withLock(func() {
 			if session == a.session {
 				a.open()
 			}
@@ -53,9 +53,9 @@ func (a *app) connect() {
 
 func (a *app) open() {
 	session := a.session
-	// News of a client that has been replaced are none.
+	// Events of a client that has been replaced are ignored.
 	current := func(f func()) {
-		a.with(func() {
+		a.withLock(func() {
 			if session == a.session {
 				f()
 			}
@@ -63,7 +63,7 @@ func (a *app) open() {
 	}
 	location := window.Get("location")
 	c, err := client.Open(location.Get("origin").String(), &client.Options{
-		Name: a.name, Key: a.key(), PublishTimeout: sendFor,
+		Name: a.name, Key: a.guestKey(), PublishTimeout: publishTimeout,
 		Handler: client.Handler{
 			State:    func(s client.State) { current(func() { a.onState(s) }) },
 			Welcome:  func(w client.Welcome) { current(func() { a.onWelcome(w) }) },
@@ -76,7 +76,7 @@ func (a *app) open() {
 		},
 	})
 	if err != nil {
-		panic(err) // the address is the page's own
+		panic(err) // cannot happen: the address is the page's own
 	}
 	a.client = c
 	for _, r := range a.rooms.All {
@@ -100,8 +100,8 @@ func (a *app) onState(s client.State) {
 			next.Reason = refused.Message
 		}
 	}
-	a.say(a.pill.Update(next, time.Now()))
-	a.touch(partPill)
+	a.announce(a.pill.Update(next, time.Now()))
+	a.invalidate(partPill)
 }
 
 func (a *app) onWelcome(w client.Welcome) {
@@ -109,7 +109,7 @@ func (a *app) onWelcome(w client.Welcome) {
 	for _, r := range a.rooms.All {
 		r.Timeline.Self = a.self.ID
 	}
-	a.touch(partPeople | partPill)
+	a.invalidate(partPeople | partPill)
 }
 
 func (a *app) onMessage(m client.Message) {
@@ -117,13 +117,13 @@ func (a *app) onMessage(m client.Message) {
 	if r == nil {
 		return
 	}
-	take := r.Take
+	take := r.AddLive
 	if m.Recovered {
-		take = r.CatchUp
+		take = r.AddMissed
 	}
-	if take(message(m), a.looking(r)) {
-		a.settled(r, m.From.ID, m.ID)
-		a.touch(partList | partRooms | partTyping | partPeople)
+	if take(message(m), a.readsEnd(r)) {
+		a.onStored(r, m.From.ID, m.ID)
+		a.invalidate(partList | partRooms | partTyping | partPeople)
 	}
 }
 
@@ -139,15 +139,15 @@ func (a *app) onSignal(s client.Signal) {
 		return
 	}
 	if *signal.Typing {
-		r.Typing.Heard(user(s.From), time.Now())
+		r.Typing.Started(user(s.From), time.Now())
 	} else {
 		r.Typing.Stopped(s.From.ID)
 	}
-	if r.People.Heard(user(s.From)) {
-		a.touch(partPeople)
+	if r.People.SetPresent(user(s.From)) {
+		a.invalidate(partPeople)
 	}
 	if r == a.rooms.Current {
-		a.touch(partTyping)
+		a.invalidate(partTyping)
 	}
 }
 
@@ -160,44 +160,44 @@ func (a *app) onPresence(p client.Presence) {
 		r.People.Set(users(p.Members), p.Count, time.Now())
 	} else {
 		r.People.Change(users(p.Joined), users(p.Left), p.Count, time.Now())
-		a.renamed(r, users(p.Renamed))
+		a.onRenamed(r, users(p.Renamed))
 	}
 	for _, u := range p.Left {
 		r.Typing.Stopped(u.ID)
 	}
 	if r == a.rooms.Current {
-		a.touch(partPeople | partTyping)
+		a.invalidate(partPeople | partTyping)
 	}
 }
 
-// renamed takes new names of people in a room: one may be our own, which another tab has changed.
-func (a *app) renamed(r *chat.Room, list []chat.User) {
-	r.People.Renamed(list)
+// onRenamed applies new names of people in a room. One may be this user's, changed in another tab.
+func (a *app) onRenamed(r *chat.Room, list []chat.User) {
+	r.People.Rename(list)
 	for _, u := range list {
 		if u.ID == a.self.ID {
 			a.self, a.name = u, u.Name
-			a.touch(partPeople)
+			a.invalidate(partPeople)
 		}
 	}
 }
 
-// onReset marks the place from which on the room's history is another.
+// onReset handles a gap in a room's history.
 func (a *app) onReset(reset client.Reset) {
 	r := a.rooms.Find(reset.Room)
 	if r == nil {
 		return
 	}
-	r.Return(chat.Arrival{Messages: messages(reset.Messages)}, a.looking(r))
+	r.Resync(chat.Snapshot{Messages: messages(reset.Messages)}, a.readsEnd(r))
 	r.People.Count = reset.Count
 	for _, m := range reset.Messages {
-		a.settled(r, m.From.ID, m.ID)
+		a.onStored(r, m.From.ID, m.ID)
 	}
 	a.pill.Note("History has a gap", time.Now())
-	a.say("Messages may be missing in " + r.Name)
-	a.touch(partAll)
+	a.announce("Messages may be missing in " + r.Name)
+	a.invalidate(partAll)
 }
 
-// onRejoined tells what a reconnect brought; the messages have come one by one.
+// onRejoined shows what a rejoin recovered; the messages have come before it, one by one.
 func (a *app) onRejoined(j client.Joined) {
 	r := a.rooms.Find(j.Room)
 	if r == nil {
@@ -205,14 +205,13 @@ func (a *app) onRejoined(j client.Joined) {
 	}
 	r.People.Set(members(j), j.Count, time.Now())
 	if j.Recovered && j.Missed > 0 {
-		a.say(a.pill.Recovered(j.Missed, time.Now()))
+		a.announce(a.pill.Recovered(j.Missed, time.Now()))
 	}
-	a.send(r)
-	a.touch(partPill | partPeople)
+	a.sendQueued(r)
+	a.invalidate(partPill | partPeople)
 }
 
-// onError keeps what went wrong for whoever looks; a room that cannot be entered
-// any more says so itself.
+// onError logs an error in the browser's console. A room that could not be rejoined shows why.
 func (a *app) onError(err error) {
 	window.Get("console").Call("warn", "setu: "+err.Error())
 	var lost *client.RejoinError
@@ -220,12 +219,12 @@ func (a *app) onError(err error) {
 		return
 	}
 	if r := a.rooms.Find(lost.Room); r != nil {
-		r.Refused = reason(lost.Err)
-		a.touch(partAll)
+		r.Refusal = reason(lost.Err)
+		a.invalidate(partAll)
 	}
 }
 
-// reason says in words why a request failed.
+// reason returns why a request failed, as a phrase for the user.
 func reason(err error) string {
 	var refused *client.Error
 	switch {

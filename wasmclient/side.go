@@ -3,15 +3,16 @@
 package main
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
-	"strings"
 	"syscall/js"
 	"time"
 
 	"setu/wasmclient/chat"
 )
 
-// roomRow is a room's line in the side list.
+// roomRow is a room's row in the list of rooms.
 type roomRow struct {
 	el, link js.Value
 	badge    *label
@@ -19,11 +20,11 @@ type roomRow struct {
 	current  bool
 }
 
-// drawRooms brings the side list, the head and the title up to date.
+// drawRooms updates the list of rooms, the current room's header and the title.
 func (a *app) drawRooms() {
 	v := a.view
-	if names := a.rooms.Names(); !equal(names, v.roomOrder) {
-		a.placeRooms(names)
+	if names := a.rooms.Names(); !slices.Equal(names, v.roomOrder) {
+		a.reconcileRooms(names)
 	}
 	elsewhere := false
 	for _, r := range a.rooms.All {
@@ -61,8 +62,8 @@ func (a *app) drawRooms() {
 	a.drawTitle()
 }
 
-// placeRooms makes the list's lines anew where rooms have come or gone.
-func (a *app) placeRooms(names []string) {
+// reconcileRooms adds and removes rows for rooms that have come or gone.
+func (a *app) reconcileRooms(names []string) {
 	v := a.view
 	v.roomOrder = names
 	keep := make(map[string]bool, len(names))
@@ -96,11 +97,7 @@ func (a *app) newRoomRow(name string) *roomRow {
 	return &roomRow{el: el, link: link, badge: &label{el: find(link, ".badge")}}
 }
 
-func equal(a, b []string) bool {
-	return len(a) == len(b) && strings.Join(a, "\x00") == strings.Join(b, "\x00")
-}
-
-// drawPeople brings the panel, and one's own corner, up to date.
+// drawPeople updates the list of people, and this user's own entry.
 func (a *app) drawPeople(now time.Time) {
 	v := a.view
 	a.drawSelf()
@@ -109,11 +106,11 @@ func (a *app) drawPeople(now time.Time) {
 		v.peopleOn.show(false)
 		v.peopleTitle.write("Here now")
 		v.peopleNote.write("")
-		a.placePeople(nil)
+		a.replacePeople(nil)
 		return
 	}
-	_, next := r.People.Settle(now)
-	a.wakeAt(next)
+	_, next := r.People.ApplyDue(now)
+	a.redrawAt(next)
 	number := r.People.Number()
 	v.peopleOn.show(true)
 	v.peopleCount.write(strconv.Itoa(number))
@@ -127,13 +124,13 @@ func (a *app) drawPeople(now time.Time) {
 		note = "Nobody else yet. Share the link."
 	}
 	v.peopleNote.write(note)
-	a.placePeople(list)
+	a.replacePeople(list)
 }
 
-// maxPeople is how many lines the panel has; nobody reads more.
+// maxPeople bounds the rows of the list of people.
 const maxPeople = 200
 
-func (a *app) placePeople(list []chat.User) {
+func (a *app) replacePeople(list []chat.User) {
 	v := a.view
 	if len(list) > maxPeople {
 		list = list[:maxPeople]
@@ -142,7 +139,7 @@ func (a *app) placePeople(list []chat.User) {
 	for i, u := range list {
 		rows[i] = u.ID + " " + u.Name
 	}
-	if equal(rows, v.peopleRows) {
+	if slices.Equal(rows, v.peopleRows) {
 		return
 	}
 	v.peopleRows = rows
@@ -152,14 +149,15 @@ func (a *app) placePeople(list []chat.User) {
 		setAttr(el, "data-user", u.ID)
 		setMonogram(el.Get("firstElementChild"), u)
 		setText(find(el, "bdi"), u.Name)
-		setText(find(el, ".person-note"), a.noteOn(u))
+		setText(find(el, ".person-note"), a.personNote(u))
 		fragment.Call("append", el)
 	}
 	v.people.Call("replaceChildren", fragment)
 }
 
-// noteOn tells guests, who may call themselves anything, from verified users.
-func (a *app) noteOn(u chat.User) string {
+// personNote returns the note beside a name. It distinguishes verified users from guests, who may
+// take any name.
+func (a *app) personNote(u chat.User) string {
 	switch {
 	case u.ID == a.self.ID:
 		return "you"
@@ -176,7 +174,7 @@ func setMonogram(el js.Value, u chat.User) {
 
 func (a *app) drawSelf() {
 	v := a.view
-	v.meName.write(or(a.self.Name, or(a.name, "You")))
+	v.meName.write(cmp.Or(a.self.Name, cmp.Or(a.name, "You")))
 	note := ""
 	if a.self.ID != "" {
 		note = "Guest"
@@ -187,6 +185,6 @@ func (a *app) drawSelf() {
 	v.meNote.write(note)
 	if key := a.self.ID + " " + a.self.Name; key != v.meKey {
 		v.meKey = key
-		setMonogram(v.meMono, chat.User{ID: a.self.ID, Name: or(a.self.Name, or(a.name, "?"))})
+		setMonogram(v.meMono, chat.User{ID: a.self.ID, Name: cmp.Or(a.self.Name, cmp.Or(a.name, "?"))})
 	}
 }

@@ -7,30 +7,31 @@ import (
 	"syscall/js"
 )
 
-// storage is the browser's localStorage, or a memory that ends with the page
-// where the browser allows none.
+// storage is the browser's localStorage. What the browser refuses to store is kept in memory, until
+// the page is closed.
 type storage struct {
 	memory map[string]string
 }
 
-// Names of what is kept. Queued messages and drafts have a name each, so that two
-// tabs don't write over one another's.
+// Names of the stored items. Each queued message and each draft has its own, so that two tabs don't
+// overwrite each other's.
 const (
-	keepName  = "setu.name"
-	keepKey   = "setu.key"
-	keepRooms = "setu.rooms"
-	keepLast  = "setu.last"
-	keepSeen  = "setu.seen."  // + room
-	keepDraft = "setu.draft." // + room
-	keepQueue = "setu.queue." // + message id
+	itemName     = "setu.name"
+	itemKey      = "setu.key"
+	itemRooms    = "setu.rooms"
+	itemLastRoom = "setu.last"
+	itemSeen     = "setu.seen."  // + room
+	itemDraft    = "setu.draft." // + room
+	itemQueue    = "setu.queue." // + message id
 )
 
+// get returns the text of an item, or "" if there is none.
 func (s *storage) get(name string) string {
 	if text, ok := s.memory[name]; ok {
 		return text
 	}
 	var text string
-	attempt(func() {
+	tryJS(func() {
 		if v := window.Get("localStorage").Call("getItem", name); !v.IsNull() {
 			text = v.String()
 		}
@@ -38,10 +39,10 @@ func (s *storage) get(name string) string {
 	return text
 }
 
-// set keeps a text; the empty one forgets.
+// set stores a text; an empty one removes the item.
 func (s *storage) set(name, text string) {
 	delete(s.memory, name)
-	kept := attempt(func() {
+	kept := tryJS(func() {
 		if text == "" {
 			window.Get("localStorage").Call("removeItem", name)
 		} else {
@@ -57,10 +58,10 @@ func (s *storage) set(name, text string) {
 	s.memory[name] = text
 }
 
-// names lists what is kept under a prefix.
+// names returns the names of the stored items that begin with a prefix.
 func (s *storage) names(prefix string) []string {
 	var names []string
-	attempt(func() {
+	tryJS(func() {
 		keys := window.Get("Object").Call("keys", window.Get("localStorage"))
 		for i := range keys.Length() {
 			if name := keys.Index(i).String(); strings.HasPrefix(name, prefix) {
@@ -71,9 +72,8 @@ func (s *storage) names(prefix string) []string {
 	return names
 }
 
-// attempt runs something that the browser may refuse, and reports whether it did
-// not.
-func attempt(f func()) (ok bool) {
+// tryJS runs f, and reports whether JavaScript threw no exception.
+func tryJS(f func()) (ok bool) {
 	defer func() {
 		if r := recover(); r != nil {
 			if _, refused := r.(js.Error); !refused {

@@ -4,13 +4,13 @@ package main
 
 import "syscall/js"
 
-// view holds the page's elements, and what is known of how they stand.
+// view holds the page's elements, and the state in which they are. It is guarded by app.mu.
 type view struct {
-	app    js.Value
-	drawer string // the side panel that lies over the page, or ""
-	list   *list
-	stick  bool    // the reader is at the end, and stays there as it grows
-	place  float64 // where this program last scrolled to
+	app        js.Value
+	openDrawer string // the side panel that is open over the page, or ""
+	list       *list
+	followEnd  bool    // the end is in view, and is to stay in view as the list grows
+	scrolledTo float64 // scrollTop as the program last set it
 
 	status     *label
 	toast      *label
@@ -22,7 +22,7 @@ type view struct {
 	tryNow    *toggle
 	banner    *label
 	bannerOn  *toggle
-	facts     [4]*label // relay, region, round trip, oneself
+	facts     [4]*label // relay, region, round trip, user
 	icon      js.Value
 	iconName  string
 	title     string
@@ -46,7 +46,7 @@ type view struct {
 	peopleCount *label
 	peopleOn    *toggle
 	typing      js.Value
-	typed       string
+	typingText  string
 
 	messages   js.Value
 	empty      *toggle
@@ -63,17 +63,17 @@ type view struct {
 	sendOff   bool
 	counter   *label
 	counterOn *toggle
-	grows     bool // the browser sizes the composer by itself
+	grows     bool // the browser fits the composer to its text
 
 	message, failed, room, person js.Value // templates
 
-	speakAgain js.Func // lets a screen reader hear of new messages again
-	ignore     js.Func // takes the refusal of what need not work
+	unmuteLiveRegion js.Func // undoes muteLiveRegion
+	ignoreRejection  js.Func // ignores a rejected promise
 }
 
 func newView() *view {
 	v := &view{
-		app: byID("app"), list: newList(byID("list")), stick: true,
+		app: byID("app"), list: newList(byID("list")), followEnd: true,
 		status: labelOf("status"), toast: labelOf("toast"), toastShown: toggleOf("toast"),
 		pill: byID("pill"), pillLabel: labelOf("pill-label"), tryNow: toggleOf("try-now"),
 		banner: labelOf("banner"), bannerOn: toggleOf("banner"),
@@ -93,11 +93,11 @@ func newView() *view {
 		message: byID("message-template"), failed: byID("failed-template"),
 		room: byID("room-template"), person: byID("person-template"),
 	}
-	v.speakAgain = js.FuncOf(func(js.Value, []js.Value) any {
+	v.unmuteLiveRegion = js.FuncOf(func(js.Value, []js.Value) any {
 		setAttr(v.messages, "aria-live", "polite")
 		return nil
 	})
-	v.ignore = js.FuncOf(func(js.Value, []js.Value) any { return nil })
+	v.ignoreRejection = js.FuncOf(func(js.Value, []js.Value) any { return nil })
 	return v
 }
 

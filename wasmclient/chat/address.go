@@ -6,11 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// MaxRoom is how many bytes a room's name may have.
+// MaxRoom is the greatest length of a room's name, in bytes.
 const MaxRoom = 200
 
-// CleanRoom makes of what was typed a room's name, or "" where none is left. A
-// "#" in front is how people write rooms, not part of the name.
+// CleanRoom returns the room's name in what was typed, or "" if nothing is left of it. A "#" in
+// front is dropped: people write it, but it is not part of the name.
 func CleanRoom(typed string) string {
 	name := strings.TrimSpace(strings.Map(func(r rune) rune {
 		if r < 0x20 || r >= 0x7f && r < 0xa0 || r == utf8.RuneError {
@@ -25,8 +25,8 @@ func CleanRoom(typed string) string {
 	return name
 }
 
-// RoomAddress is where a room's page is. Names that a browser would take for
-// steps in a path travel in the query.
+// RoomAddress returns the path of a room's page. A name that a browser would take for path segments
+// goes into the query.
 func RoomAddress(room string) string {
 	if room == "." || room == ".." || strings.ContainsAny(room, `/\`) {
 		return "/?room=" + escape(room)
@@ -34,7 +34,7 @@ func RoomAddress(room string) string {
 	return "/r/" + escape(room)
 }
 
-// RoomAt reads the room's name from an address' path and query, or gives "".
+// RoomAt returns the room's name in an address's path and query, or "".
 func RoomAt(path, query string) string {
 	if escaped, ok := strings.CutPrefix(path, "/r/"); ok {
 		return CleanRoom(unescape(escaped))
@@ -47,8 +47,7 @@ func RoomAt(path, query string) string {
 	return ""
 }
 
-// escape writes a name for an address; letters of all scripts are left to the
-// browser, which shows them readably.
+// escape percent-encodes a name for an address. The browser shows letters of all scripts decoded.
 func escape(s string) string {
 	const hex = "0123456789ABCDEF"
 	var out strings.Builder
@@ -66,7 +65,7 @@ func escape(s string) string {
 	return out.String()
 }
 
-// unescape reads an address back; what is not an escape stands for itself.
+// unescape decodes percent-encoding. What is not a valid escape is left as it is.
 func unescape(s string) string {
 	var out strings.Builder
 	for i := 0; i < len(s); i++ {

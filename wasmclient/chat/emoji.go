@@ -1,15 +1,16 @@
 package chat
 
-// maxLargeEmoji is how many emoji alone are still shown larger.
+// maxLargeEmoji is the most emoji that are shown larger if a text has nothing else.
 const maxLargeEmoji = 6
 
 const (
-	joiner         = 0x200d
-	emojiVariation = 0xfe0f
-	keycap         = 0x20e3
+	zeroWidthJoiner = 0x200d
+	emojiVariation  = 0xfe0f
+	keycap          = 0x20e3
 )
 
-// EmojiOnly reports whether a text is a few emoji and nothing else.
+// EmojiOnly reports whether a text consists of a few emoji and nothing else but spaces and line
+// breaks.
 func EmojiOnly(text string) bool {
 	count, runes := 0, []rune(text)
 	if len(runes) > 12*maxLargeEmoji {
@@ -30,14 +31,14 @@ func EmojiOnly(text string) bool {
 	return count > 0 && count <= maxLargeEmoji
 }
 
-// emojiAt is how many runes the emoji at the start of a text has, joined ones
-// together; 0 where none begins.
+// emojiAt returns the number of runes of the emoji at the start of runes, including those joined to
+// it; 0 if there is none.
 func emojiAt(runes []rune) int {
 	n := simpleEmoji(runes)
 	if n == 0 {
 		return 0
 	}
-	for n < len(runes) && runes[n] == joiner {
+	for n < len(runes) && runes[n] == zeroWidthJoiner {
 		next := simpleEmoji(runes[n+1:])
 		if next == 0 {
 			break
@@ -47,8 +48,8 @@ func emojiAt(runes []rune) int {
 	return n
 }
 
-// simpleEmoji is an emoji without joiners: a base with its variation, skin tone
-// or tags, a flag, or a keycap.
+// simpleEmoji is emojiAt for one emoji without joiners: a base with its variation, skin tone or
+// tags, a flag, or a keycap.
 func simpleEmoji(runes []rune) int {
 	switch {
 	case len(runes) == 0:
@@ -70,7 +71,7 @@ func simpleEmoji(runes []rune) int {
 	for n < len(runes) && (runes[n] == emojiVariation || isSkinTone(runes[n]) || isTag(runes[n])) {
 		n++
 	}
-	// Old symbols are text unless the variation asks for the picture.
+	// Old symbols are text unless a variation selector asks for the picture.
 	if runes[0] < 0x1f000 && isTextByDefault(runes[0]) && (n < 2 || runes[1] != emojiVariation) {
 		return 0
 	}
@@ -89,7 +90,7 @@ func isEmojiBase(r rune) bool {
 		r == 0x203c || r == 0x2049 || r == 0x2122 || r == 0x2139 || r == 0x3030 || r == 0x303d || r == 0x3297 || r == 0x3299
 }
 
-// isTextByDefault names the old symbols that are not pictures by themselves.
+// isTextByDefault reports whether an old symbol is shown as text without a variation selector.
 func isTextByDefault(r rune) bool {
 	switch r {
 	case 0x231a, 0x231b, 0x23e9, 0x23ea, 0x23eb, 0x23ec, 0x23f0, 0x23f3, 0x25fd, 0x25fe, 0x2614, 0x2615,

@@ -6,14 +6,14 @@ import (
 	"unicode/utf8"
 )
 
-// Segment is a run of text; with Href, a link.
+// Segment is a part of a text. It is a link if Href is set.
 type Segment struct {
 	Text string
 	Href string
 }
 
-// Segments cuts a text into plain runs and links. Only http and https become
-// links, and a link shows the very address that it leads to.
+// Segments splits a text into plain parts and links. Only http and https addresses become links,
+// and a link's text is the address to which it leads.
 func Segments(text string) []Segment {
 	var segments []Segment
 	plain := 0
@@ -38,9 +38,9 @@ func Segments(text string) []Segment {
 	return segments
 }
 
-// linkAt is the length of the link that begins at a place, or 0.
+// linkAt returns the length in bytes of the link that begins at index at, or 0.
 func linkAt(text string, at int) int {
-	// The cheap test first: most characters begin nothing.
+	// The cheap test first: most characters begin no link.
 	if text[at] != 'h' && text[at] != 'H' {
 		return 0
 	}
@@ -73,8 +73,8 @@ func linkAt(text string, at int) int {
 	return len(link)
 }
 
-// endsLink tells what no address holds: blanks, quotes, angle brackets, and the
-// invisible marks that could make an address read as another.
+// endsLink reports whether no address contains r: white space, quotes, angle brackets, and
+// invisible marks that could make an address look like another.
 func endsLink(r rune) bool {
 	switch {
 	case r <= ' ' || r == 0x7f || unicode.IsSpace(r):
@@ -87,8 +87,8 @@ func endsLink(r rune) bool {
 	return r >= 0x202a && r <= 0x202e || r >= 0x2060 && r <= 0x2069
 }
 
-// trimLink takes off the punctuation of the sentence around a link, and a closing
-// bracket whose opening one stands before it.
+// trimLink removes the punctuation of the sentence around a link from its end, and a closing
+// bracket without an opening one in the link.
 func trimLink(link string) string {
 	for link != "" {
 		r, size := utf8.DecodeLastRuneInString(link)

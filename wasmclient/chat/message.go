@@ -1,6 +1,6 @@
-// Package chat is what the page knows and decides: rooms, the order of messages,
-// who is here, what is unread, what a text means. It touches no document and no
-// clock, so all of it is tested natively; the program around it draws.
+// Package chat is the page's model: rooms, the order of messages, presence, unread counts, and how
+// texts are read and shown. It uses neither the document nor a clock, so all of it is tested
+// natively. The program around it draws.
 package chat
 
 import (
@@ -11,36 +11,36 @@ import (
 	"unicode/utf8"
 )
 
-// User is somebody, as others see him.
+// User is a person as others see them.
 type User struct {
 	ID    string
 	Name  string
 	Guest bool
 }
 
-// Message is one that the relay has stored. At is in milliseconds since 1970.
+// Message is a message that the relay has stored. At is in milliseconds since 1970.
 type Message struct {
 	Seq    int64
 	ID     string
 	From   User
 	At     int64
 	Data   []byte
-	Binary int // bytes of what is attached to it, which the page does not show
+	Binary int // bytes of the attachments, which the page does not show
 	Offset string
 }
 
-// MaxText is how many characters a message may have. It is far more than people
-// write, and far less than what a clipboard can hold by accident.
+// MaxText is the greatest length of a message, in characters. It is far more than people write, and
+// far less than what may be pasted by accident.
 const MaxText = 16_000
 
-// maxRaw bounds what is shown of a message that is not a text.
-const maxRaw = 4000
+// maxRawText bounds what is shown of a message that is not a text, in bytes.
+const maxRawText = 4000
 
-// Body is what a message says.
+// Body is what is shown of a message.
 type Body struct {
 	Text string
-	// Raw marks data that is not the page's own {"text": …}: it is shown as the
-	// JSON that it is, or, where the matter is in its attachments, by their size.
+	// Raw reports whether the data is not the page's own {"text": …}. Text is then the JSON, or the
+	// size of the attachments if there are any.
 	Raw bool
 }
 
@@ -52,7 +52,7 @@ func bodyOf(m Message) Body {
 	return b
 }
 
-// Size writes how many bytes something takes.
+// Size formats a number of bytes.
 func Size(n int) string {
 	switch {
 	case n < 1000:
@@ -63,13 +63,13 @@ func Size(n int) string {
 	return Thousands((n+500_000)/1_000_000) + " MB"
 }
 
-// ParseBody reads a message's data. Whatever stands there, the outcome is text.
+// ParseBody returns the body of a message's data. Any data results in a text.
 func ParseBody(data []byte) Body {
 	var shape struct {
 		Text *string `json:"text"`
 	}
 	if err := json.Unmarshal(data, &shape); err == nil && shape.Text != nil {
-		return Body{Text: tidy(*shape.Text)}
+		return Body{Text: normalize(*shape.Text)}
 	}
 	var out bytes.Buffer
 	if json.Indent(&out, bytes.TrimSpace(data), "", "  ") != nil {
@@ -77,15 +77,15 @@ func ParseBody(data []byte) Body {
 		out.Write(data)
 	}
 	text := strings.ToValidUTF8(out.String(), "\uFFFD")
-	if len(text) > maxRaw {
-		text = text[:runeStart(text, maxRaw)] + "\n…"
+	if len(text) > maxRawText {
+		text = text[:runeStart(text, maxRawText)] + "\n…"
 	}
 	return Body{Text: text, Raw: true}
 }
 
-// tidy drops what would draw nothing or draw over others: controls other than
-// line breaks and tabs, and empty lines at either end.
-func tidy(s string) string {
+// normalize makes all line breaks \n, and removes the other control characters except tabs, and
+// empty lines at either end.
+func normalize(s string) string {
 	s = strings.ReplaceAll(s, "\r\n", "\n")
 	s = strings.Map(func(r rune) rune {
 		switch {
@@ -101,7 +101,7 @@ func tidy(s string) string {
 	return strings.Trim(s, "\n")
 }
 
-// runeStart moves a byte index back to where a rune begins.
+// runeStart moves a byte index back to the start of a rune.
 func runeStart(s string, i int) int {
 	for i > 0 && !utf8.RuneStart(s[i]) {
 		i--
@@ -109,18 +109,18 @@ func runeStart(s string, i int) int {
 	return i
 }
 
-// Clean makes of what was typed what is sent: without blank space around it.
-func Clean(typed string) string { return strings.TrimSpace(tidy(typed)) }
+// Clean returns what is sent for what was typed: normalized, and without white space around it.
+func Clean(typed string) string { return strings.TrimSpace(normalize(typed)) }
 
-// Length counts a text the way the limit does.
+// Length returns the length of a text in characters, as MaxText counts them.
 func Length(s string) int { return utf8.RuneCountInString(s) }
 
-// TooLong says that a text is beyond the limit. Nothing of it is cut.
-func TooLong(length int) string {
+// TooLongText returns the sentence for a text beyond MaxText. The text itself is not cut.
+func TooLongText(length int) string {
 	return "Too long to send: " + Thousands(length) + " of " + Thousands(MaxText) + " characters"
 }
 
-// Thousands writes a number so that its size is seen at a glance.
+// Thousands formats a number with a comma between thousands.
 func Thousands(n int) string {
 	digits := strconv.Itoa(n)
 	for at := len(digits) - 3; at > 0; at -= 3 {
@@ -129,5 +129,5 @@ func Thousands(n int) string {
 	return digits
 }
 
-// IsLong tells texts that are folded until somebody asks for all of them.
+// IsLong reports whether a text is shown folded at first.
 func IsLong(s string) bool { return len(s) > 3000 || strings.Count(s, "\n") > 30 }

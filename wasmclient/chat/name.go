@@ -7,10 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// MaxName is how long a name may be; the relay takes no longer one.
+// MaxName is the greatest length of a name that the relay accepts, in characters.
 const MaxName = 64
 
-// CleanName makes of what was typed a name that the relay takes.
+// CleanName returns what was typed as a name that the relay accepts, or "".
 func CleanName(typed string) string {
 	name := strings.Join(strings.FieldsFunc(typed, func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r)
@@ -22,8 +22,8 @@ func CleanName(typed string) string {
 	return name
 }
 
-// Monogram is what stands for a person where there is no picture: the first
-// letters of the first and the last word, or an emoji whole.
+// Monogram returns what is shown in place of a person's picture: the first letters of the first and
+// the last word of their name, or a whole emoji.
 func Monogram(name string) string {
 	words := strings.FieldsFunc(name, func(r rune) bool {
 		return unicode.IsSpace(r) || r == '-' || r == '_' || r == '.'
@@ -41,7 +41,7 @@ func Monogram(name string) string {
 		return "?"
 	}
 	if len(initials) == 2 && (!isLetters(initials[0]) || !isLetters(initials[1])) {
-		return initials[0] // two pictures side by side don't fit
+		return initials[0] // two emoji side by side don't fit
 	}
 	return strings.Join(initials, "")
 }
@@ -64,10 +64,10 @@ func isLetters(s string) bool {
 	return unicode.IsLetter(r) || unicode.IsDigit(r)
 }
 
-// Hues is how many colours monograms come in.
+// Hues is the number of colours of monograms.
 const Hues = 16
 
-// Hue gives a person's colour, the same on every page.
+// Hue returns the number of a person's colour, from 0 and below Hues. It is the same on every page.
 func Hue(id string) int {
 	h := uint32(2166136261) // FNV-1a
 	for i := range len(id) {
@@ -77,25 +77,25 @@ func Hue(id string) int {
 	return int(h % Hues)
 }
 
-// Listed is a run of a sentence that names people: names are set apart, so that
-// one written from right to left does not turn the sentence around.
-type Listed struct {
+// SentencePart is a part of a sentence that names people. Names are parts of their own, so that one
+// written from right to left does not reverse the sentence.
+type SentencePart struct {
 	Text   string
 	IsName bool
 }
 
-// list writes "A", "A and B", "A, B and C", "A, B and 3 others".
-func list(names []string) []Listed {
-	name := func(i int) Listed { return Listed{Text: names[i], IsName: true} }
+// sentenceParts returns "A", "A and B", "A, B and C" or "A, B and 3 others".
+func sentenceParts(names []string) []SentencePart {
+	name := func(i int) SentencePart { return SentencePart{Text: names[i], IsName: true} }
 	switch len(names) {
 	case 0:
 		return nil
 	case 1:
-		return []Listed{name(0)}
+		return []SentencePart{name(0)}
 	case 2:
-		return []Listed{name(0), {Text: " and "}, name(1)}
+		return []SentencePart{name(0), {Text: " and "}, name(1)}
 	case 3:
-		return []Listed{name(0), {Text: ", "}, name(1), {Text: " and "}, name(2)}
+		return []SentencePart{name(0), {Text: ", "}, name(1), {Text: " and "}, name(2)}
 	}
-	return []Listed{name(0), {Text: ", "}, name(1), {Text: " and " + strconv.Itoa(len(names)-2) + " others"}}
+	return []SentencePart{name(0), {Text: ", "}, name(1), {Text: " and " + strconv.Itoa(len(names)-2) + " others"}}
 }

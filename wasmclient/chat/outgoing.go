@@ -2,8 +2,8 @@ package chat
 
 import "slices"
 
-// Send puts a message of one's own at the end, waiting for its acknowledgement.
-// At is when it was written; the time shown is the relay's, once there is one.
+// Send adds a message of this user at the end, where it waits for its acknowledgement. At is when
+// it was written, in milliseconds since 1970, until the relay's time is known.
 func (t *Timeline) Send(id, text string, at int64) *Entry {
 	e := &Entry{
 		Key:     "own/" + id,
@@ -11,37 +11,38 @@ func (t *Timeline) Send(id, text string, at int64) *Entry {
 		Body:    Body{Text: text},
 		Own:     true, State: Pending, Day: t.DayOf(at),
 	}
-	if old := t.known[e.Key]; old != nil {
+	if old := t.byKey[e.Key]; old != nil {
 		return old
 	}
-	t.known[e.Key] = e
+	t.byKey[e.Key] = e
 	t.outgoing = append(t.outgoing, e)
 	return e
 }
 
-// Acknowledge notes that a message is stored. Its place in the room comes with
-// the message itself, which takes the same road as everyone's. It returns nil
-// where there is no such message, or where it has its place already.
+// Acknowledge records that a message is stored. Its place in the room is known when the relay
+// delivers the message, as it does to every member. It returns nil if there is no such message, or
+// it has its place already.
 func (t *Timeline) Acknowledge(id string, seq, at int64, offset string) *Entry {
-	e := t.unsettled(id)
+	e := t.unstored(id)
 	if e == nil {
 		return nil
 	}
 	e.State, e.Reason, e.Seq, e.At, e.Offset = Acked, "", seq, at, offset
 	e.Day = t.DayOf(at)
 	e.revision++
-	// A repeat of one that was stored long ago: its place is further up than what
-	// is known here, and it will not be told again.
+	// It repeats a message that was stored long ago: its place is before what is known here, and it
+	// will not be delivered again.
 	if newest := t.Newest(); newest != nil && seq > 0 && seq < newest.Seq {
 		t.dropOutgoing(e)
-		delete(t.known, e.Key)
+		delete(t.byKey, e.Key)
 	}
 	return e
 }
 
-// Fail notes that a message was refused, or that no answer came.
+// Fail records that a message was refused or not answered. It returns nil if there is no such
+// message, or it is stored.
 func (t *Timeline) Fail(id, reason string) *Entry {
-	e := t.unsettled(id)
+	e := t.unstored(id)
 	if e == nil || e.State == Acked {
 		return nil
 	}
@@ -50,10 +51,10 @@ func (t *Timeline) Fail(id, reason string) *Entry {
 	return e
 }
 
-// Retry makes a failed message wait again. At is the present time: a message that
-// is sent later was said later.
+// Retry makes a failed message wait again. At becomes its time, since it is sent later than it was
+// written. It returns nil if there is no such message.
 func (t *Timeline) Retry(id string, at int64) *Entry {
-	e := t.unsettled(id)
+	e := t.unstored(id)
 	if e == nil || e.State != Failed {
 		return nil
 	}
@@ -64,22 +65,25 @@ func (t *Timeline) Retry(id string, at int64) *Entry {
 	return e
 }
 
-// Discard forgets a message that was not stored, and gives back its text.
+// Discard removes a message that was not stored, and returns its text. ok reports whether there was
+// one.
 func (t *Timeline) Discard(id string) (text string, ok bool) {
-	e := t.unsettled(id)
+	e := t.unstored(id)
 	if e == nil || e.State == Acked {
 		return "", false
 	}
 	t.dropOutgoing(e)
-	delete(t.known, e.Key)
+	delete(t.byKey, e.Key)
 	return e.Body.Text, true
 }
 
-// Outgoing lists those that wait or failed, in the order in which they were written.
+// Outgoing returns this user's messages that have no place in the room yet, in the order in which
+// they were sent.
 func (t *Timeline) Outgoing() []*Entry { return slices.Clone(t.outgoing) }
 
-func (t *Timeline) unsettled(id string) *Entry {
-	if e := t.known["own/"+id]; e != nil && e.State != Stored {
+// unstored returns this user's message with an id, or nil if it has its place in the room.
+func (t *Timeline) unstored(id string) *Entry {
+	if e := t.byKey["own/"+id]; e != nil && e.State != Stored {
 		return e
 	}
 	return nil

@@ -6,28 +6,28 @@ import (
 	"time"
 )
 
-// Grace is how long a change of presence waits before it is shown, so that a
-// phone that loses its network for a moment does not make a room flicker.
+// Grace is how long a change of presence waits before it is shown, so that the list does not
+// flicker when a phone loses its network for a moment.
 const Grace = 5 * time.Second
 
-// People is who is in a room. A large room tells its count alone.
+// People is who is in a room. For a large room the relay sends the count alone.
 type People struct {
 	Count int
 
-	here     map[string]User
-	arriving map[string]change
-	leaving  map[string]change
-	known    bool // the relay has listed the members
+	here     map[string]User   // all by user id; shown
+	arriving map[string]change // not shown yet
+	leaving  map[string]change // still shown
+	known    bool              // the relay has sent the list
 }
 
+// change is a change of presence that is to be shown when it is due.
 type change struct {
 	user User
 	due  time.Time
 }
 
-// Set takes the whole list. The first is shown as it is; a later one, after a
-// reconnect, goes through the grace like any change. A nil list means that the
-// room is too large for one.
+// Set takes the whole list. The first one is shown at once; the changes in a later one, after a
+// reconnect, wait for Grace like any other. A nil list means that the room is too large for one.
 func (p *People) Set(members []User, count int, now time.Time) {
 	p.Count = count
 	if members == nil {
@@ -60,7 +60,7 @@ func (p *People) Set(members []User, count int, now time.Time) {
 	}
 }
 
-// Change takes what a presence event tells.
+// Change applies a presence event.
 func (p *People) Change(joined, left []User, count int, now time.Time) {
 	p.Count = count
 	if !p.known {
@@ -74,8 +74,8 @@ func (p *People) Change(joined, left []User, count int, now time.Time) {
 	}
 }
 
-// Renamed takes new names of people who are here, or about to be shown or gone. Nothing waits for that.
-func (p *People) Renamed(list []User) {
+// Rename applies new names of people in the room. They are shown at once.
+func (p *People) Rename(list []User) {
 	for _, u := range list {
 		if _, here := p.here[u.ID]; here {
 			p.here[u.ID] = u
@@ -92,7 +92,7 @@ func (p *People) Renamed(list []User) {
 func (p *People) join(u User, now time.Time) {
 	delete(p.leaving, u.ID)
 	if _, here := p.here[u.ID]; here {
-		p.here[u.ID] = u // perhaps under a new name
+		p.here[u.ID] = u // the name may be new
 		return
 	}
 	if _, coming := p.arriving[u.ID]; !coming {
@@ -110,9 +110,9 @@ func (p *People) leave(u User, now time.Time) {
 	}
 }
 
-// Heard shows somebody at once, by his present name: who speaks is plainly here.
-// It reports whether that changed what is shown.
-func (p *People) Heard(u User) bool {
+// SetPresent shows a person at once, under their present name, because they have just sent
+// something. It reports whether that changed what is shown.
+func (p *People) SetPresent(u User) bool {
 	if !p.known {
 		return false
 	}
@@ -125,9 +125,9 @@ func (p *People) Heard(u User) bool {
 	return true
 }
 
-// Settle carries out the changes whose grace is over. It returns whether anything
-// shown changed, and when to look again.
-func (p *People) Settle(now time.Time) (changed bool, next time.Time) {
+// ApplyDue applies the changes that have waited for Grace. It reports whether what is shown has
+// changed, and returns when to call it again; zero means that no change waits.
+func (p *People) ApplyDue(now time.Time) (changed bool, next time.Time) {
 	later := func(due time.Time) {
 		if next.IsZero() || due.Before(next) {
 			next = due
@@ -154,10 +154,10 @@ func (p *People) Settle(now time.Time) (changed bool, next time.Time) {
 	return changed, next
 }
 
-// Known reports whether there is a list, and not only a count.
+// Known reports whether there is a list and not only a count.
 func (p *People) Known() bool { return p.known }
 
-// Number is how many people to speak of.
+// Number returns the number of people to show.
 func (p *People) Number() int {
 	if p.known {
 		return len(p.here)
@@ -165,7 +165,7 @@ func (p *People) Number() int {
 	return p.Count
 }
 
-// List is everyone who is here, oneself first, the others by name.
+// List returns the people shown: the user whose id is self first, the others by name.
 func (p *People) List(self string) []User {
 	users := make([]User, 0, len(p.here))
 	for _, u := range p.here {

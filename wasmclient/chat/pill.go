@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Status of the connection.
+// Status is the status of the connection.
 type Status uint8
 
 const (
@@ -15,18 +15,18 @@ const (
 	Closed
 )
 
-// String is how the status is called in the document.
+// String returns the status as the document's attributes have it.
 func (s Status) String() string {
 	return [...]string{"connecting", "connected", "waiting", "closed"}[s]
 }
 
-// noteLasts is how long the pill tells of an event.
-const noteLasts = 6 * time.Second
+// noteDuration is how long the pill shows an event.
+const noteDuration = 6 * time.Second
 
-// OfflineAfter is how long a broken connection stays the pill's matter alone.
-const OfflineAfter = 5 * time.Second
+// BannerDelay is how long a connection is broken before the banner says so as well.
+const BannerDelay = 5 * time.Second
 
-// Pill is what the page tells about the connection.
+// Pill is what the page shows about the connection.
 type Pill struct {
 	Status  Status
 	Relay   string
@@ -35,13 +35,13 @@ type Pill struct {
 	RetryAt time.Time
 	Reason  string // why the connection is closed for good
 
-	was       bool      // connected before
-	brokenAt  time.Time // when it last stopped being connected
-	note      string
-	noteUntil time.Time
+	connectedBefore bool      // was connected before
+	brokenAt        time.Time // since when it is not connected; zero while it is
+	note            string
+	noteUntil       time.Time
 }
 
-// Update takes a new state. It returns a sentence to be spoken, or "".
+// Update applies a new state. It returns a sentence for screen readers, or "".
 func (p *Pill) Update(next Pill, now time.Time) string {
 	before := p.Status
 	p.Status, p.RTT, p.RetryAt, p.Reason = next.Status, next.RTT, next.RetryAt, next.Reason
@@ -53,8 +53,8 @@ func (p *Pill) Update(next Pill, now time.Time) string {
 	}
 	switch p.Status {
 	case Connected:
-		again := p.was
-		p.was, p.brokenAt = true, time.Time{}
+		again := p.connectedBefore
+		p.connectedBefore, p.brokenAt = true, time.Time{}
 		if again {
 			return "Connected again"
 		}
@@ -64,39 +64,39 @@ func (p *Pill) Update(next Pill, now time.Time) string {
 	}
 	if p.brokenAt.IsZero() {
 		p.brokenAt = now
-		if p.was {
+		if p.connectedBefore {
 			return "Connection lost, reconnecting"
 		}
 	}
 	return ""
 }
 
-// Note shows an event for a moment.
+// Note shows an event for noteDuration.
 func (p *Pill) Note(text string, now time.Time) {
-	p.note, p.noteUntil = text, now.Add(noteLasts)
+	p.note, p.noteUntil = text, now.Add(noteDuration)
 }
 
-// Recovered notes that messages missed while away have come.
+// Recovered shows that n missed messages have been recovered, and returns the sentence.
 func (p *Pill) Recovered(n int, now time.Time) string {
-	text := "Recovered " + plural(n, "message")
+	text := "Recovered " + pluralize(n, "message")
 	p.Note(text, now)
 	return text
 }
 
-// Label is the pill's text.
+// Label returns the pill's text.
 func (p *Pill) Label(now time.Time) string {
 	switch p.Status {
 	case Waiting:
 		return "Reconnecting in " + strconv.Itoa(p.seconds(now)) + " s"
 	case Connecting:
-		if p.was {
+		if p.connectedBefore {
 			return "Reconnecting…"
 		}
 		return "Connecting…"
 	case Closed:
 		return "Disconnected"
 	}
-	if p.noted(now) {
+	if p.showsNote(now) {
 		return p.note
 	}
 	where := p.Region
@@ -109,42 +109,43 @@ func (p *Pill) Label(now time.Time) string {
 	return where
 }
 
+// seconds returns the seconds until RetryAt, rounded up, at least 1.
 func (p *Pill) seconds(now time.Time) int {
 	return max(1, int((p.RetryAt.Sub(now)+time.Second-1)/time.Second))
 }
 
-func (p *Pill) noted(now time.Time) bool { return p.note != "" && now.Before(p.noteUntil) }
+func (p *Pill) showsNote(now time.Time) bool { return p.note != "" && now.Before(p.noteUntil) }
 
-// Banner is what the page says across its width once the connection has been
-// gone for a while, or "".
+// Banner returns what the page says across its width once the connection has been broken for
+// BannerDelay, or "".
 func (p *Pill) Banner(now time.Time) string {
 	switch {
 	case p.Status == Closed && p.Reason != "":
 		return "Disconnected: " + p.Reason + "."
-	case p.Status == Connected || p.brokenAt.IsZero() || now.Sub(p.brokenAt) < OfflineAfter:
+	case p.Status == Connected || p.brokenAt.IsZero() || now.Sub(p.brokenAt) < BannerDelay:
 		return ""
-	case p.was:
+	case p.connectedBefore:
 		return "No connection. What you write is kept, and sent when it is back."
 	}
 	return "No connection yet. What you write is kept, and sent when there is one."
 }
 
-// Next is when the label or the banner changes by itself, or the zero time.
+// Next returns when the label or the banner changes by itself; zero means never.
 func (p *Pill) Next(now time.Time) time.Time {
 	switch {
-	case p.Status == Connected && p.noted(now):
+	case p.Status == Connected && p.showsNote(now):
 		return p.noteUntil
 	case p.Status == Connected || p.Status == Closed:
 		return time.Time{}
 	case p.Status == Waiting:
 		return p.RetryAt.Add(-time.Duration(p.seconds(now)-1) * time.Second)
-	case p.brokenAt.IsZero() || now.Sub(p.brokenAt) >= OfflineAfter:
+	case p.brokenAt.IsZero() || now.Sub(p.brokenAt) >= BannerDelay:
 		return time.Time{}
 	}
-	return p.brokenAt.Add(OfflineAfter)
+	return p.brokenAt.Add(BannerDelay)
 }
 
-// Milliseconds writes a round-trip time.
+// Milliseconds formats a round-trip time.
 func Milliseconds(d time.Duration) string {
 	if d < time.Millisecond {
 		return "<1 ms"
@@ -152,7 +153,7 @@ func Milliseconds(d time.Duration) string {
 	return strconv.FormatInt(d.Round(time.Millisecond).Milliseconds(), 10) + " ms"
 }
 
-func plural(n int, noun string) string {
+func pluralize(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}

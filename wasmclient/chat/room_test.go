@@ -14,14 +14,14 @@ func newRoom(name string) *Room {
 
 func TestUnread(t *testing.T) {
 	r := newRoom("river")
-	r.Enter(Arrival{Messages: []Message{said(asha, 1, 0)}})
+	r.Enter(Snapshot{Messages: []Message{said(asha, 1, 0)}})
 	if r.Timeline.Unread != 0 {
 		t.Error("a room that one enters for the first time is unread")
 	}
-	r.Take(said(asha, 2, 0), true)
-	r.Take(said(me, 3, 0), false)
-	r.Take(said(asha, 4, 0), false)
-	r.Take(said(asha, 5, 0), false)
+	r.AddLive(said(asha, 2, 0), true)
+	r.AddLive(said(me, 3, 0), false)
+	r.AddLive(said(asha, 4, 0), false)
+	r.AddLive(said(asha, 5, 0), false)
 	if r.Timeline.Unread != 2 {
 		t.Errorf("%d unread", r.Timeline.Unread)
 	}
@@ -31,15 +31,15 @@ func TestUnread(t *testing.T) {
 	if got := rooms.Title(); got != "(2) river" {
 		t.Errorf("title %q", got)
 	}
-	if !r.Read() || r.Seen != 5 || r.Read() {
+	if !r.MarkRead() || r.Seen != 5 || r.MarkRead() {
 		t.Error("reading is not noted once")
 	}
 	if got := rooms.Title(); got != "river" {
 		t.Errorf("title %q", got)
 	}
-	// The line stays until one leaves.
+	// The divider stays until another room is shown.
 	expect(t, r.Timeline, "start day (1 2) (3) new (4 5)")
-	r.Timeline.Leave()
+	r.Timeline.CloseDivider()
 	expect(t, r.Timeline, "start day (1 2) (3) (4 5)")
 }
 
@@ -58,7 +58,7 @@ func TestUnreadSinceTheLastVisit(t *testing.T) {
 	} {
 		r := newRoom("river")
 		r.Seen = c.seen
-		r.Enter(Arrival{Messages: page})
+		r.Enter(Snapshot{Messages: page})
 		if r.Timeline.Unread != c.unread {
 			t.Errorf("%s: %d unread", c.name, r.Timeline.Unread)
 		}
@@ -68,24 +68,24 @@ func TestUnreadSinceTheLastVisit(t *testing.T) {
 
 func TestMessagesBeforeTheAnswerToJoin(t *testing.T) {
 	r := newRoom("river")
-	r.Take(said(asha, 3, 0), true)
-	r.Enter(Arrival{Messages: []Message{said(asha, 1, 0), said(asha, 2, 0), said(asha, 3, 0)}})
-	r.Take(said(asha, 4, 0), true)
+	r.AddLive(said(asha, 3, 0), true)
+	r.Enter(Snapshot{Messages: []Message{said(asha, 1, 0), said(asha, 2, 0), said(asha, 3, 0)}})
+	r.AddLive(said(asha, 4, 0), true)
 	expect(t, r.Timeline, "start day (1 2 3 4)")
 }
 
 func TestReturn(t *testing.T) {
 	r := newRoom("river")
-	r.Enter(Arrival{Messages: []Message{said(asha, 1, 0)}})
-	if n := r.Return(Arrival{Messages: []Message{said(asha, 2, 0)}, Recovered: true}, true); n != 1 {
+	r.Enter(Snapshot{Messages: []Message{said(asha, 1, 0)}})
+	if n := r.Resync(Snapshot{Messages: []Message{said(asha, 2, 0)}, Recovered: true}, true); n != 1 {
 		t.Errorf("%d new", n)
 	}
 	expect(t, r.Timeline, "start day (1 2)")
-	// Twice told, once shown.
-	r.Return(Arrival{Messages: []Message{said(asha, 2, 0), said(asha, 9, 0)}}, true)
-	r.Return(Arrival{Messages: []Message{said(asha, 9, 0)}, Recovered: true}, true)
+	// A message that comes twice is shown once.
+	r.Resync(Snapshot{Messages: []Message{said(asha, 2, 0), said(asha, 9, 0)}}, true)
+	r.Resync(Snapshot{Messages: []Message{said(asha, 9, 0)}, Recovered: true}, true)
 	expect(t, r.Timeline, "start day (1 2) gap (9)")
-	r.Return(Arrival{}, true)
+	r.Resync(Snapshot{}, true)
 	expect(t, r.Timeline, "start day (1 2) gap (9) gap")
 }
 
@@ -121,11 +121,11 @@ func TestTyping(t *testing.T) {
 	}
 	want("")
 	for i, name := range []string{"Asha", "Ben", "Chandra", "Dora", "Emil"} {
-		ty.Heard(User{ID: name, Name: name}, noon.Add(time.Duration(i)*time.Second))
+		ty.Started(User{ID: name, Name: name}, noon.Add(time.Duration(i)*time.Second))
 		want([]string{"Asha is typing", "Asha and Ben are typing", "Asha, Ben and Chandra are typing",
 			"Asha, Ben and 2 others are typing", "Asha, Ben and 3 others are typing"}[i])
 	}
-	ty.Heard(User{ID: "Asha", Name: "Asha"}, noon.Add(4*time.Second)) // goes on, and stays in front
+	ty.Started(User{ID: "Asha", Name: "Asha"}, noon.Add(4*time.Second)) // still typing, and still first
 	want("Asha, Ben and 3 others are typing")
 	ty.Stopped("Ben")
 	if next := ty.Expire(noon.Add(7 * time.Second)); !next.Equal(noon.Add(8 * time.Second)) {
@@ -157,55 +157,55 @@ func TestPeople(t *testing.T) {
 	p.Set([]User{ben, me, asha}, 3, at(0))
 	want("Mira", "Asha", "Ben")
 
-	// Gone and back within the grace: nothing is seen of it.
+	// A person who leaves and comes back within Grace causes no change.
 	p.Change(nil, []User{ben}, 2, at(1))
-	p.Settle(at(5))
+	p.ApplyDue(at(5))
 	p.Change([]User{ben}, nil, 3, at(5.5))
-	p.Settle(at(20))
+	p.ApplyDue(at(20))
 	want("Mira", "Asha", "Ben")
 
-	// Come and gone within the grace: neither.
+	// Nor does one who comes and leaves within it.
 	dora := User{ID: "d", Name: "Dora"}
 	p.Change([]User{dora}, nil, 4, at(21))
 	p.Change(nil, []User{dora}, 3, at(22))
-	p.Settle(at(40))
+	p.ApplyDue(at(40))
 	want("Mira", "Asha", "Ben")
 
-	// One who stays is shown after it, one who leaves is gone after it.
+	// A person who stays is shown after Grace, and one who leaves is gone after it.
 	p.Change([]User{dora}, []User{asha}, 3, at(41))
-	if changed, next := p.Settle(at(45)); changed || !next.Equal(at(46)) {
+	if changed, next := p.ApplyDue(at(45)); changed || !next.Equal(at(46)) {
 		t.Errorf("changed %v, next %v", changed, next)
 	}
-	if changed, next := p.Settle(at(46)); !changed || !next.IsZero() {
+	if changed, next := p.ApplyDue(at(46)); !changed || !next.IsZero() {
 		t.Errorf("changed %v, next %v", changed, next)
 	}
 	want("Mira", "Ben", "Dora")
 
-	// Who speaks is here, by the name he speaks under.
+	// A person who sends something is present, under the name that came with it.
 	p.Change([]User{asha}, nil, 4, at(50))
-	if !p.Heard(asha) || p.Heard(asha) || !p.Heard(User{ID: "b", Name: "Bennie"}) {
+	if !p.SetPresent(asha) || p.SetPresent(asha) || !p.SetPresent(User{ID: "b", Name: "Bennie"}) {
 		t.Error("speaking does not show who is here")
 	}
 	want("Mira", "Asha", "Bennie", "Dora")
 
-	// A new name is shown at once, of somebody who is about to come with the coming.
+	// A new name is shown at once, and that of a person not shown yet when they are.
 	emil := User{ID: "e", Name: "Emil"}
 	p.Change([]User{emil}, nil, 5, at(52))
-	p.Renamed([]User{{ID: "e", Name: "Emily"}, {ID: "d", Name: "Dorothy"}, {ID: "x", Name: "Nobody"}})
+	p.Rename([]User{{ID: "e", Name: "Emily"}, {ID: "d", Name: "Dorothy"}, {ID: "x", Name: "Nobody"}})
 	want("Mira", "Asha", "Bennie", "Dorothy")
-	p.Settle(at(57))
+	p.ApplyDue(at(57))
 	want("Mira", "Asha", "Bennie", "Dorothy", "Emily")
 	p.Change(nil, []User{{ID: "e", Name: "Emily"}, {ID: "d", Name: "Dorothy"}}, 3, at(57))
-	p.Renamed([]User{{ID: "d", Name: "Dora"}})
+	p.Rename([]User{{ID: "d", Name: "Dora"}})
 	p.Change([]User{{ID: "d", Name: "Dora"}}, nil, 4, at(58))
-	p.Settle(at(59))
-	p.Settle(at(62))
+	p.ApplyDue(at(59))
+	p.ApplyDue(at(62))
 	want("Mira", "Asha", "Bennie", "Dora")
 
-	// A list after a reconnect goes through the grace too.
+	// The changes in a list after a reconnect wait for Grace, too.
 	p.Set([]User{me, asha}, 2, at(60))
 	want("Mira", "Asha", "Bennie", "Dora")
-	p.Settle(at(66))
+	p.ApplyDue(at(66))
 	want("Mira", "Asha")
 
 	p.Set(nil, 5000, at(70))

@@ -5,48 +5,47 @@ import (
 	"strconv"
 )
 
-// Room is one room that this person takes part in.
+// Room is a room that this user has joined.
 type Room struct {
 	Name     string
 	Timeline *Timeline
 	People   People
 	Typing   Typing
 
-	// Entered is set once the relay has answered the first join.
+	// Entered reports whether a join has been answered on this page.
 	Entered bool
-	// Refused says why the relay will not let one in.
-	Refused string
-	// Seen is the sequence number of the last message that was read, as far as an
-	// earlier visit left it.
+	// Refusal is why the relay refuses to let this user in, or "".
+	Refusal string
+	// Seen is the sequence number of the last message that was read; 0 before the first visit.
 	Seen int64
 
-	early []Message // came between asking to join and the answer
+	held []Message // that came before the join was answered
 }
 
-// Arrival is a room's state on arrival, or on coming back, as the relay tells it.
-type Arrival struct {
+// Snapshot is a room's state as the relay gives it on a join, a rejoin or a reset.
+type Snapshot struct {
 	Messages  []Message
-	Recovered bool // nothing is missing since what was known
-	Full      bool // as many messages as were asked for: there may be older ones
+	Recovered bool // nothing is missing after what was known
+	HasMore   bool // there may be older messages than these
 }
 
-// Enter takes the answer to the first join.
-func (r *Room) Enter(a Arrival) {
+// Enter applies the answer to the first join.
+func (r *Room) Enter(a Snapshot) {
 	t := r.Timeline
 	for _, m := range a.Messages {
 		t.Append(m)
 	}
-	for _, m := range r.early {
+	for _, m := range r.held {
 		t.Append(m)
 	}
-	r.early = nil
-	r.Entered, r.Refused = true, ""
-	t.More = a.Full
+	r.held = nil
+	r.Entered, r.Refusal = true, ""
+	t.More = a.HasMore
 	r.countUnread()
 }
 
-// countUnread finds what came since the last visit. Sequence numbers begin again
-// when a room's history has expired whole: then all that there is, is new.
+// countUnread counts the messages since the last visit. Sequence numbers begin again when all of a
+// room's history has expired: then all messages are new.
 func (r *Room) countUnread() {
 	t := r.Timeline
 	newest := t.Newest()
@@ -65,21 +64,20 @@ func (r *Room) countUnread() {
 	t.SetUnread(seen, int(max(count, 0)))
 }
 
-// Return takes the state after a reconnect or a reset: what is new is added, and
-// where something may be missing there will be a line. It returns how many
-// messages were new.
-func (r *Room) Return(a Arrival, seen bool) int {
+// Resync applies the state after a reconnect or a reset. It adds the new messages, after a gap if
+// some may be missing, and returns their number. Seen is as for AddLive.
+func (r *Room) Resync(a Snapshot, seen bool) int {
 	t := r.Timeline
 	added := 0
 	for _, m := range a.Messages {
-		if t.Holds(m.From.ID, m.ID) {
+		if t.Contains(m.From.ID, m.ID) {
 			continue
 		}
 		if !a.Recovered && added == 0 {
 			t.Gap()
 		}
 		added++
-		r.CatchUp(m, seen)
+		r.AddMissed(m, seen)
 	}
 	if !a.Recovered && added == 0 {
 		t.Gap()
@@ -87,22 +85,22 @@ func (r *Room) Return(a Arrival, seen bool) int {
 	return added
 }
 
-// Take adds a message that has just been written. Seen says whether the reader
-// looks at the end of this room at this moment. It reports whether the message
-// was new.
-func (r *Room) Take(m Message, seen bool) bool {
-	added := r.CatchUp(m, seen)
+// AddLive adds a message that has just been written. Seen states whether the end of this room is in
+// view at this moment. It reports whether the message was new.
+func (r *Room) AddLive(m Message, seen bool) bool {
+	added := r.AddMissed(m, seen)
 	if added {
 		r.Typing.Stopped(m.From.ID)
-		r.People.Heard(m.From)
+		r.People.SetPresent(m.From)
 	}
 	return added
 }
 
-// CatchUp adds a message that was missed: whoever wrote it may have left since.
-func (r *Room) CatchUp(m Message, seen bool) bool {
+// AddMissed adds a message that was missed. Unlike AddLive it does not show its author as present,
+// because they may have left since.
+func (r *Room) AddMissed(m Message, seen bool) bool {
 	if !r.Entered {
-		r.early = append(r.early, m)
+		r.held = append(r.held, m)
 		return false
 	}
 	e, added := r.Timeline.Append(m)
@@ -110,15 +108,15 @@ func (r *Room) CatchUp(m Message, seen bool) bool {
 		return false
 	}
 	if !e.Own && !seen {
-		r.Timeline.Unseen(e)
+		r.Timeline.AddUnread(e)
 	}
 	return true
 }
 
-// Read notes that everything here has been seen. It reports whether that is news,
-// to be remembered for the next visit.
-func (r *Room) Read() bool {
-	r.Timeline.Seen()
+// MarkRead records that all messages have been read. It reports whether Seen has changed, and is to
+// be saved for the next visit.
+func (r *Room) MarkRead() bool {
+	r.Timeline.ClearUnread()
 	newest := r.Timeline.Newest()
 	if newest == nil || newest.Seq == r.Seen {
 		return false
@@ -127,13 +125,13 @@ func (r *Room) Read() bool {
 	return true
 }
 
-// Rooms are all of them, in the order in which they were joined.
+// Rooms is the list of rooms, in the order in which they were joined.
 type Rooms struct {
 	All     []*Room
 	Current *Room
 }
 
-// Find gives the room of a name, or nil.
+// Find returns the room with a name, or nil.
 func (rs *Rooms) Find(name string) *Room {
 	for _, r := range rs.All {
 		if r.Name == name {
@@ -143,11 +141,11 @@ func (rs *Rooms) Find(name string) *Room {
 	return nil
 }
 
-// Add puts a room at the end of the list.
+// Add adds a room at the end of the list.
 func (rs *Rooms) Add(r *Room) { rs.All = append(rs.All, r) }
 
-// Remove takes a room out, and gives the one to show instead: the next, else the
-// one before, else nil.
+// Remove removes a room, and returns the one to show: the current one, or if that was removed, the
+// next, else the one before, else nil.
 func (rs *Rooms) Remove(r *Room) *Room {
 	at := slices.Index(rs.All, r)
 	if at < 0 {
@@ -164,7 +162,7 @@ func (rs *Rooms) Remove(r *Room) *Room {
 	return rs.All[min(at, len(rs.All)-1)]
 }
 
-// Names lists the rooms.
+// Names returns the names of the rooms.
 func (rs *Rooms) Names() []string {
 	names := make([]string, len(rs.All))
 	for i, r := range rs.All {
@@ -173,7 +171,7 @@ func (rs *Rooms) Names() []string {
 	return names
 }
 
-// Unread sums over all rooms.
+// Unread returns the number of unread messages in all rooms.
 func (rs *Rooms) Unread() int {
 	sum := 0
 	for _, r := range rs.All {
@@ -182,7 +180,7 @@ func (rs *Rooms) Unread() int {
 	return sum
 }
 
-// Title is the document's.
+// Title returns the document's title.
 func (rs *Rooms) Title() string {
 	name := "Setu"
 	if rs.Current != nil {
@@ -194,7 +192,7 @@ func (rs *Rooms) Title() string {
 	return name
 }
 
-// Count writes a number of unread messages; beyond 999 nobody counts.
+// Count formats a number of unread messages, as "999+" beyond 999.
 func Count(n int) string {
 	if n > 999 {
 		return "999+"

@@ -2,34 +2,35 @@ package chat
 
 import "strconv"
 
-// RowKind tells the rows of the document apart.
+// RowKind is the kind of a row.
 type RowKind uint8
 
 const (
 	RowMessage RowKind = iota
 	RowDay             // the day changes
-	RowUnread          // from here on unseen
-	RowGap             // messages may be missing
+	RowUnread          // the messages below are unread
+	RowGap             // messages may be missing here
 	RowStart           // the room begins here
-	RowLoading         // older messages are on their way
+	RowLoading         // older messages have been requested
 )
 
-// groupWithin is how soon somebody's next message belongs to the same group.
+// groupWithin is the time, in milliseconds, within which a person's next message belongs to the
+// same group.
 const groupWithin = 5 * 60 * 1000
 
-// Row is one row of the document. Two equal rows look the same.
+// Row is one row of the document. Equal rows look the same.
 type Row struct {
 	Key   string
 	Kind  RowKind
 	Entry *Entry
-	Head  bool  // a group's first: the author is named
-	Tail  bool  // a group's last
-	At    int64 // of a day: any moment of it
+	Head  bool  // the first of a group, which shows the author
+	Tail  bool  // the last of a group
+	At    int64 // for RowDay, any time on that day, in milliseconds since 1970
 
 	revision int
 }
 
-// Rows are what the document shall hold now.
+// Rows returns the rows that the document is to show now.
 func (t *Timeline) Rows() []Row {
 	rows := make([]Row, 0, t.hi-t.lo+len(t.outgoing)+4)
 	if t.lo == 0 && len(t.entries) > 0 {
@@ -40,7 +41,7 @@ func (t *Timeline) Rows() []Row {
 			rows = append(rows, Row{Key: "start", Kind: RowStart})
 		}
 	}
-	var before *Entry // the message that a next one might be grouped with
+	var before *Entry // the message with which the next one may be grouped
 	day := -1
 	add := func(e *Entry) {
 		if e.Kind == KindGap {
@@ -71,7 +72,7 @@ func (t *Timeline) Rows() []Row {
 			add(e)
 		}
 	}
-	return unique(rows)
+	return makeKeysUnique(rows)
 }
 
 func sameGroup(a, b *Entry) bool {
@@ -79,9 +80,9 @@ func sameGroup(a, b *Entry) bool {
 		b.At-a.At < groupWithin && a.At-b.At < groupWithin
 }
 
-// unique renames days that come twice, as they may where clocks disagree: every
+// makeKeysUnique changes the keys of days that occur twice, which happens if clocks disagree: every
 // row needs a key of its own.
-func unique(rows []Row) []Row {
+func makeKeysUnique(rows []Row) []Row {
 	seen := make(map[string]int)
 	for i := range rows {
 		if rows[i].Kind != RowDay {
@@ -96,5 +97,5 @@ func unique(rows []Row) []Row {
 	return rows
 }
 
-// SameRevision reports whether two rows show their entry in the same state.
+// SameRevision reports whether two rows of one entry show it in the same state.
 func (r Row) SameRevision(other Row) bool { return r.revision == other.revision }

@@ -2,35 +2,34 @@ package chat
 
 import "encoding/json"
 
-// Saved is a message of one's own as it outlives a reload.
+// Saved is an unsent message of this user, as it is stored in the browser to survive a reload.
 type Saved struct {
 	Room   string `json:"room"`
 	ID     string `json:"id"`
 	Text   string `json:"text"`
 	At     int64  `json:"at"`
-	Reason string `json:"reason,omitempty"` // set where it has failed
+	Reason string `json:"reason,omitempty"` // why it has failed; empty: it waits
 }
 
-// Encode writes it for the browser's storage.
+// Encode returns s as JSON for the browser's storage.
 func (s Saved) Encode() string {
 	b, err := json.Marshal(s)
 	if err != nil {
-		return "" // strings and a number always encode
+		return "" // cannot happen: strings and a number always encode
 	}
 	return string(b)
 }
 
-// DecodeSaved reads it back; what an older page or another hand has left there
-// may be anything.
-func DecodeSaved(text string) (Saved, bool) {
-	var s Saved
+// DecodeSaved decodes what Encode returned. ok is false if the text is anything else: an older page
+// or another program may have stored it.
+func DecodeSaved(text string) (s Saved, ok bool) {
 	if json.Unmarshal([]byte(text), &s) != nil {
 		return Saved{}, false
 	}
 	return s, s.ID != "" && s.Text != "" && CleanRoom(s.Room) == s.Room && s.Room != ""
 }
 
-// EncodeRooms writes the list of rooms.
+// EncodeRooms returns a list of rooms as JSON.
 func EncodeRooms(names []string) string {
 	b, err := json.Marshal(names)
 	if err != nil {
@@ -39,10 +38,10 @@ func EncodeRooms(names []string) string {
 	return string(b)
 }
 
-// maxRooms bounds how many rooms are joined by themselves.
+// maxRooms bounds how many stored rooms are joined when the page opens.
 const maxRooms = 50
 
-// DecodeRooms reads the list back, leaving out what cannot be a room.
+// DecodeRooms decodes what EncodeRooms returned, without what is not a room's name.
 func DecodeRooms(text string) []string {
 	var stored, names []string
 	if json.Unmarshal([]byte(text), &stored) != nil {

@@ -25,7 +25,7 @@ func TestParseBody(t *testing.T) {
 			t.Errorf("%s: got %+v, want %+v", c.name, got, c.want)
 		}
 	}
-	if got := ParseBody([]byte(`["` + strings.Repeat("é", maxRaw) + `"]`)); !got.Raw || len(got.Text) > maxRaw+8 {
+	if got := ParseBody([]byte(`["` + strings.Repeat("é", maxRawText) + `"]`)); !got.Raw || len(got.Text) > maxRawText+8 {
 		t.Errorf("long data is not cut: %d bytes", len(got.Text))
 	}
 }

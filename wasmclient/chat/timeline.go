@@ -2,7 +2,7 @@ package chat
 
 import "strconv"
 
-// Kind tells the entries of a timeline apart.
+// Kind is the kind of a timeline's entry.
 type Kind uint8
 
 const (
@@ -10,64 +10,66 @@ const (
 	KindGap          // messages may be missing here
 )
 
-// State is how far a message of one's own has come.
+// State is how far the sending of a message has come.
 type State uint8
 
 const (
-	Stored  State = iota // it stands in the room, for all to see
+	Stored  State = iota // it has its place in the room
 	Pending              // not acknowledged yet
-	Acked                // stored, but its place in the room is not told yet
-	Failed               // refused, or no answer for long
+	Acked                // stored, but its place in the room is not known yet
+	Failed               // refused, or not answered in time
 )
 
-// Entry is one thing in a room's timeline.
+// Entry is an entry of a room's timeline: a message or a gap.
 type Entry struct {
 	Key  string // unique in the room, the same from pending to stored
 	Kind Kind
 	Message
-	Body   Body
-	Own    bool
-	State  State
-	Reason string // why it failed
-	Opened bool   // a long text, unfolded
-	Day    int    // days since 1970, local
+	Body     Body
+	Own      bool
+	State    State
+	Reason   string // why it has failed
+	Unfolded bool   // all of a long text is shown
+	Day      int    // days since 1970, local
 
 	revision int // counts changes to what is shown
 }
 
-// maxEntries is how much of a room is remembered. Older messages can be had from
-// the relay again.
+// maxEntries is how many entries of a room are kept, give or take a quarter. Older messages can be
+// requested from the relay again.
 const maxEntries = 3000
 
-// Timeline is what is known of a room's messages, in the room's order, followed
-// by those of one's own that have no place in it yet.
+// Timeline is the known part of a room's messages, in the room's order, followed by this user's
+// messages that have no place in it yet.
 type Timeline struct {
-	// Self is one's own public id; set once the relay has told it.
+	// Self is this user's public id; empty until the relay has sent it.
 	Self string
-	// Zone gives the minutes by which local time was ahead of UTC at a moment.
+	// Zone returns the minutes by which local time is ahead of UTC at a time in milliseconds since
+	// 1970.
 	Zone func(at int64) int
-	// More reports whether the room holds older messages than those here.
+	// More reports whether the relay may have older messages than these.
 	More bool
-	// Loading is set while older messages are being asked for.
+	// Loading reports whether older messages have been requested.
 	Loading bool
 
 	Unread  int
-	divider string // the key of the first unseen entry
+	divider string // the key of the first unread entry
 
-	entries  []*Entry
-	outgoing []*Entry
-	known    map[string]*Entry
-	gaps     int
-	lo, hi   int  // the part of entries that is in the document
-	follow   bool // the end of the room is what the reader looks at
+	entries   []*Entry
+	outgoing  []*Entry          // own messages that have no place yet
+	byKey     map[string]*Entry // messages, from entries and outgoing
+	gaps      int               // number of gaps so far, for their keys
+	lo, hi    int               // entries[lo:hi] is in the document
+	following bool              // the end of the room is in view
 }
 
-// NewTimeline makes an empty one.
+// NewTimeline returns an empty timeline.
 func NewTimeline(zone func(at int64) int) *Timeline {
-	return &Timeline{Zone: zone, known: make(map[string]*Entry), follow: true}
+	return &Timeline{Zone: zone, byKey: make(map[string]*Entry), following: true}
 }
 
-// keyOf names a message within its room: ids are unique to their author only.
+// keyOf returns the key of a message. Its author is part of it, because ids are unique among one
+// author's messages only.
 func (t *Timeline) keyOf(from, id string) string {
 	if from == t.Self {
 		return "own/" + id
@@ -82,7 +84,7 @@ func (t *Timeline) entryOf(m Message) *Entry {
 	}
 }
 
-// DayOf is the local day of a moment.
+// DayOf returns the local day of a time in milliseconds since 1970, as days since then.
 func (t *Timeline) DayOf(at int64) int {
 	const day = 24 * 60 * 60 * 1000
 	local := at + int64(t.Zone(at))*60*1000
@@ -92,74 +94,75 @@ func (t *Timeline) DayOf(at int64) int {
 	return int(local / day)
 }
 
-// Append adds a message at the end of the room. One that is already there adds
-// nothing; one of one's own takes its pending entry's place.
+// Append adds a message at the end of the room, and reports whether it was new. A message of this
+// user replaces its pending entry.
 func (t *Timeline) Append(m Message) (*Entry, bool) {
 	e := t.entryOf(m)
-	if old := t.known[e.Key]; old != nil {
+	if old := t.byKey[e.Key]; old != nil {
 		if old.State == Stored {
 			return old, false
 		}
 		t.dropOutgoing(old)
-		e.Opened, e.revision = old.Opened, old.revision+1
+		e.Unfolded, e.revision = old.Unfolded, old.revision+1
 	}
-	t.known[e.Key] = e
-	t.push(e)
+	t.byKey[e.Key] = e
+	t.add(e)
 	return e, true
 }
 
-// Gap marks that what follows may not follow on what stands before. Two gaps
-// without a message between are one.
+// Gap adds a gap: messages may be missing between the last one and the next. Two gaps without a
+// message between them are one.
 func (t *Timeline) Gap() {
 	if n := len(t.entries); n == 0 || t.entries[n-1].Kind == KindGap {
 		return
 	}
 	t.gaps++
 	last := t.entries[len(t.entries)-1]
-	t.push(&Entry{Key: "gap/" + strconv.Itoa(t.gaps), Kind: KindGap, Day: last.Day})
+	t.add(&Entry{Key: "gap/" + strconv.Itoa(t.gaps), Kind: KindGap, Day: last.Day})
 }
 
-func (t *Timeline) push(e *Entry) {
+// add adds an entry at the end, and to the document if the end is in there.
+func (t *Timeline) add(e *Entry) {
 	touching := t.hi == len(t.entries)
 	t.entries = append(t.entries, e)
 	switch {
 	case !touching:
-	case t.follow:
+	case t.following:
 		t.hi++
 		t.lo = max(t.lo, t.hi-maxShown)
 	case t.hi-t.lo < maxShown:
 		t.hi++
 	}
 	if len(t.entries) > maxEntries+maxEntries/4 {
-		t.forget(len(t.entries) - maxEntries)
+		t.dropOldest(len(t.entries) - maxEntries)
 	}
 }
 
-// forget drops the oldest entries, but none that is in the document.
-func (t *Timeline) forget(n int) {
+// dropOldest removes the oldest n entries, but none that is in the document.
+func (t *Timeline) dropOldest(n int) {
 	n = min(n, t.lo)
 	for _, e := range t.entries[:n] {
-		delete(t.known, e.Key)
+		delete(t.byKey, e.Key)
 	}
 	t.entries = append([]*Entry(nil), t.entries[n:]...)
 	t.lo, t.hi = t.lo-n, t.hi-n
 	t.More = t.More || n > 0
 }
 
-// Prepend adds a page of older messages, oldest first. They join what is in the
-// document only as [Timeline.Older] asks for them.
+// Prepend adds a page of older messages, oldest first. They come into the document only by
+// [Timeline.Older].
 func (t *Timeline) Prepend(page []Message, more bool) {
 	t.More = more
 	older := make([]*Entry, 0, len(page)+len(t.entries))
 	for _, m := range page {
 		e := t.entryOf(m)
-		if old := t.known[e.Key]; old != nil {
+		if old := t.byKey[e.Key]; old != nil {
 			if old.State == Stored {
 				continue
 			}
 			t.dropOutgoing(old)
 		}
-		t.known[e.Key] = e
+		t.byKey[e.Key] = e
 		older = append(older, e)
 	}
 	n := len(older)
@@ -167,7 +170,7 @@ func (t *Timeline) Prepend(page []Message, more bool) {
 	t.lo, t.hi = t.lo+n, t.hi+n
 }
 
-// Oldest is the offset before which older messages are to be asked for.
+// Oldest returns the offset before which older messages are to be requested, or "".
 func (t *Timeline) Oldest() string {
 	for _, e := range t.entries {
 		if e.Offset != "" {
@@ -177,7 +180,7 @@ func (t *Timeline) Oldest() string {
 	return ""
 }
 
-// Newest is the last message that has its place, or nil.
+// Newest returns the last message that has its place in the room, or nil.
 func (t *Timeline) Newest() *Entry {
 	for i := len(t.entries) - 1; i >= 0; i-- {
 		if t.entries[i].Kind == KindMessage {
@@ -187,27 +190,27 @@ func (t *Timeline) Newest() *Entry {
 	return nil
 }
 
-// Holds reports whether a message is here already.
-func (t *Timeline) Holds(from, id string) bool {
-	e := t.known[t.keyOf(from, id)]
+// Contains reports whether a message has its place already.
+func (t *Timeline) Contains(from, id string) bool {
+	e := t.byKey[t.keyOf(from, id)]
 	return e != nil && e.State == Stored
 }
 
-// Empty reports whether there is nothing to show.
+// Empty reports whether the timeline has no entries.
 func (t *Timeline) Empty() bool { return len(t.entries) == 0 && len(t.outgoing) == 0 }
 
-// Find gives the entry with a key, or nil.
-func (t *Timeline) Find(key string) *Entry { return t.known[key] }
+// Find returns the message with a key, or nil.
+func (t *Timeline) Find(key string) *Entry { return t.byKey[key] }
 
-// Toggle unfolds a long text, or folds it again.
+// Toggle unfolds a long text or folds it again.
 func (t *Timeline) Toggle(key string) {
-	if e := t.known[key]; e != nil {
-		e.Opened = !e.Opened
+	if e := t.byKey[key]; e != nil {
+		e.Unfolded = !e.Unfolded
 		e.revision++
 	}
 }
 
-// LastOwn is the text of one's own last message, or "".
+// LastOwn returns the text of this user's last message, or "".
 func (t *Timeline) LastOwn() string {
 	if n := len(t.outgoing); n > 0 {
 		return t.outgoing[n-1].Body.Text

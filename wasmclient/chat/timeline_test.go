@@ -20,7 +20,7 @@ func newTimeline() *Timeline {
 	return t
 }
 
-// said is message seq of somebody, with its number as id and text.
+// said returns message seq of a user, with its number as id and text.
 func said(u User, seq int64, at int64) Message {
 	return Message{
 		Seq: seq, ID: fmt.Sprint(seq), From: u, At: at,
@@ -28,8 +28,7 @@ func said(u User, seq int64, at int64) Message {
 	}
 }
 
-// sketch writes rows down: texts, with ( and ) around groups, and the other rows
-// by their kind.
+// sketch describes rows: texts, with ( and ) around groups, and the other rows by their kind.
 func sketch(t *Timeline) string {
 	var out []string
 	for _, r := range t.Rows() {
@@ -97,7 +96,7 @@ func TestSendAndConfirm(t *testing.T) {
 	expect(t, tl, "start day (1) (mine)~")
 	key := tl.Rows()[3].Key
 
-	// Another's message comes first: one's own stays at the end until it has a place.
+	// Another user's message comes first: the own one stays at the end until it has a place.
 	tl.Append(said(asha, 2, minute))
 	expect(t, tl, "start day (1 2) (mine)~")
 
@@ -149,7 +148,7 @@ func TestFailRetryDiscard(t *testing.T) {
 	if tl.Retry("y", 0) != nil {
 		t.Error("a message that waits was sent again")
 	}
-	// It had been stored after all: the room's word counts.
+	// It had been stored after all, as the relay's delivery shows.
 	tl.Fail("y", "no answer")
 	tl.Append(Message{Seq: 1, ID: "y", From: me, Data: []byte(`{"text":"two"}`)})
 	expect(t, tl, "start day (two)")
@@ -250,8 +249,8 @@ func TestForget(t *testing.T) {
 	for i := range maxEntries * 2 {
 		tl.Append(said(asha, int64(i), 0))
 	}
-	if len(tl.entries) > maxEntries*3/2 || len(tl.known) != len(tl.entries) || !tl.More {
-		t.Errorf("%d entries, %d known, more %v", len(tl.entries), len(tl.known), tl.More)
+	if len(tl.entries) > maxEntries*3/2 || len(tl.byKey) != len(tl.entries) || !tl.More {
+		t.Errorf("%d entries, %d known, more %v", len(tl.entries), len(tl.byKey), tl.More)
 	}
 	if newest := tl.Newest(); newest.Seq != maxEntries*2-1 {
 		t.Errorf("newest is %d", newest.Seq)

@@ -6,13 +6,13 @@ import (
 )
 
 const (
-	// TypingEvery is how often one's own typing is told, at most.
-	TypingEvery = time.Second
-	// typingLasts is how long another's typing is believed without news.
-	typingLasts = 5 * time.Second
+	// TypingInterval is the shortest time between two signals that this user is typing.
+	TypingInterval = time.Second
+	// typingTimeout is how long another user counts as typing after their last signal.
+	typingTimeout = 5 * time.Second
 )
 
-// Typing is who writes in a room just now.
+// Typing is who is typing in a room.
 type Typing struct {
 	people map[string]typist
 }
@@ -23,8 +23,8 @@ type typist struct {
 	until time.Time
 }
 
-// Heard notes that somebody types.
-func (t *Typing) Heard(u User, now time.Time) {
+// Started records a signal that a user is typing.
+func (t *Typing) Started(u User, now time.Time) {
 	if t.people == nil {
 		t.people = make(map[string]typist)
 	}
@@ -33,14 +33,14 @@ func (t *Typing) Heard(u User, now time.Time) {
 	if known && old.until.After(now) {
 		since = old.since
 	}
-	t.people[u.ID] = typist{name: u.Name, since: since, until: now.Add(typingLasts)}
+	t.people[u.ID] = typist{name: u.Name, since: since, until: now.Add(typingTimeout)}
 }
 
-// Stopped forgets somebody: his message came, or he left.
+// Stopped removes a user, whose message came or who left.
 func (t *Typing) Stopped(id string) { delete(t.people, id) }
 
-// Expire forgets who has gone silent. It returns when to look again, or the zero
-// time where nobody types.
+// Expire removes the users whose last signal is too old. It returns when to call it again; zero
+// means that nobody is typing.
 func (t *Typing) Expire(now time.Time) (next time.Time) {
 	for id, p := range t.people {
 		if !p.until.After(now) {
@@ -52,8 +52,9 @@ func (t *Typing) Expire(now time.Time) (next time.Time) {
 	return next
 }
 
-// Sentence says who types, whoever began first at the front.
-func (t *Typing) Sentence() []Listed {
+// Sentence returns the sentence that says who is typing, in the order in which they began; nil if
+// nobody is.
+func (t *Typing) Sentence() []SentencePart {
 	people := make([]typist, 0, len(t.people))
 	for _, p := range t.people {
 		people = append(people, p)
@@ -68,12 +69,12 @@ func (t *Typing) Sentence() []Listed {
 	for i, p := range people {
 		names[i] = p.name
 	}
-	sentence := list(names)
+	sentence := sentenceParts(names)
 	switch len(names) {
 	case 0:
 		return nil
 	case 1:
-		return append(sentence, Listed{Text: " is typing"})
+		return append(sentence, SentencePart{Text: " is typing"})
 	}
-	return append(sentence, Listed{Text: " are typing"})
+	return append(sentence, SentencePart{Text: " are typing"})
 }

@@ -3,35 +3,35 @@ package chat
 import "slices"
 
 const (
-	// maxShown bounds the entries in the document; with the lines between days
-	// that makes about 320 rows.
+	// maxShown bounds the entries in the document; with the rows between days that makes about 320
+	// rows.
 	maxShown = 300
-	// firstShown is what a room opens with; a screen holds a tenth of it.
+	// firstShown is how many entries a room opens with, about ten screens.
 	firstShown = 120
-	// pageShown is by how much the part in the document moves.
+	// pageShown is by how many entries the document's part moves at a time.
 	pageShown = 60
 )
 
-// AtEnd reports whether the last message is in the document.
+// AtEnd reports whether the last entry is in the document.
 func (t *Timeline) AtEnd() bool { return t.hi == len(t.entries) }
 
-// Follow says whether the reader looks at the end, so that new messages push old
-// ones out of the document, and not the other way.
-func (t *Timeline) Follow(follow bool) { t.follow = follow }
+// Follow states whether the end is in view. If so, new messages push old ones out of the document;
+// if not, they stay out once it is full.
+func (t *Timeline) Follow(follow bool) { t.following = follow }
 
-// ToEnd brings the last messages into the document.
+// ToEnd brings the last entries into the document.
 func (t *Timeline) ToEnd() {
-	t.follow = true
+	t.following = true
 	if !t.AtEnd() || t.hi-t.lo > maxShown {
 		t.hi = len(t.entries)
 		t.lo = max(0, t.hi-firstShown)
 	}
 }
 
-// Open sets the document's part afresh, as when a room is entered: at the first
-// unseen message, if that is not among the last, else at the end.
+// Open resets the document's part, for a room that is shown anew: to the first unread message,
+// unless that is among the last ones, or else to the end.
 func (t *Timeline) Open() {
-	t.follow = true
+	t.following = true
 	t.hi = len(t.entries)
 	t.lo = max(0, t.hi-firstShown)
 	at := slices.IndexFunc(t.entries, func(e *Entry) bool { return e.Key == t.divider })
@@ -40,11 +40,11 @@ func (t *Timeline) Open() {
 	}
 	t.lo = max(0, at-pageShown/2)
 	t.hi = min(len(t.entries), t.lo+maxShown)
-	t.follow = t.AtEnd()
+	t.following = t.AtEnd()
 }
 
-// Older brings a page of older messages into the document, and takes as many
-// newer ones out as are too many. It reports whether it had any.
+// Older brings a page of older entries into the document, and takes newer ones out beyond maxShown.
+// It reports whether there were any.
 func (t *Timeline) Older() bool {
 	if t.lo == 0 {
 		return false
@@ -54,7 +54,7 @@ func (t *Timeline) Older() bool {
 	return true
 }
 
-// Newer is the same towards the end.
+// Newer is like Older, towards the end.
 func (t *Timeline) Newer() bool {
 	if t.AtEnd() {
 		return false
@@ -64,22 +64,23 @@ func (t *Timeline) Newer() bool {
 	return true
 }
 
-// WantsOlder reports whether older messages have to be asked for before
-// [Timeline.Older] can show any.
+// WantsOlder reports whether older messages should be requested from the relay: those that
+// [Timeline.Older] can show are running out.
 func (t *Timeline) WantsOlder() bool {
 	return t.lo < pageShown/2 && t.More && !t.Loading && t.Oldest() != ""
 }
 
-// Unseen notes that an entry came while nobody looked. The line stands before the
+// AddUnread counts an entry that came while the end was not in view. The divider stands before the
 // first of them.
-func (t *Timeline) Unseen(e *Entry) {
+func (t *Timeline) AddUnread(e *Entry) {
 	if t.Unread == 0 {
 		t.divider = e.Key
 	}
 	t.Unread++
 }
 
-// SetUnread is what is known on entering: how many are unseen, and after which.
+// SetUnread sets the number of unread messages, for a room that has just been entered. They are
+// those with a sequence number above seen.
 func (t *Timeline) SetUnread(seen int64, count int) {
 	t.Unread, t.divider = count, ""
 	if count == 0 {
@@ -93,15 +94,16 @@ func (t *Timeline) SetUnread(seen int64, count int) {
 	}
 }
 
-// Seen notes that the reader has seen everything. The line stays.
-func (t *Timeline) Seen() { t.Unread = 0 }
+// ClearUnread records that all messages have been read. The divider stays.
+func (t *Timeline) ClearUnread() { t.Unread = 0 }
 
-// Leave takes the line away: the reader went to another room.
-func (t *Timeline) Leave() {
+// CloseDivider removes the divider if all messages have been read, for a room that is no longer
+// shown.
+func (t *Timeline) CloseDivider() {
 	if t.Unread == 0 {
 		t.divider = ""
 	}
 }
 
-// Divided reports whether the line stands in the room.
-func (t *Timeline) Divided() bool { return t.divider != "" }
+// HasDivider reports whether there is a divider.
+func (t *Timeline) HasDivider() bool { return t.divider != "" }
