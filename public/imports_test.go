@@ -32,7 +32,8 @@ func TestBrowserImports(t *testing.T) {
 		t.Skip("asks the go command")
 	}
 	cmd := exec.Command("go", "list", "-deps", "setu/wasmclient")
-	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm", "CGO_ENABLED=0", "GOEXPERIMENT=nojsonv2") // as public/build compiles it
+	// As public/build compiles it.
+	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm", "CGO_ENABLED=0", "GOEXPERIMENT=nojsonv2")
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)

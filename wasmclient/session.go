@@ -32,8 +32,8 @@ func (a *app) guestKey() string {
 	return key
 }
 
-// connect opens a client, in place of the old one if there is one. It closes that first, so that the
-// old one has left the rooms before the new one joins them, perhaps under another name.
+// connect opens a client, in place of the old one if there is one. It closes that first, so that
+// the old one has left the rooms before the new one joins them, perhaps under another name.
 func (a *app) connect() {
 	a.session++
 	old, session := a.client, a.session

@@ -92,9 +92,9 @@ func compile(dir string) ([]byte, error) {
 	// most of its time is spent in the document.
 	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-gcflags=all=-l", "-o", target, ".")
 	cmd.Dir = dir
-	// With encoding/json as it was before Go 1.27 the program is a sixth smaller over
-	// the wire: the new one is made of encoding/json/v2, all of which comes along.
-	// What imports v2 does not compile here.
+	// With encoding/json as it was before Go 1.27 the program is a sixth smaller over the wire: the
+	// new one is made of encoding/json/v2, all of which comes along. What imports v2 does not
+	// compile here.
 	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm", "CGO_ENABLED=0", "GOEXPERIMENT=nojsonv2")
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	if err := cmd.Run(); err != nil {

@@ -28,7 +28,7 @@ type room struct {
 	joinAckID   uint64      // of the join under way; 0: none
 	pendingJoin *joinCall   // the call that the join under way answers; nil: it is a rejoin
 	queuedJoins []*joinCall // the calls after it
-	dueAt       time.Time   // when the join under way is late; without one, when to retry (zero: now)
+	dueAt       time.Time   // when the join under way is late; without one, when to retry; 0: now
 
 	offset      string // the last one known, for the next rejoin
 	seq         int64  // of the last message; 0: unknown

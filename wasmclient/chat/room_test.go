@@ -125,7 +125,7 @@ func TestTyping(t *testing.T) {
 		want([]string{"Asha is typing", "Asha and Ben are typing", "Asha, Ben and Chandra are typing",
 			"Asha, Ben and 2 others are typing", "Asha, Ben and 3 others are typing"}[i])
 	}
-	ty.Started(User{ID: "Asha", Name: "Asha"}, noon.Add(4*time.Second)) // still typing, and still first
+	ty.Started(User{ID: "Asha", Name: "Asha"}, noon.Add(4*time.Second)) // still the first
 	want("Asha, Ben and 3 others are typing")
 	ty.Stopped("Ben")
 	if next := ty.Expire(noon.Add(7 * time.Second)); !next.Equal(noon.Add(8 * time.Second)) {
