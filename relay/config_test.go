@@ -3,10 +3,13 @@ package relay
 import (
 	"log/slog"
 	"reflect"
-	"setu/relay/engine"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"setu/relay/engine"
+	"setu/relay/forward"
 )
 
 func TestDefaults(t *testing.T) {
@@ -52,7 +55,7 @@ func TestFlyDefaults(t *testing.T) {
 func TestGoodSettings(t *testing.T) {
 	c, err := LoadConfig([]string{"HOST=::1", "PORT=1", "HISTORY_LIMIT=10000", "HISTORY_TTL=1s", "PRESENCE_LEASE=1h", "PING_INTERVAL=10ms", "PING_TIMEOUT=1h",
 		"MAX_PAYLOAD=1000", "OUTBOX_BYTES=65536", "MAX_CONNECTIONS=1", "DRAIN_TIMEOUT=0s", "LOG_LEVEL=WARN", "LOG_FORMAT=json",
-		"ALLOWED_ORIGINS=https://a.example, http://b.example:8080/,*", "REDIS_PREFIX=x:y"})
+		"ALLOWED_ORIGINS=https://a.example, http://b.example:8080/,*", "REDIS_PREFIX=x:y", "PRIVATE_URL=http://relay_1:8080/"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +82,11 @@ func TestBadSettings(t *testing.T) {
 		"LOG_LEVEL":       {"loud", "-"},
 		"LOG_FORMAT":      {"xml", "JSON"},
 		"REDIS_PREFIX":    {"{a}", "a}"},
-		"ALLOWED_ORIGINS": {"example.com", "ftp://a.example", "https://", "https://a.example/path", "https://a.example?x", "https://u@a.example", "https://a.example,nonsense"},
+		"RECOVERY_TTL":    {"0s", "8761h", "1"},
+		"CONNECT_TIMEOUT": {"9ms", "2h", "x"},
+		"FORWARD":         {"fly", "Proxy", "proxy,off"},
+		"PRIVATE_URL":     {"10.0.0.7:8080", "tcp://10.0.0.7:8080", "http://10.0.0.7:8080/relay", "http://u@10.0.0.7", "http://*.example.com", "*", "null"},
+		"ALLOWED_ORIGINS": {"https://*.com", "https://*", "http://", "wss://a.example", "https://a.example,null://", "example.com", "ftp://a.example", "https://", "https://a.example/path", "https://a.example?x", "https://u@a.example", "https://a.example,nonsense"},
 	}
 	for name, values := range bad {
 		for _, v := range values {
@@ -111,8 +118,59 @@ func TestBadSettings(t *testing.T) {
 	if _, err := LoadConfig([]string{"PORT=0", "LOG_FORMAT=x"}); err == nil || strings.Count(err.Error(), "\n") != 1 {
 		t.Error(err)
 	}
+	_, err = LoadConfig([]string{"ALLOWED_ORIGINS=https://a.example/path"})
+	if err == nil || !strings.HasSuffix(err.Error(), " (an origin has a scheme, a host and a port, and nothing else)") {
+		t.Error("it says why: ", err)
+	}
 	if _, err := New(Config{}, nil, nil); err == nil {
 		t.Error("New takes a config that was not checked")
+	}
+}
+
+// What bounds say is what is taken, and nothing beyond it; help says the same.
+func TestBounds(t *testing.T) {
+	beyond := func(bound string, by int64) string {
+		if n, err := strconv.ParseInt(bound, 10, 64); err == nil {
+			return strconv.FormatInt(n+by, 10)
+		}
+		d, err := time.ParseDuration(bound)
+		if err != nil {
+			t.Fatal(bound, err)
+		}
+		return (d + time.Duration(by)).String()
+	}
+	bounds := 0
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		name, text := f.Tag.Get("env"), help(f.Tag)
+		for tag, by := range map[string]int64{"min": -1, "max": 1} {
+			bound := f.Tag.Get(tag)
+			if bound == "" {
+				continue
+			}
+			bounds++
+			if _, err := LoadConfig([]string{name + "=" + bound}); err != nil {
+				t.Error(err)
+			}
+			if _, err := LoadConfig([]string{name + "=" + beyond(bound, by)}); err == nil {
+				t.Errorf("%s takes %s", name, beyond(bound, by))
+			}
+			if !strings.Contains(text, bound) {
+				t.Errorf("%s: %q does not say %s", name, text, bound)
+			}
+		}
+		for _, word := range choices(f.Tag) {
+			if _, err := LoadConfig([]string{name + "=" + word}); err != nil || !strings.Contains(text, word) {
+				t.Errorf("%q, %v", text, err)
+			}
+		}
+	}
+	if bounds != 23 {
+		t.Errorf("%d bounds", bounds)
+	}
+	for _, mode := range []string{forward.Auto, forward.Proxy, forward.Replay, forward.Off} {
+		if c, err := LoadConfig([]string{"FORWARD=" + mode}); err != nil || c.forward().Mode != mode {
+			t.Error(mode, err)
+		}
 	}
 }
 

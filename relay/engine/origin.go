@@ -2,43 +2,31 @@ package engine
 
 import (
 	"net/http"
-	"net/url"
-	"slices"
 	"strings"
 )
 
 // originAllowed denies pages of other sites, whatever the transport. A request without an Origin is
 // not a browser's.
 func (srv *Server) originAllowed(r *http.Request) bool {
-	origin := r.Header.Get("Origin")
-	if origin == "" || srv.anyOrigin() {
+	header := r.Header.Get("Origin")
+	if header == "" || srv.cfg.AllowedOrigins.any {
 		return true
 	}
-	u, err := url.Parse(origin)
-	if err != nil || u.Host == "" {
-		return false
-	}
-	if strings.EqualFold(u.Host, r.Host) {
-		return true
-	}
-	return slices.ContainsFunc(srv.cfg.AllowedOrigins, func(a string) bool {
-		return strings.EqualFold(strings.TrimSuffix(a, "/"), u.Scheme+"://"+u.Host)
-	})
+	o := originOf(header)
+	return o.servedBy(r.Host) || srv.cfg.AllowedOrigins.has(o)
 }
-
-func (srv *Server) anyOrigin() bool { return slices.Contains(srv.cfg.AllowedOrigins, "*") }
 
 // allowOrigin has a browser hand the answer to a page of another site, whose origin was allowed
 // (Fetch Standard, CORS). Pages of listed sites may send credentials along, such as a load
 // balancer's cookie; if any site is allowed, nobody may.
 func (srv *Server) allowOrigin(h http.Header, r *http.Request) {
 	origin := r.Header.Get("Origin")
-	if len(srv.cfg.AllowedOrigins) > 0 {
+	if !srv.cfg.AllowedOrigins.isEmpty() {
 		h.Add("Vary", "Origin")
 	}
 	switch {
 	case origin == "":
-	case srv.anyOrigin():
+	case srv.cfg.AllowedOrigins.any:
 		h.Set("Access-Control-Allow-Origin", "*")
 	default:
 		h.Set("Access-Control-Allow-Origin", origin)

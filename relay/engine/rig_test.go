@@ -52,7 +52,7 @@ func settings(t testing.TB, pairs ...string) (cfg Config) {
 		case name == "MAX_CONNECTIONS" && notNumber == nil:
 			cfg.MaxConnections = number
 		case name == "ALLOWED_ORIGINS":
-			cfg.AllowedOrigins = strings.Split(value, ",")
+			cfg.AllowedOrigins = origins(t, value)
 		default:
 			t.Fatal("no such setting: ", pair)
 		}

@@ -41,8 +41,8 @@ type Config struct {
 	MaxConnections int
 
 	// AllowedOrigins are the sites, beside the one that serves the request, whose pages may
-	// connect; "*" is any.
-	AllowedOrigins []string
+	// connect. Zero: none.
+	AllowedOrigins Origins
 }
 
 func (c Config) withDefaults() Config {

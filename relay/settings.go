@@ -1,0 +1,157 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// Setting describes one field of Config. Help says what it takes, too.
+type Setting struct{ Name, Type, Default, Help string }
+
+// Settings lists all settings, in the order of Config's fields.
+func Settings() []Setting {
+	var out []Setting
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		if f.Tag.Get("env") == "" {
+			continue
+		}
+		out = append(out, Setting{f.Tag.Get("env"), typeName(f.Type), f.Tag.Get("envDefault"), help(f.Tag)})
+	}
+	return out
+}
+
+// help says what a setting is for, and what it takes.
+func help(tag reflect.StructTag) string {
+	out := tag.Get("help")
+	low, high := tag.Get("min"), tag.Get("max")
+	switch {
+	case high != "":
+		return out + "; " + low + " to " + high
+	case low != "":
+		return out + "; " + low + " or more"
+	}
+	if words := choices(tag); len(words) > 0 {
+		last := len(words) - 1
+		return out + "; " + strings.Join(words[:last], ", ") + " or " + words[last]
+	}
+	return out
+}
+
+// choices returns the words that a setting takes, or nothing if any will do.
+func choices(tag reflect.StructTag) []string {
+	if words := tag.Get("oneof"); words != "" {
+		return strings.Split(words, ",")
+	}
+	return nil
+}
+
+// outOfRange returns an error for each setting that is not what its tags say it takes.
+func outOfRange(c Config) (out []error) {
+	v := reflect.ValueOf(c)
+	for _, f := range reflect.VisibleFields(v.Type()) {
+		if got := v.FieldByIndex(f.Index); !inRange(f.Tag, got) {
+			out = append(out, bad(f.Tag.Get("env"), got.Interface()))
+		}
+	}
+	return out
+}
+
+func inRange(tag reflect.StructTag, v reflect.Value) bool {
+	if low, ok := bound(tag, "min", v.Type()); ok && v.Int() < low {
+		return false
+	}
+	if high, ok := bound(tag, "max", v.Type()); ok && v.Int() > high {
+		return false
+	}
+	words := choices(tag)
+	return len(words) == 0 || slices.Contains(words, v.String())
+}
+
+// bound reads a bound of a number or a duration.
+func bound(tag reflect.StructTag, name string, t reflect.Type) (n int64, ok bool) {
+	text := tag.Get(name)
+	if text == "" {
+		return 0, false
+	}
+	var err error
+	if t == reflect.TypeFor[time.Duration]() {
+		var d time.Duration
+		d, err = time.ParseDuration(text)
+		n = int64(d)
+	} else {
+		n, err = strconv.ParseInt(text, 10, 64)
+	}
+	if err != nil {
+		panic(err) // a tag of ours
+	}
+	return n, true
+}
+
+func typeName(t reflect.Type) string {
+	switch t {
+	case reflect.TypeFor[time.Duration]():
+		return "duration"
+	case reflect.TypeFor[slog.Level]():
+		return "level"
+	}
+	switch t.Kind() {
+	case reflect.Int:
+		return "number"
+	case reflect.Slice:
+		return "list"
+	}
+	return "text"
+}
+
+// WriteHelp writes the settings as a table.
+func WriteHelp(w io.Writer) {
+	for _, s := range Settings() {
+		def := s.Default
+		if def == "" {
+			def = "-"
+		}
+		fmt.Fprintf(w, "  %-16s %-9s %-9s %s\n", s.Name, s.Type, def, s.Help)
+	}
+}
+
+// explain turns what the library says of fields into what the user knows: settings.
+func explain(err error, vars map[string]string) error {
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return err
+	}
+	var out []error
+	for _, e := range all.Errors {
+		var parse env.ParseError
+		field, ok := reflect.StructField{}, false
+		if errors.As(e, &parse) {
+			field, ok = reflect.TypeFor[Config]().FieldByName(parse.Name)
+		}
+		if !ok {
+			out = append(out, e)
+			continue
+		}
+		name := field.Tag.Get("env")
+		out = append(out, bad(name, vars[name]))
+	}
+	return errors.Join(out...)
+}
+
+// bad says that a setting got what it does not take.
+func bad(name string, got any) error {
+	for _, s := range Settings() {
+		if s.Name == name {
+			return fmt.Errorf("%s is %q: it takes a %s: %s", name, fmt.Sprint(got), s.Type, s.Help)
+		}
+	}
+	return fmt.Errorf("%s is %q", name, fmt.Sprint(got))
+}
