@@ -279,3 +279,28 @@ func TestBinaryEventThatIsRefused(t *testing.T) {
 		p.Nothing()
 	})
 }
+
+// Whoever is refused a namespace leaves a line, without what it said of itself.
+func TestRefusedConnectIsLogged(t *testing.T) {
+	for send, want := range map[string][]string{
+		`40/custom,{"key":"0123456789secret"}`:   {"level=INFO", "namespace=/custom", "from=pipe", "does not exist"},
+		`40{"token":"0123456789secret"}`:         {"level=INFO", "namespace=/", `error="this relay knows guests only`},
+		`40{"key":"secret"}`:                     {"level=INFO", "namespace=/", `error="key must have`},
+		`40/` + strings.Repeat("x", 150) + `,{}`: {"namespace=/" + strings.Repeat("x", 99) + "..."},
+	} {
+		overPipes(t, func(t *testing.T, r *rig) {
+			p := r.Open()
+			p.Packet()
+			p.Text(send)
+			p.Packet()
+			for _, w := range append(want, "refused a CONNECT") {
+				if !r.log.Has(w) {
+					t.Errorf("%.40s: no %s in the log", send, w)
+				}
+			}
+			if r.log.Has("secret") {
+				t.Errorf("%.40s: a secret is in the log", send)
+			}
+		})
+	}
+}

@@ -187,6 +187,14 @@ func TestRightRelayIsGone(t *testing.T) {
 	if d.asked != 2 { // for the dead one once, for the one that nobody knows
 		t.Errorf("the directory was asked %d times", d.asked)
 	}
+	for _, want := range []string{"level=WARN", "its relay cannot be reached", "relay=http://" + l.Addr().String(), "dial tcp"} {
+		if !r.log.Has(want) {
+			t.Errorf("no %s in the log", want)
+		}
+	}
+	if r.log.Has("secret") {
+		t.Error("a secret is in the log")
+	}
 }
 
 // Without the store, what was known of the others holds.

@@ -53,10 +53,9 @@ func controlFrame(t engineio.Type) *engineio.Frame {
 }
 
 // openPolling opens a session by its first GET.
-func (srv *Server) openPolling(w http.ResponseWriter) {
-	s, err := srv.admit()
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+func (srv *Server) openPolling(w http.ResponseWriter, r *http.Request) {
+	s := srv.openSession(w, r)
+	if s == nil {
 		return
 	}
 	p := &pollingTransport{s: s, news: make(chan struct{}, 1)}
@@ -88,7 +87,7 @@ func (srv *Server) poll(w http.ResponseWriter, r *http.Request, s *Session) {
 	case polls && r.Method == http.MethodPost:
 		p.post(w, r)
 	default: // it goes by WebSocket, or this is no method of ours
-		Refuse(w, http.StatusBadRequest, engineio.ErrBadRequest)
+		srv.refuseRequest(w, r, engineio.ErrBadRequest)
 	}
 }
 

@@ -67,9 +67,10 @@ func setDefault[T comparable](field *T, value T) {
 // Server serves Engine.IO v4 on whatever path it is mounted.
 type Server struct {
 	// immutable after New
-	cfg  Config
-	log  *slog.Logger
-	open func(*Session) Handler
+	cfg      Config
+	log      *slog.Logger
+	refusals *Refusals
+	open     func(*Session) Handler
 
 	writers *writers
 	wg      sync.WaitGroup // goroutines of sessions
@@ -83,8 +84,8 @@ type Server struct {
 // New returns a server whose sessions speak to the Handler that open returns for each; open must
 // not block. Shutdown ends what New starts.
 func New(cfg Config, log *slog.Logger, open func(*Session) Handler) *Server {
-	srv := &Server{cfg: cfg.withDefaults(), log: log, open: open, writers: newWriters(),
-		sessions: map[string]*Session{}, gone: make(chan struct{})}
+	srv := &Server{cfg: cfg.withDefaults(), log: log, refusals: NewRefusals(log), open: open,
+		writers: newWriters(), sessions: map[string]*Session{}, gone: make(chan struct{})}
 	srv.wg.Go(func() { srv.releaseMemory(srv.gone) })
 	return srv
 }
@@ -93,6 +94,7 @@ func New(cfg Config, log *slog.Logger, open func(*Session) Handler) *Server {
 func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	srv.boundBody(w, r)
 	if !srv.originAllowed(r) {
+		srv.Refused(refusedOrigin, r, "origin", Clip(r.Header.Get("Origin")), "host", Clip(r.Host))
 		Refuse(w, http.StatusForbidden, engineio.ErrForbidden)
 		return
 	}
@@ -106,8 +108,9 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	transport := q["transport"]
 	switch {
 	case len(transport) != 1 || transport[0] != "websocket" && transport[0] != "polling":
-		Refuse(w, http.StatusBadRequest, engineio.ErrTransportUnknown)
+		srv.refuseRequest(w, r, engineio.ErrTransportUnknown)
 	case len(q["EIO"]) != 1 || q.Get("EIO") != "4":
+		srv.Refused(refusedVersion, r, "eio", Clip(q.Get("EIO")))
 		Refuse(w, http.StatusBadRequest, engineio.ErrUnsupportedVersion)
 	case transport[0] == "websocket":
 		srv.serveWebSocket(w, r, q.Get("sid"))
@@ -130,10 +133,11 @@ func (srv *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, sid st
 	s := srv.session(sid)
 	switch {
 	case sid != "" && s == nil:
-		Refuse(w, http.StatusBadRequest, engineio.ErrSessionUnknown)
+		srv.refuseSession(w, r, sid)
 	case r.Method != http.MethodGet:
-		Refuse(w, http.StatusBadRequest, engineio.ErrBadHandshakeMethod)
+		srv.refuseRequest(w, r, engineio.ErrBadHandshakeMethod)
 	case !asksForWebSocket(r.Header):
+		srv.Refused(refusedNoUpgrade, r)
 		Refuse(w, http.StatusBadRequest, engineio.ErrBadRequest)
 	case s != nil:
 		srv.upgrade(w, r, s)
@@ -147,13 +151,13 @@ func (srv *Server) servePolling(w http.ResponseWriter, r *http.Request, sid stri
 	s := srv.session(sid)
 	switch {
 	case sid != "" && s == nil:
-		Refuse(w, http.StatusBadRequest, engineio.ErrSessionUnknown)
+		srv.refuseSession(w, r, sid)
 	case s != nil:
 		srv.poll(w, r, s)
 	case r.Method != http.MethodGet:
-		Refuse(w, http.StatusBadRequest, engineio.ErrBadHandshakeMethod)
+		srv.refuseRequest(w, r, engineio.ErrBadHandshakeMethod)
 	default:
-		srv.openPolling(w)
+		srv.openPolling(w, r)
 	}
 }
 
@@ -206,6 +210,17 @@ var (
 	errDraining = errors.New("this relay is draining")
 	errFull     = errors.New("this relay is full")
 )
+
+// openSession makes a session for a request's client, or answers the request and returns nil.
+func (srv *Server) openSession(w http.ResponseWriter, r *http.Request) *Session {
+	s, err := srv.admit()
+	if err != nil {
+		srv.refuseHandshake(w, r, err)
+		return nil
+	}
+	s.from = from(r) // nobody else knows of s yet
+	return s
+}
 
 // admit makes a session if there is room for one.
 func (srv *Server) admit() (*Session, error) {

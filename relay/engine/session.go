@@ -45,6 +45,7 @@ type Session struct {
 	// immutable after open
 	srv     *Server
 	id      string // a secret
+	from    string // names the client to who reads the log
 	handler Handler
 
 	out       outbox

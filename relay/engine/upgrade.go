@@ -31,7 +31,7 @@ var probeFrame = engineio.NewFrame(len(probePong), func(dst []byte) []byte { ret
 // once it is open: clients learn of it by that, not by a status.
 func (srv *Server) upgrade(w http.ResponseWriter, r *http.Request, s *Session) {
 	if !srv.retain(s) {
-		Refuse(w, http.StatusBadRequest, engineio.ErrSessionUnknown)
+		srv.refuseSession(w, r, s.id)
 		return
 	}
 	t, err := srv.accept(w, r, s, nil)

@@ -34,9 +34,8 @@ type webSocketTransport struct {
 // openWebSocket takes a WebSocket handshake for a new session. The request's goroutine ends here:
 // the session reads on one of its own, so that what net/http holds for a request can go.
 func (srv *Server) openWebSocket(w http.ResponseWriter, r *http.Request) {
-	s, err := srv.admit()
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+	s := srv.openSession(w, r)
+	if s == nil {
 		return
 	}
 	t, err := srv.accept(w, r, s, s.handshake())
@@ -57,6 +56,7 @@ func (srv *Server) accept(w http.ResponseWriter, r *http.Request, s *Session, fi
 		CompressionMode:    websocket.CompressionDisabled,
 	})
 	if err != nil {
+		srv.Refused(refusedRequest, r, "error", Clip(err.Error()))
 		return nil, err
 	}
 	ws.SetReadLimit(int64(srv.cfg.MaxPayload))

@@ -46,6 +46,12 @@ const (
 	maxPeers = 1024
 )
 
+// Refusals of what belongs, or is said to belong, to another relay.
+var (
+	refusedPass        = engine.Refusal{Level: slog.LevelWarn, Text: "refused a request that claims to come from another relay"}
+	refusedUnreachable = engine.Refusal{Level: slog.LevelWarn, Text: "refused a request: its relay cannot be reached; if it runs, see PRIVATE_URL there"}
+)
+
 // Config is what the forwarder needs of the settings.
 type Config struct {
 	Mode    string // Auto, Replay, Proxy or Off
@@ -187,10 +193,11 @@ func (f *Forwarder) hop(w http.ResponseWriter, r *http.Request, p broker.Peer) {
 			pr.SetXForwarded()
 			pr.Out.Header.Set(passHeader, sign(secret, p.Node, pr.In, time.Now()))
 		},
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			var dial *net.OpError
 			if errors.As(err, &dial) && dial.Op == "dial" && ctx.Err() == nil {
 				f.note(p.Node, peer{Peer: p, dead: time.Now()})
+				f.engine.Refused(refusedUnreachable, r, "relay", p.URL, "error", err)
 			}
 			f.log.Debug("a request did not get to its relay", "relay", p.URL, "error", err)
 			engine.Refuse(w, http.StatusBadRequest, engineio.ErrSessionUnknown)
@@ -202,7 +209,7 @@ func (f *Forwarder) hop(w http.ResponseWriter, r *http.Request, p broker.Peer) {
 // serveForwarded serves what another relay has sent here. It goes nowhere else, whatever it names.
 func (f *Forwarder) serveForwarded(w http.ResponseWriter, r *http.Request) {
 	if err := f.verify(r); err != nil {
-		f.log.Warn("refused a request that claims to come from another relay", "from", r.RemoteAddr, "error", err)
+		f.engine.Refused(refusedPass, r, "error", err)
 		engine.Refuse(w, http.StatusForbidden, engineio.ErrForbidden)
 		return
 	}

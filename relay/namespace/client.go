@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -58,6 +59,12 @@ var (
 	errBinary    = errors.New("a binary packet that no event announced")
 	errText      = errors.New("text where a binary packet was announced")
 	errPacket    = errors.New("unexpected packet")
+)
+
+// Refusals of a CONNECT. The session stays.
+var (
+	refusedNamespace = engine.Refusal{Level: slog.LevelInfo, Text: "refused a CONNECT to a namespace that does not exist"}
+	refusedConnect   = engine.Refusal{Level: slog.LevelInfo, Text: "refused a CONNECT"}
 )
 
 // Message implements engine.Handler.
@@ -253,6 +260,7 @@ func (c *client) connect(ctx context.Context, e Event) {
 	conn := &Conn{session: c.session, name: e.namespace}
 	space, known := c.spaces[e.namespace]
 	if !known {
+		c.session.Refused(refusedNamespace, "namespace", engine.Clip(e.namespace))
 		conn.refuse(errors.New("Invalid namespace")) //lint:ignore ST1005 the stock server's words
 		return
 	}
@@ -266,6 +274,7 @@ func (c *client) connect(ctx context.Context, e Event) {
 	}
 	handler, err := space.Connect(ctx, conn, auth)
 	if err != nil {
+		c.session.Refused(refusedConnect, "namespace", engine.Clip(e.namespace), "error", engine.Clip(err.Error()))
 		conn.refuse(err)
 		return
 	}

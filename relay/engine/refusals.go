@@ -1,0 +1,153 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"setu/relay/engineio"
+)
+
+// Refusal is a kind of refusal: what is logged of it, and how loud.
+type Refusal struct {
+	Level slog.Level
+	Text  string
+}
+
+// Refusals of the engine. What misconfigured proxies and clients that can never connect run into is
+// a warning; what a session's end, a restart or a scanner brings about is not.
+var (
+	refusedOrigin = Refusal{slog.LevelWarn, "refused a page of another site: list its origin in ALLOWED_ORIGINS; " +
+		"if it is this relay's own page, have the proxy in front pass the Host header on"}
+	refusedVersion = Refusal{slog.LevelWarn, "refused a client of another protocol: " +
+		"this relay speaks Engine.IO 4 alone, as clients of Socket.IO 3 and 4 do"}
+	refusedNoUpgrade = Refusal{slog.LevelWarn, "refused a WebSocket without the headers Upgrade and Connection: " +
+		"does the proxy in front pass them on?"}
+	refusedFull     = Refusal{slog.LevelWarn, "refused a client: MAX_CONNECTIONS are connected"}
+	refusedDraining = Refusal{slog.LevelInfo, "refused a client: this relay drains"}
+	refusedSession  = Refusal{slog.LevelInfo, "refused a request of a session that this relay does not know"}
+	refusedRequest  = Refusal{slog.LevelDebug, "refused a request that is no client's"}
+)
+
+// Lines that one kind of refusal may take.
+const (
+	refusalBurst  = 5                // at a time
+	refusalPeriod = 10 * time.Second // for one more
+)
+
+// Refusals logs what is refused. A flood of one kind costs a few lines, the next of which says how
+// many were left out, and hides no other kind.
+type Refusals struct {
+	log *slog.Logger
+
+	mu    sync.Mutex // guards what follows
+	kinds map[Refusal]*budget
+}
+
+// budget is what one kind has left to say, and did not say.
+type budget struct {
+	lines   *rate.Limiter
+	leftOut int
+}
+
+// NewRefusals returns what logs refusals to log.
+func NewRefusals(log *slog.Logger) *Refusals {
+	return &Refusals{log: log, kinds: map[Refusal]*budget{}}
+}
+
+// Note logs a refusal, with pairs of a key and a value. Text that a client chose goes through Clip;
+// its secrets (ids of sessions, keys, tokens, queries) have no place there.
+func (rs *Refusals) Note(kind Refusal, args ...any) {
+	leftOut, ok := rs.count(kind)
+	if !ok || !rs.log.Enabled(context.Background(), kind.Level) {
+		return
+	}
+	if leftOut > 0 {
+		args = append(args, "left_out", leftOut)
+	}
+	rs.log.Log(context.Background(), kind.Level, kind.Text, args...)
+}
+
+// count counts a refusal, and reports whether there is a line for it, and how many had none since
+// the last.
+func (rs *Refusals) count(kind Refusal) (leftOut int, ok bool) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	b := rs.kinds[kind]
+	if b == nil {
+		b = &budget{lines: rate.NewLimiter(rate.Every(refusalPeriod), refusalBurst)}
+		rs.kinds[kind] = b
+	}
+	if !b.lines.Allow() {
+		b.leftOut++
+		return 0, false
+	}
+	leftOut, b.leftOut = b.leftOut, 0
+	return leftOut, true
+}
+
+// maxClip bounds what a log line holds of a text that a client chose, in bytes.
+const maxClip = 100
+
+// Clip returns a client's text as a log line may hold it: printable ASCII, and not much of it.
+func Clip(s string) string {
+	rest := ""
+	if len(s) > maxClip {
+		s, rest = s[:maxClip], "..."
+	}
+	quoted := strconv.QuoteToASCII(s)
+	return quoted[1:len(quoted)-1] + rest
+}
+
+// from names the client of a request: by its address, or by a proxy's and what that says.
+func from(r *http.Request) string {
+	if by := r.Header.Get("X-Forwarded-For"); by != "" {
+		return r.RemoteAddr + " for " + Clip(by)
+	}
+	return r.RemoteAddr
+}
+
+// Refused logs the refusal of a request, with pairs of a key and a value, as Refusals.Note.
+func (srv *Server) Refused(kind Refusal, r *http.Request, args ...any) {
+	srv.refusals.Note(kind, append([]any{"from", from(r)}, args...)...)
+}
+
+// Refused logs what a session's client was refused, with pairs of a key and a value, as
+// Refusals.Note.
+func (s *Session) Refused(kind Refusal, args ...any) {
+	s.srv.refusals.Note(kind, append([]any{"from", s.from}, args...)...)
+}
+
+// refuseHandshake answers that there is no room for a session.
+func (srv *Server) refuseHandshake(w http.ResponseWriter, r *http.Request, err error) {
+	if err == errFull {
+		srv.Refused(refusedFull, r, "limit", srv.cfg.MaxConnections)
+	} else {
+		srv.Refused(refusedDraining, r)
+	}
+	http.Error(w, err.Error(), http.StatusServiceUnavailable)
+}
+
+// refuseSession answers that a session is not here. Its node is no secret; the rest of its id is.
+func (srv *Server) refuseSession(w http.ResponseWriter, r *http.Request, sid string) {
+	of := "another relay"
+	switch NodeOf(sid) {
+	case srv.cfg.Node:
+		of = "this relay"
+	case "":
+		of = "no relay"
+	}
+	srv.Refused(refusedSession, r, "of", of, "node", NodeOf(sid))
+	Refuse(w, http.StatusBadRequest, engineio.ErrSessionUnknown)
+}
+
+// refuseRequest answers a request that no client makes, such as a scanner's.
+func (srv *Server) refuseRequest(w http.ResponseWriter, r *http.Request, e *engineio.Error) {
+	srv.Refused(refusedRequest, r, "error", e.Message, "method", Clip(r.Method), "transport", Clip(r.URL.Query().Get("transport")))
+	Refuse(w, http.StatusBadRequest, e)
+}
