@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -173,6 +174,7 @@ func newWeb(srv *relay.Server, log *slog.Logger) *http.Server {
 func routes(srv *relay.Server) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(relay.Path, srv)
+	mux.Handle(strings.TrimSuffix(relay.Path, "/"), srv)
 	mux.Handle("/healthz", srv)
 	mux.Handle("/readyz", srv)
 	mux.Handle("/", public.Handler())

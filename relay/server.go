@@ -12,6 +12,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"regexp"
+	"strings"
 	"time"
 
 	"setu/relay/broker"
@@ -44,7 +46,8 @@ func New(cfg Config, b broker.Broker, log *slog.Logger) (*Server, error) {
 	root := events.New(cfg.events(), srv.hub, b, log)
 	srv.engine = engine.New(cfg.Engine(), log, namespace.Serve(cfg.Namespace(), map[string]namespace.Namespace{"/": root}))
 	srv.forward = forward.New(cfg.forward(), b, srv.engine, log)
-	srv.mux.Handle(Path, srv.forward)
+	srv.mux.HandleFunc(Path, srv.serveClient)
+	srv.mux.HandleFunc(strings.TrimSuffix(Path, "/"), srv.serveClient) // or the mux redirects, which breaks WebSocket
 	srv.mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	srv.mux.HandleFunc("/readyz", srv.serveReady)
 	return srv, nil
@@ -52,6 +55,22 @@ func New(cfg Config, b broker.Broker, log *slog.Logger) (*Server, error) {
 
 // ServeHTTP implements http.Handler.
 func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { srv.mux.ServeHTTP(w, r) }
+
+// clientFile is what pages ask a stock server for, which brings the client along.
+var clientFile = regexp.MustCompile(`^/socket\.io/socket\.io(\.msgpack|\.esm)?(\.min)?\.js(\.map)?$`)
+
+// noClientFile says where the client is.
+const noClientFile = `Setu does not serve the client of Socket.IO. Install it (npm install socket.io-client@4), or load
+https://cdn.jsdelivr.net/npm/socket.io-client@4/dist/socket.io.min.js (an ES module: socket.io.esm.min.js).`
+
+// serveClient serves whatever is below Path, as the stock server does.
+func (srv *Server) serveClient(w http.ResponseWriter, r *http.Request) {
+	if clientFile.MatchString(r.URL.Path) {
+		http.Error(w, noClientFile, http.StatusNotFound)
+		return
+	}
+	srv.forward.ServeHTTP(w, r)
+}
 
 // serveReady reports whether this relay can serve: the broker reaches its store the whole way round,
 // and it does not drain.
