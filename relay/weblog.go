@@ -1,0 +1,39 @@
+package relay
+
+import (
+	"log"
+	"log/slog"
+	"strings"
+
+	"setu/relay/engine"
+)
+
+// What net/http says that an operator must hear of. All else is about what clients send.
+var (
+	refusedAccept = engine.Refusal{Level: slog.LevelWarn, Text: "cannot accept connections: is the limit on open files too low?"}
+	refusedPanic  = engine.Refusal{Level: slog.LevelError, Text: "a request panicked"}
+)
+
+// webLog takes what net/http logs, which is lines of text.
+type webLog struct {
+	log      *slog.Logger
+	refusals *engine.Refusals
+}
+
+// WebLog returns the ErrorLog of an http.Server that serves a relay.
+func WebLog(to *slog.Logger) *log.Logger {
+	return log.New(webLog{to, engine.NewRefusals(to)}, "", 0)
+}
+
+// Write implements io.Writer.
+func (l webLog) Write(line []byte) (int, error) {
+	text := strings.TrimSpace(string(line))
+	if rest, ok := strings.CutPrefix(text, "http: Accept error: "); ok {
+		l.refusals.Note(refusedAccept, "error", rest)
+	} else if rest, ok := strings.CutPrefix(text, "http: panic serving "); ok {
+		l.refusals.Note(refusedPanic, "error", rest)
+	} else {
+		l.log.Debug(text)
+	}
+	return len(line), nil
+}
