@@ -42,7 +42,9 @@ All settings come from the environment:
 func main() {
 	err := run(os.Args[1:], os.Environ(), os.Stdout)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "setu:", err)
+		if !errors.Is(err, errDrain) { // which is in the log
+			fmt.Fprintln(os.Stderr, "setu:", err)
+		}
 		os.Exit(1)
 	}
 }
@@ -118,11 +120,16 @@ func health(cfg relay.Config) error {
 	return nil
 }
 
-// serve runs a relay until a signal ends it, and then drains; a second signal ends at once.
+// serve runs a relay until a signal ends it, and then drains. From then on SIGINT ends the process at
+// once. Another SIGTERM changes nothing: platforms send one more when their patience ends.
 func serve(cfg relay.Config) error {
 	log := cfg.Logger()
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	defer stop()
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM, os.Interrupt)
+	defer signal.Stop(stop)
+	if err := cfg.CheckFiles(); err != nil {
+		log.Warn(err.Error())
+	}
 	b, err := openBroker(cfg, log)
 	if err != nil {
 		return err
@@ -132,7 +139,7 @@ func serve(cfg relay.Config) error {
 		return err
 	}
 	listen := net.ListenConfig{KeepAlive: -1} // every session has a heartbeat of its own
-	l, err := listen.Listen(ctx, "tcp", net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port)))
+	l, err := listen.Listen(context.Background(), "tcp", net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port)))
 	if err != nil {
 		return fmt.Errorf("HOST and PORT: %w", err)
 	}
@@ -146,9 +153,9 @@ func serve(cfg relay.Config) error {
 	select {
 	case err := <-failed:
 		return err
-	case <-ctx.Done():
+	case <-stop:
 	}
-	stop() // from here on, a signal ends the process
+	signal.Reset(os.Interrupt)
 	return drain(cfg, log, srv, web, b)
 }
 
@@ -168,7 +175,7 @@ func openBroker(cfg relay.Config, log *slog.Logger) (broker.Broker, error) {
 // newWeb bounds what a client may take before it has a session.
 func newWeb(srv *relay.Server, log *slog.Logger) *http.Server {
 	return &http.Server{Handler: routes(srv), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
-		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+		MaxHeaderBytes: 16 << 10, ErrorLog: relay.WebLog(log)}
 }
 
 func routes(srv *relay.Server) http.Handler {
@@ -190,16 +197,38 @@ func hostOf(a net.Addr) string {
 	return a.String()
 }
 
-// drain closes members so that they come back over other relays, then the listener, then the broker, which announces who
-// did not.
+// errDrain is the error of a drain that failed, which the log has told.
+var errDrain = errors.New("the drain failed")
+
+// drain closes clients so that they come back over other relays, then the listener, then the broker,
+// which announces who did not. It fails if clients were cut off, who may have missed something, or
+// if nobody could be told who is gone. Requests that outlast the listener are no failure: such a
+// connection may be one that a browser keeps and never used.
 func drain(cfg relay.Config, log *slog.Logger, srv *relay.Server, web *http.Server, b broker.Broker) error {
 	log.Info("draining", "timeout", cfg.DrainTimeout)
 	ctx, cancel := context.WithTimeout(context.Background(), cfg.DrainTimeout)
 	defer cancel()
-	err := srv.Shutdown(ctx)
-	last, cancelLast := context.WithTimeout(context.Background(), 3*time.Second)
-	defer cancelLast()
-	err = errors.Join(err, web.Shutdown(last), b.Close(last))
-	log.Info("drained", "error", err)
+	forced := srv.Shutdown(ctx)
+	if err := shutdownWithin(2*time.Second, web.Shutdown); err != nil {
+		log.Debug("cut connections that were still open", "error", err)
+		_ = web.Close()
+	}
+	unsaid := shutdownWithin(3*time.Second, b.Close) // a time of its own, whatever the others took
+	if forced != nil {
+		log.Warn("drained, but clients had to be cut off: raise DRAIN_TIMEOUT if there were many", "error", forced)
+	}
+	if unsaid != nil {
+		log.Warn("drained, but the store was not told who is gone: their leases will", "error", unsaid)
+	}
+	if forced != nil || unsaid != nil {
+		return errDrain
+	}
+	log.Info("drained")
 	return nil
+}
+
+func shutdownWithin(d time.Duration, shutdown func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	return shutdown(ctx)
 }

@@ -1,0 +1,224 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"setu/relay/wiretest"
+)
+
+// serves, in the environment, has the test's binary be the relay.
+const serves = "SETU_TEST_SERVES"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(serves) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// process is a relay in a process of its own.
+type process struct {
+	t       *testing.T
+	cmd     *exec.Cmd
+	address string
+
+	mu   sync.Mutex // guards what follows
+	log  string
+	more *sync.Cond // log grew, or ended
+	eof  bool
+}
+
+// startProcess starts a relay that may open so many files.
+func startProcess(t *testing.T, files int, environ ...string) *process {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{t: t, address: l.Addr().String()}
+	p.more = sync.NewCond(&p.mu)
+	port := l.Addr().(*net.TCPAddr).Port
+	_ = l.Close()
+	p.cmd = exec.Command("sh", "-c", `ulimit -n "$1" && exec "$2"`, "sh", fmt.Sprint(files), os.Args[0])
+	p.cmd.Env = append([]string{serves + "=1", "LOG_LEVEL=debug", "HOST=127.0.0.1", fmt.Sprint("PORT=", port)}, environ...)
+	out, err := p.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go p.read(bufio.NewScanner(out))
+	t.Cleanup(func() {
+		if p.cmd.ProcessState == nil {
+			_ = p.cmd.Process.Kill()
+			p.wait()
+		}
+		if t.Failed() {
+			t.Log(p.log)
+		}
+	})
+	p.await("msg=serving")
+	return p
+}
+
+func (p *process) read(lines *bufio.Scanner) {
+	for more := true; more; {
+		more = lines.Scan()
+		p.mu.Lock()
+		p.log += lines.Text() + "\n"
+		p.eof = !more
+		p.mu.Unlock()
+		p.more.Broadcast()
+	}
+}
+
+// await waits until the log holds s.
+func (p *process) await(s string) {
+	p.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for !strings.Contains(p.log, s) {
+		if p.eof {
+			p.t.Fatalf("it ended without %q in its log:\n%s", s, p.log)
+		}
+		p.more.Wait()
+	}
+}
+
+func (p *process) signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// wait waits for the end, and returns the log from its serving on, and the exit status, which is -1
+// after a signal.
+func (p *process) wait() (log string, status int) {
+	p.mu.Lock()
+	for !p.eof {
+		p.more.Wait()
+	}
+	_, log, _ = strings.Cut(p.log, "msg=serving")
+	p.mu.Unlock()
+	_ = p.cmd.Wait()
+	return log, p.cmd.ProcessState.ExitCode()
+}
+
+// connect makes a client that reads, and so answers the relay's close.
+func (p *process) connect() {
+	p.t.Helper()
+	ws, res, err := websocket.Dial(p.t.Context(), "ws://"+p.address+"/socket.io?EIO=4&transport=websocket", nil)
+	if err != nil {
+		p.t.Fatal(res, err)
+	}
+	p.t.Cleanup(func() { _ = ws.CloseNow() })
+	go func() {
+		for err := error(nil); err == nil; {
+			_, _, err = ws.Read(context.Background())
+		}
+	}()
+}
+
+// connectDeaf makes a client that reads its handshake, and nothing more.
+func (p *process) connectDeaf() {
+	p.t.Helper()
+	c, err := net.Dial("tcp", p.address)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { _ = c.Close() })
+	wiretest.Upgrade(p.t, c).Packet()
+}
+
+const manyFiles = 20_000 // no warning
+
+func TestDrainOfNobody(t *testing.T) {
+	p := startProcess(t, manyFiles)
+	p.signal(syscall.SIGTERM)
+	log, status := p.wait()
+	if status != 0 || !strings.Contains(log, "msg=drained\n") || strings.Contains(log, "level=WARN") || strings.Contains(log, "error=") {
+		t.Errorf("exit status %d, log:\n%s", status, log)
+	}
+}
+
+// A platform that loses patience sends SIGTERM once more: the drain goes on.
+func TestSecondSIGTERM(t *testing.T) {
+	p := startProcess(t, manyFiles, "DRAIN_TIMEOUT=2s")
+	p.connect()
+	p.signal(syscall.SIGTERM)
+	p.await("msg=draining")
+	p.signal(syscall.SIGTERM)
+	log, status := p.wait()
+	if status != 0 || !strings.Contains(log, "msg=drained\n") || strings.Contains(log, "level=WARN") {
+		t.Errorf("exit status %d, log:\n%s", status, log)
+	}
+}
+
+// A person at a terminal who presses Ctrl-C again has it end.
+func TestSecondSIGINT(t *testing.T) {
+	for _, first := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		p := startProcess(t, manyFiles, "DRAIN_TIMEOUT=1m")
+		p.connectDeaf()
+		p.signal(first)
+		p.await("msg=draining")
+		p.signal(syscall.SIGINT)
+		log, status := p.wait()
+		if status == 0 || strings.Contains(log, "drained") {
+			t.Errorf("%s: exit status %d, log:\n%s", first, status, log)
+		}
+	}
+}
+
+func TestDrainThatForces(t *testing.T) {
+	p := startProcess(t, manyFiles, "DRAIN_TIMEOUT=300ms")
+	p.connectDeaf()
+	p.signal(syscall.SIGTERM)
+	log, status := p.wait()
+	if status != 1 || strings.Contains(log, "msg=drained\n") || !strings.Contains(log, `level=WARN msg="drained, but clients had to be cut off`) ||
+		!strings.Contains(log, `error="context deadline exceeded"`) || strings.Contains(log, "setu:") {
+		t.Errorf("exit status %d, log:\n%s", status, log)
+	}
+}
+
+// A relay that may open too few files says so at start, and again when it has none left.
+func TestFewFiles(t *testing.T) {
+	const files = 64
+	p := startProcess(t, files, "MAX_CONNECTIONS=100")
+	p.await("the limit on open files is 64, too low for MAX_CONNECTIONS=100 and 500 more")
+	for range files {
+		c, err := net.DialTimeout("tcp", p.address, 10*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	p.await("too many open files")
+	p.signal(syscall.SIGKILL)
+	log, _ := p.wait()
+	if n := strings.Count(log, "level=WARN msg=\"cannot accept connections"); n == 0 || n > 10 {
+		t.Errorf("%d warnings, log:\n%s", n, log)
+	}
+	fine := startProcess(t, 700, "MAX_CONNECTIONS=100")
+	fine.signal(syscall.SIGTERM)
+	fine.wait()
+	if strings.Contains(fine.log, "limit on open files") {
+		t.Error("700 files are too few for 100 clients")
+	}
+}
