@@ -16,8 +16,9 @@ func (c Config) Peer() broker.Peer {
 	return broker.Peer{Node: c.Node, URL: c.privateURL(), Machine: c.Machine}
 }
 
-// privateURL is PRIVATE_URL, or else a guess: the address that this relay listens on, Fly's private one, the one from which
-// Redis is reached, or this machine's first; empty where it has none.
+// privateURL returns PRIVATE_URL, or else a guess: by the address that this relay listens on, Fly's
+// private one, the one from which Redis is reached, or this machine's first. It returns "" if there
+// is none.
 func (c Config) privateURL() string {
 	if c.PrivateURL != "" {
 		return c.PrivateURL
@@ -37,7 +38,8 @@ func (c Config) privateURL() string {
 	return "http://" + net.JoinHostPort(host, strconv.Itoa(c.Port))
 }
 
-// sourceAddress asks the routing table from which address Redis is reached; nothing is sent.
+// sourceAddress returns the address from which Redis is reached, or "". The routing table says so:
+// nothing is sent.
 func (c Config) sourceAddress() string {
 	u, err := url.Parse(strings.TrimSpace(c.RedisURL))
 	if err != nil || u.Hostname() == "" {
@@ -57,7 +59,7 @@ func (c Config) sourceAddress() string {
 	return hostOnly(conn.LocalAddr())
 }
 
-// firstAddress is this machine's first that others may reach.
+// firstAddress returns this machine's first address that others may reach, or "".
 func firstAddress() string {
 	addresses, _ := net.InterfaceAddrs()
 	for _, a := range addresses {
@@ -68,6 +70,7 @@ func firstAddress() string {
 	return ""
 }
 
+// hostOnly returns an address without its port, or "".
 func hostOnly(a net.Addr) string {
 	host, _, err := net.SplitHostPort(a.String())
 	if err != nil {

@@ -28,6 +28,7 @@ var (
 		"this relay speaks Engine.IO 4 alone, as clients of Socket.IO 3 and 4 do"}
 	refusedNoUpgrade = Refusal{slog.LevelWarn, "refused a WebSocket without the headers Upgrade and Connection: " +
 		"does the proxy in front pass them on?"}
+	refusedTooLarge = Refusal{slog.LevelWarn, "a client sent more than MAX_PAYLOAD"}
 	refusedFull     = Refusal{slog.LevelWarn, "refused a client: MAX_CONNECTIONS are connected"}
 	refusedDraining = Refusal{slog.LevelInfo, "refused a client: this relay drains"}
 	refusedSession  = Refusal{slog.LevelInfo, "refused a request of a session that this relay does not know"}
@@ -78,7 +79,7 @@ func (rs *Refusals) Note(kind Refusal, args ...any) {
 func (rs *Refusals) count(kind Refusal) (leftOut int, ok bool) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	b := rs.kinds[kind]
+	b := rs.kinds[kind] // a counter of each kind belongs here
 	if b == nil {
 		b = &budget{lines: rate.NewLimiter(rate.Every(refusalPeriod), refusalBurst)}
 		rs.kinds[kind] = b

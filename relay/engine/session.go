@@ -168,7 +168,7 @@ func (s *Session) Fail(err error) {
 	case err == errGoodbye:
 		s.close(closeNormal, "", false)
 	case errors.As(err, &large):
-		s.srv.log.Warn("a client sent more than MAX_PAYLOAD", "limit", s.srv.cfg.MaxPayload, "what", large.What)
+		s.Refused(refusedTooLarge, "limit", s.srv.cfg.MaxPayload, "what", large.What)
 		s.close(closeTooLarge, err.Error(), false)
 	default:
 		s.close(closeProtocol, err.Error(), false)

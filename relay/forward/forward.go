@@ -198,8 +198,9 @@ func (f *Forwarder) hop(w http.ResponseWriter, r *http.Request, p broker.Peer) {
 			if errors.As(err, &dial) && dial.Op == "dial" && ctx.Err() == nil {
 				f.note(p.Node, peer{Peer: p, dead: time.Now()})
 				f.engine.Refused(refusedUnreachable, r, "relay", p.URL, "error", err)
+			} else {
+				f.log.Debug("a request did not get to its relay", "relay", p.URL, "error", err)
 			}
-			f.log.Debug("a request did not get to its relay", "relay", p.URL, "error", err)
 			engine.Refuse(w, http.StatusBadRequest, engineio.ErrSessionUnknown)
 		},
 	}
