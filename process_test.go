@@ -43,7 +43,7 @@ type process struct {
 	eof  bool
 }
 
-// startProcess starts a relay that may open so many files.
+// startProcess starts a relay for 100 clients that may open so many files.
 func startProcess(t *testing.T, files int, environ ...string) *process {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -55,7 +55,7 @@ func startProcess(t *testing.T, files int, environ ...string) *process {
 	port := l.Addr().(*net.TCPAddr).Port
 	_ = l.Close()
 	p.cmd = exec.Command("sh", "-c", `ulimit -n "$1" && exec "$2"`, "sh", fmt.Sprint(files), os.Args[0])
-	p.cmd.Env = append([]string{serves + "=1", "LOG_LEVEL=debug", "HOST=127.0.0.1", fmt.Sprint("PORT=", port)}, environ...)
+	p.cmd.Env = append([]string{serves + "=1", "LOG_LEVEL=debug", "MAX_CONNECTIONS=100", "HOST=127.0.0.1", fmt.Sprint("PORT=", port)}, environ...)
 	out, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -147,7 +147,7 @@ func (p *process) connectDeaf() {
 	wiretest.Upgrade(p.t, c).Packet()
 }
 
-const manyFiles = 20_000 // no warning
+const manyFiles = 700 // for 100 clients: no warning
 
 func TestDrainOfNobody(t *testing.T) {
 	p := startProcess(t, manyFiles)
@@ -200,7 +200,7 @@ func TestDrainThatForces(t *testing.T) {
 // A relay that may open too few files says so at start, and again when it has none left.
 func TestFewFiles(t *testing.T) {
 	const files = 64
-	p := startProcess(t, files, "MAX_CONNECTIONS=100")
+	p := startProcess(t, files)
 	p.await("the limit on open files is 64, too low for MAX_CONNECTIONS=100 and 500 more")
 	for range files {
 		c, err := net.DialTimeout("tcp", p.address, 10*time.Second)
@@ -215,10 +215,10 @@ func TestFewFiles(t *testing.T) {
 	if n := strings.Count(log, "level=WARN msg=\"cannot accept connections"); n == 0 || n > 10 {
 		t.Errorf("%d warnings, log:\n%s", n, log)
 	}
-	fine := startProcess(t, 700, "MAX_CONNECTIONS=100")
+	fine := startProcess(t, manyFiles)
 	fine.signal(syscall.SIGTERM)
 	fine.wait()
 	if strings.Contains(fine.log, "limit on open files") {
-		t.Error("700 files are too few for 100 clients")
+		t.Errorf("%d files are too few for 100 clients", manyFiles)
 	}
 }
