@@ -50,8 +50,14 @@ func (srv *Server) openWebSocket(w http.ResponseWriter, r *http.Request) {
 // accept completes a WebSocket handshake. A new session's first frame goes out with it, after which
 // anything may be sent. If it fails, the client has been answered.
 func (srv *Server) accept(w http.ResponseWriter, r *http.Request, s *Session, first *engineio.Frame) (*webSocketTransport, error) {
+	offered, err := subprotocols(r.Header)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return nil, err
+	}
 	h := &hijacker{ResponseWriter: w}
 	ws, err := websocket.Accept(h, r, &websocket.AcceptOptions{
+		Subprotocols:       offered,
 		InsecureSkipVerify: true, // the origin was checked for every transport alike
 		CompressionMode:    websocket.CompressionDisabled,
 	})
