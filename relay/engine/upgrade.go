@@ -20,9 +20,13 @@ const upgradeTimeout = 10 * time.Second
 //	2probe   client, over WebSocket
 //	3probe   server, over WebSocket; a GET that waits is let go with 6
 //	5        client, over WebSocket, when its last GET and POST are answered
+//
+// The stock server lets a client leave out the probe if it has no request under way, and PHP's
+// elephant.io does.
 const (
 	probePing = "2probe"
 	probePong = "3probe"
+	goOn      = string(engineio.Upgrade)
 )
 
 var probeFrame = engineio.NewFrame(len(probePong), func(dst []byte) []byte { return append(dst, probePong...) })
@@ -88,17 +92,19 @@ func (p *pollingTransport) endProbe() {
 // upgrade takes the client's part of the exchange, and then is the session's reader. It reports
 // false if the session stays with polling.
 func (p *pollingTransport) upgrade(ctx context.Context, t *webSocketTransport) bool {
-	if !t.readText(ctx, probePing) {
+	switch t.readText(ctx) {
+	case probePing:
+		if !p.answerProbe(t) || t.readText(ctx) != goOn {
+			return false
+		}
+	case goOn:
+		if !p.atRest(ctx) {
+			return false
+		}
+	default:
 		return false
 	}
-	waiting := p.waitingGet()
-	_ = t.conn.SetWriteDeadline(time.Now().Add(flushTimeout)) // a client that reads nothing must not hold this goroutine
-	if _, err := t.conn.Write(probeFrame.Wire()); err != nil {
-		return false
-	}
-	_ = t.conn.SetWriteDeadline(time.Time{})
-	p.releaseGet(waiting)
-	if !t.readText(ctx, string(byte(engineio.Upgrade))) || !p.s.change(t) {
+	if !p.s.change(t) {
 		return false
 	}
 	p.handOver(t)
@@ -106,10 +112,42 @@ func (p *pollingTransport) upgrade(ctx context.Context, t *webSocketTransport) b
 	return true
 }
 
-// readText reads one frame and reports whether it is this text.
-func (t *webSocketTransport) readText(ctx context.Context, want string) bool {
+// answerProbe lets the GET go that waits, if there is one, once the answer is out.
+func (p *pollingTransport) answerProbe(t *webSocketTransport) bool {
+	waiting := p.waitingGet()
+	_ = t.conn.SetWriteDeadline(time.Now().Add(flushTimeout)) // a client that reads nothing must not hold this goroutine
+	if _, err := t.conn.Write(probeFrame.Wire()); err != nil {
+		return false
+	}
+	_ = t.conn.SetWriteDeadline(time.Time{})
+	p.releaseGet(waiting)
+	return true
+}
+
+// atRest reports whether no request is under way: what one brings might be lost, or overtaken, since
+// nobody told the client to wait for it. A client may have a GET's answer before this side knows
+// that it is written, so an answer's end is waited for.
+func (p *pollingTransport) atRest(ctx context.Context) bool {
+	defer context.AfterFunc(ctx, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.answered.Broadcast()
+	})()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.answering && ctx.Err() == nil {
+		p.answered.Wait()
+	}
+	return !p.getting && !p.posting && ctx.Err() == nil
+}
+
+// readText reads one frame and returns its text, or "" if it is none.
+func (t *webSocketTransport) readText(ctx context.Context) string {
 	kind, got, err := t.ws.Read(ctx)
-	return err == nil && kind == websocket.MessageText && string(got) == want
+	if err != nil || kind != websocket.MessageText {
+		return ""
+	}
+	return string(got)
 }
 
 // waitingGet returns the number of the GET that waits, or 0.
