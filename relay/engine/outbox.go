@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"setu/relay/engineio"
@@ -159,14 +160,33 @@ const idleFrames = 16
 func (o *outbox) take(dst []*engineio.Frame, written int) []*engineio.Frame {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	return o.takeFirst(len(o.frames), dst, written)
+}
+
+// takePackets is take for no more frames than have this many packets together, but for one at least.
+// left reports whether others are queued.
+func (o *outbox) takePackets(most, written int) (frames []*engineio.Frame, left bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n := 0
+	for packets := 0; n < len(o.frames); n++ {
+		if packets += o.frames[n].Packets(); packets > most && n > 0 {
+			break
+		}
+	}
+	frames = o.takeFirst(n, nil, written)
+	return frames, len(o.frames) > 0
+}
+
+// takeFirst takes the first n frames that are queued. o.mu is held.
+func (o *outbox) takeFirst(n int, dst []*engineio.Frame, written int) []*engineio.Frame {
 	o.bytes -= written
 	o.noteLow()
-	dst = append(dst, o.frames...)
-	if cap(o.frames) > idleFrames {
+	dst = append(dst, o.frames[:n]...)
+	if n == len(o.frames) && cap(o.frames) > idleFrames {
 		o.frames = nil
 	} else {
-		clear(o.frames)
-		o.frames = o.frames[:0]
+		o.frames = slices.Delete(o.frames, 0, n)
 	}
 	if len(dst) == 0 {
 		o.busy = false

@@ -14,10 +14,13 @@ import (
 
 const (
 	// lateGetTimeout is how long a session that was closed between two GETs waits for the second, to
-	// tell it so.
+	// tell it so, and for each one more if several answers are left.
 	lateGetTimeout = time.Second
 	// probePause is how long a GET that comes in the middle of an upgrade waits for the upgrade.
 	probePause = 50 * time.Millisecond
+	// answerPackets is how many packets one answer brings at most: python-engineio drops an answer of
+	// more (its max_decode_packets). The packets of one frame stay together, and are fewer.
+	answerPackets = 16
 )
 
 // pollingTransport is HTTP long-polling: the client always has a GET waiting, which brings what the
@@ -40,6 +43,7 @@ type pollingTransport struct {
 	ended     bool
 	last      *engineio.Frame // what a GET is still to be told of the end, or nil
 	told      chan struct{}   // closed once it is
+	took      chan struct{}   // holds one: a GET took what comes before that
 }
 
 var (
@@ -185,23 +189,29 @@ func (p *pollingTransport) awaitBody(ctx context.Context) (body []byte, err erro
 	}
 }
 
-// takeBody takes what the outbox holds. Nothing is taken once the session is upgraded: from then on
-// all goes by the WebSocket.
+// takeBody takes what the outbox holds, as far as one answer may bring it. Nothing is taken once the
+// session is upgraded: from then on all goes by the WebSocket.
 func (p *pollingTransport) takeBody() (body []byte, pause time.Duration, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.upgraded {
 		return nil, 0, errUpgraded
 	}
-	frames := p.s.out.take(nil, p.written)
+	most := answerPackets
+	if p.last != nil {
+		most--
+	}
+	frames, left := p.s.out.takePackets(most, p.written)
 	p.written = sizeOf(frames)
 	switch {
 	case p.ended && p.last == nil:
 		return nil, 0, errEnded
-	case p.ended:
+	case p.ended && !left:
 		frames = append(frames, p.last)
 		p.last = nil
 		close(p.told)
+	case p.ended:
+		p.noteTaken()
 	case len(frames) == 0 && p.letGo:
 		frames = append(frames, noopFrame)
 	}
@@ -214,6 +224,14 @@ func (p *pollingTransport) takeBody() (body []byte, pause time.Duration, err err
 		pause = probePause
 	}
 	return body, pause, nil
+}
+
+// noteTaken has cleanUp wait for the next GET.
+func (p *pollingTransport) noteTaken() {
+	select {
+	case p.took <- struct{}{}:
+	default:
+	}
 }
 
 // writePoll sends a poll's body, which may take as long as within. An error means that it may not
@@ -334,11 +352,11 @@ func (p *pollingTransport) end(code int, _ string, force bool) {
 	}
 	tell := p.getting || !force && code != closeProtocol && code != closeTooLarge
 	switch {
-	case again && p.last != nil && !p.getting: // forced: nobody waits any longer
+	case again && p.last != nil && (!p.getting || p.answering): // forced: nobody waits any longer
 		p.last = nil
 		close(p.told)
 	case !again && tell:
-		p.last, p.told = noopFrame, make(chan struct{})
+		p.last, p.told, p.took = noopFrame, make(chan struct{}), make(chan struct{}, 1)
 		if code == closeProtocol {
 			p.last = closeFrame
 		}
@@ -348,21 +366,34 @@ func (p *pollingTransport) end(code int, _ string, force bool) {
 	p.wake()
 	if !again {
 		p.s.out.close()
-		p.s.srv.wg.Go(func() { p.cleanUp(told) })
+		p.s.srv.wg.Go(func() { p.cleanUp(told, closeWait(code)) })
 	}
 }
 
 // cleanUp sees to what is left of a session that has ended.
-func (p *pollingTransport) cleanUp(told <-chan struct{}) {
+func (p *pollingTransport) cleanUp(told <-chan struct{}, within time.Duration) {
 	p.s.onTransportClosed()
 	if told != nil {
-		select {
-		case <-told:
-		case <-time.After(lateGetTimeout):
-			p.mu.Lock()
-			p.last = nil
-			p.mu.Unlock()
-		}
+		p.awaitTold(told, within)
 	}
 	p.s.srv.remove(p.s)
+}
+
+// awaitTold waits until GETs have brought what was queued and the end, or none comes any more.
+func (p *pollingTransport) awaitTold(told <-chan struct{}, within time.Duration) {
+	enough := time.After(within)
+	for {
+		select {
+		case <-told:
+			return
+		case <-p.took:
+			continue
+		case <-time.After(lateGetTimeout):
+		case <-enough:
+		}
+		p.mu.Lock()
+		p.last = nil
+		p.mu.Unlock()
+		return
+	}
 }

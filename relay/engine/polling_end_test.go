@@ -156,10 +156,10 @@ func TestTakenCountsUntilTheNextGET(t *testing.T) {
 		p := r.Poll()
 		s := r.only()
 		for range 50 { // far more than an outbox holds, in all
-			for range 30 {
-				p.Say("4" + strings.Repeat("x", 1999))
+			for range 15 {
+				p.Say("4" + strings.Repeat("x", 3999))
 			}
-			if got := p.Get(); len(got.Body) != 30*2001-1 {
+			if got := p.Get(); len(got.Body) != 15*4001-1 {
 				t.Fatal(got.Status, len(got.Body))
 			}
 			s.out.mu.Lock()

@@ -332,16 +332,38 @@ func (srv *Server) Shutdown(ctx context.Context) (had bool, err error) {
 		}
 		s.close(closeRestart, "this relay restarts", ctx.Err() != nil)
 	}
-	select {
-	case <-srv.gone:
-	case <-ctx.Done():
+	if !srv.awaitGone(ctx, flushTimeout+drainTimeout) {
+		forceAll(all) // who was sent away before the drain may take longer
+	}
+	if !srv.awaitGone(ctx, 0) {
 		err = ctx.Err()
-		for _, s := range all {
-			s.forceClose()
-		}
+		forceAll(all)
 		<-srv.gone
 	}
 	srv.writers.stop() // before wg, to which writers add
 	srv.wg.Wait()
 	return len(all) > 0, err
+}
+
+// awaitGone waits until no session is left. It reports false if ctx ended, or after a time if within
+// is not zero.
+func (srv *Server) awaitGone(ctx context.Context, within time.Duration) bool {
+	var enough <-chan time.Time
+	if within > 0 {
+		enough = time.After(within)
+	}
+	select {
+	case <-srv.gone:
+		return true
+	case <-enough:
+		return false
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func forceAll(sessions []*Session) {
+	for _, s := range sessions {
+		s.forceClose()
+	}
 }

@@ -17,7 +17,16 @@ import (
 const (
 	flushTimeout = time.Second     // to read what was queued for it, and again for the close
 	closeTimeout = 5 * time.Second // to answer the close
+	drainTimeout = time.Second     // the same if the relay drains, which waits for all of them
 )
+
+// closeWait is how long a client may take that is sent away with this code.
+func closeWait(code int) time.Duration {
+	if code == closeRestart {
+		return drainTimeout
+	}
+	return closeTimeout
+}
 
 // webSocketTransport is a session's WebSocket. The library accepts, reads, answers pings and closes;
 // shared frames go out beside it (write.go).
@@ -128,7 +137,7 @@ func (t *webSocketTransport) end(code int, reason string, force bool) {
 		}
 		now := time.Now()
 		_ = t.conn.SetWriteDeadline(now.Add(flushTimeout))
-		_ = t.conn.SetReadDeadline(now.Add(closeTimeout)) // the library has none inside a frame
+		_ = t.conn.SetReadDeadline(now.Add(closeWait(code))) // the library has none inside a frame
 		_ = t.ws.Close(websocket.StatusCode(code), reason)
 		t.breakConn()
 	})

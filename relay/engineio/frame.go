@@ -106,6 +106,17 @@ func (f *Frame) Attachments() iter.Seq[[]byte] {
 	}
 }
 
+// Packets returns the number of f's packets.
+func (f *Frame) Packets() (n int) {
+	if f.packetEnd > 0 {
+		n++
+	}
+	for range f.Attachments() {
+		n++
+	}
+	return n
+}
+
 // Size returns the number of bytes that f takes in an outbox.
 func (f *Frame) Size() int { return len(f.wire) }
 

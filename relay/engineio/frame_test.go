@@ -63,7 +63,7 @@ func TestFrameWithAttachments(t *testing.T) {
 		}
 		packets = append(packets, p)
 	}
-	if len(packets) != 5 || packets[0].Type != Ping || !packets[4].Binary || !bytes.Equal(packets[4].Data, long) {
+	if len(packets) != 5 || f.Packets() != 4 || packets[0].Type != Ping || !packets[4].Binary || !bytes.Equal(packets[4].Data, long) {
 		t.Errorf("%d packets", len(packets))
 	}
 	if f.Pos() != 0 || f.At(9).Pos() != 9 {
@@ -83,7 +83,7 @@ func TestMessageFrames(t *testing.T) {
 		{"\x01\x02\x03\x04", true, "\x82\x04\x01\x02\x03\x04", "bAQIDBA=="},
 	} {
 		f := NewMessage([]byte(tt.data), tt.binary)
-		if string(f.Wire()) != tt.wire || string(f.AppendPayload(nil)) != tt.payload || string(f.AppendPayload([]byte("2"))) != "2\x1e"+tt.payload {
+		if f.Packets() != 1 || string(f.Wire()) != tt.wire || string(f.AppendPayload(nil)) != tt.payload || string(f.AppendPayload([]byte("2"))) != "2\x1e"+tt.payload {
 			t.Errorf("%q: %q, %q", tt.data, f.Wire(), f.AppendPayload(nil))
 		}
 	}
