@@ -107,15 +107,15 @@ func TestProbes(t *testing.T) {
 }
 
 func TestOversizeSaysSo(t *testing.T) {
-	big := bytes.Repeat([]byte("4"), 5000)
+	big := bytes.Repeat([]byte("4"), 20_000)
 	fragments := wiretest.ClientFrame(wiretest.OpText, big[:600])
-	for range 20 {
+	for range 30 {
 		fragments = append(fragments, wiretest.ClientFrame(wiretest.OpContinue, big[:600])...)
 	}
 	tests := map[string][]byte{
 		"one frame":            wiretest.ClientFrame(0x81, big),
 		"fragments":            fragments,
-		"a header, then never": wiretest.ClientFrame(0x81, big)[:3000],
+		"a header, then never": wiretest.ClientFrame(0x81, big)[:17_000],
 		"a length of 2^62":     append([]byte{0x81, 0xFF, 0x40, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4}, big...),
 	}
 	for name, send := range tests {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -158,6 +159,10 @@ func (h *tape) Message(data []byte, binary bool) error {
 	h.heard = append(h.heard, string(data))
 	h.mu.Unlock()
 	return h.on(h.s, data, binary)
+}
+
+func (h *tape) TooLarge(head []byte, size int, binary bool) error {
+	return h.Message(fmt.Appendf(nil, "%d bytes: %s", size, head[:min(len(head), 3)]), binary)
 }
 
 func (h *tape) Stop() {

@@ -32,6 +32,7 @@ type Config struct {
 	PingInterval, PingTimeout time.Duration
 
 	// MaxPayload bounds one message from a client, and the body of a POST, in bytes. Zero: 1,000,000.
+	// A message over WebSocket of up to OversizeFactor times as much is read past.
 	MaxPayload int
 
 	// OutboxBytes bounds what may wait for one client. Zero: 4 MiB.

@@ -26,6 +26,9 @@ type Handler interface {
 	// time. It may block, which slows the client down. An error ends the session, and its text, at
 	// most 123 bytes, is told to the client as the reason.
 	Message(data []byte, binary bool) error
+	// TooLarge takes a message larger than MaxPayload, which has been read past: its beginning, and how
+	// many bytes it had. It is called as Message is, and its error ends the session in the same way.
+	TooLarge(head []byte, size int, binary bool) error
 	// Stop is called when the session ends, whatever Message does at the time, perhaps under a lock
 	// of the caller's: it must not block.
 	Stop()
@@ -161,6 +164,11 @@ func (s *Session) close(code int, reason string, force bool) {
 	})
 }
 
+// OversizeFactor is how many times MaxPayload what a client sends may be to be read past, and
+// answered as too large. Its bytes are not kept. A client that sends more is closed with 1009: stock
+// clients take that for the end of the connection, and one of them is deaf until its heartbeat fails.
+const OversizeFactor = 8
+
 // Fail ends the session for what its client did. The client is told err's text, at most 123 bytes.
 func (s *Session) Fail(err error) {
 	var large *TooLargeError
@@ -230,6 +238,25 @@ func (s *Session) message(p engineio.Packet) error {
 		return nil
 	}
 	return s.handler.Message(p.Data, p.Binary)
+}
+
+// tooLarge takes a packet that was read past. What is no message ends the session.
+func (s *Session) tooLarge(head []byte, size int, binary bool) error {
+	p, err := engineio.Parse(head, binary)
+	if err != nil || p.Type != engineio.Message {
+		return &TooLargeError{"a packet"}
+	}
+	s.handlerMu.Lock()
+	defer s.handlerMu.Unlock()
+	if s.isEnded() {
+		return nil
+	}
+	return s.handler.TooLarge(p.Data, size, binary)
+}
+
+// LogTooLarge notes in the log that the client sent something of this size which was read past.
+func (s *Session) LogTooLarge(size int) {
+	s.srv.log.Debug("read past what was more than MAX_PAYLOAD", "limit", s.srv.cfg.MaxPayload, "size", size)
 }
 
 func (s *Session) isEnded() bool {

@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -38,6 +40,8 @@ type webSocketTransport struct {
 	out    *outbox
 	writer *writer
 	ends   sync.WaitGroup // closes under way
+
+	limited io.LimitedReader // of the message that is read; owned by run
 }
 
 // openWebSocket takes a WebSocket handshake for a new session. The request's goroutine ends here:
@@ -74,7 +78,7 @@ func (srv *Server) accept(w http.ResponseWriter, r *http.Request, s *Session, fi
 		srv.Refused(refusedRequest, r, "error", Clip(err.Error()))
 		return nil, err
 	}
-	ws.SetReadLimit(int64(srv.cfg.MaxPayload))
+	ws.SetReadLimit(int64(srv.cfg.MaxPayload)) // until run: an upgrade's own packets are short
 	t := &webSocketTransport{srv: srv, s: s, ws: ws, conn: h.conn, out: &s.out, writer: srv.writers.next()}
 	if first != nil {
 		s.out.wake = t.wake // nobody else knows of s yet
@@ -86,22 +90,19 @@ func (srv *Server) accept(w http.ResponseWriter, r *http.Request, s *Session, fi
 	return t, nil
 }
 
-// run reads until the connection ends.
+// run reads until the connection ends: by the heartbeat at the latest, since no pong comes in the
+// middle of a message.
 func (t *webSocketTransport) run() {
-	ctx := context.Background() // reads end with the connection: by the heartbeat at the latest
+	t.ws.SetReadLimit(int64(t.srv.cfg.MaxPayload) * OversizeFactor)
 	for {
-		typ, data, err := t.ws.Read(ctx)
+		data, size, binary, err := t.read()
 		if errors.Is(err, websocket.ErrMessageTooBig) { // the library has said 1009
 			t.s.Fail(&TooLargeError{"a message"})
 		}
 		if err != nil {
 			break
 		}
-		packet, err := engineio.Parse(data, typ == websocket.MessageBinary)
-		if err == nil {
-			err = t.s.take(packet)
-		}
-		if err != nil {
+		if err := t.take(data, size, binary); err != nil {
 			t.s.Fail(err)
 			break
 		}
@@ -110,6 +111,42 @@ func (t *webSocketTransport) run() {
 	t.ends.Wait()
 	_ = t.ws.CloseNow() // else a finalizer does, one cycle of the collector later
 	t.srv.remove(t.s)
+}
+
+// headBytes is how much of a message is kept that is too large: more than what says who is to be
+// answered.
+const headBytes = 512
+
+// read reads one message, and says how large it was. Of one that is larger than MaxPayload data is
+// the beginning alone.
+func (t *webSocketTransport) read() (data []byte, size int, binary bool, err error) {
+	kind, r, err := t.ws.Reader(context.Background())
+	if err != nil {
+		return nil, 0, false, err
+	}
+	most := t.srv.cfg.MaxPayload
+	t.limited = io.LimitedReader{R: r, N: int64(most) + 1}
+	data, err = io.ReadAll(&t.limited)
+	size = len(data)
+	if err == nil && size > most {
+		data = bytes.Clone(data[:min(size, headBytes)])
+		var n int64
+		n, err = io.Copy(io.Discard, r)
+		size += int(n)
+	}
+	return data, size, kind == websocket.MessageBinary, err
+}
+
+// take takes what read returned.
+func (t *webSocketTransport) take(data []byte, size int, binary bool) error {
+	if size > t.srv.cfg.MaxPayload {
+		return t.s.tooLarge(data, size, binary)
+	}
+	packet, err := engineio.Parse(data, binary)
+	if err != nil {
+		return err
+	}
+	return t.s.take(packet)
 }
 
 // wake is the outbox's: there is something to write and nobody writes.

@@ -56,12 +56,18 @@ func perEvent(answer func(context.Context, *connection, namespace.Event) error) 
 func (c *connection) Handle(ctx context.Context, batch []namespace.Event) {
 	h, ok := table[batch[0].Name]
 	switch {
+	case batch[0].TooLarge:
+		h = perEvent(tooLarge)
 	case batch[0].TooDeep:
 		h = perEvent(tooDeep)
 	case !ok:
 		h = perEvent(unknown)
 	}
 	h(ctx, c, batch)
+}
+
+func tooLarge(context.Context, *connection, namespace.Event) error {
+	return &fault{Code: codeTooLarge, Message: "an event may have maxPayload bytes, its attachments included"}
 }
 
 func tooDeep(context.Context, *connection, namespace.Event) error {

@@ -48,6 +48,7 @@ type client struct {
 type partial struct {
 	event Event
 	want  int // attachments
+	got   int
 	bytes int
 	timer *time.Timer
 }
@@ -73,7 +74,7 @@ func (c *client) Message(data []byte, binary bool) error {
 	case binary && c.partial == nil:
 		return errBinary
 	case binary:
-		return c.attach(data)
+		return c.attach(data, len(data))
 	case c.partial != nil:
 		return errText
 	}
@@ -90,10 +91,32 @@ func (c *client) Message(data []byte, binary bool) error {
 	case err != nil:
 		return err
 	case p.Attachments > 0:
-		c.awaitAttachments(e, p)
+		c.awaitAttachments(e, p.Attachments, len(p.Data))
 	default:
 		c.enqueue(e)
 	}
+	return nil
+}
+
+// TooLarge implements engine.Handler. An event is answered when all of it has been read past, its
+// attachments included; anything else ends the session.
+func (c *client) TooLarge(head []byte, size int, binary bool) error {
+	if binary && c.partial != nil {
+		return c.attach(nil, size)
+	}
+	p, err := socketio.ParseHead(head)
+	p.Data = nil
+	e, _ := eventOf(p, false)
+	if binary || err != nil || e.kind != socketio.Event || c.partial != nil || !c.opened {
+		return &engine.TooLargeError{What: "a message"}
+	}
+	e.drop()
+	if p.Attachments > 0 {
+		c.awaitAttachments(e, p.Attachments, size)
+		return nil
+	}
+	c.session.LogTooLarge(size)
+	c.enqueue(e)
 	return nil
 }
 
@@ -121,26 +144,38 @@ func eventOf(p socketio.Packet, deep bool) (e Event, err error) {
 	return e, err
 }
 
-// awaitAttachments waits for the attachments of a packet, within a time.
-func (c *client) awaitAttachments(e Event, p socketio.Packet) {
+// awaitAttachments waits for so many attachments of a packet that had this size, within a time.
+func (c *client) awaitAttachments(e Event, want, size int) {
 	timer := time.AfterFunc(attachTimeout, func() { c.session.Fail(errAttachTimeout) })
-	c.partial = &partial{event: e, want: p.Attachments, bytes: len(p.Data), timer: timer}
+	c.partial = &partial{event: e, want: want, bytes: size, timer: timer}
 }
 
 var errAttachTimeout = errors.New("attachments did not come in time")
 
-// attach takes one attachment. All that belongs to one packet is bounded like one message.
-func (c *client) attach(data []byte) error {
+// attach takes one attachment of this size. All that belongs to one packet is bounded like one
+// message: of an event that is too large nothing is kept, and the rest is read past.
+func (c *client) attach(data []byte, size int) error {
 	p := c.partial
-	if p.bytes += len(data); p.bytes > c.cfg.MaxPayload {
+	p.got++
+	p.bytes += size
+	most := c.cfg.MaxPayload
+	switch {
+	case p.bytes > most*engine.OversizeFactor, p.bytes > most && p.event.kind != socketio.Event:
 		return &engine.TooLargeError{What: "an event with its attachments"}
+	case p.bytes > most:
+		p.event.drop()
+	default:
+		p.event.Attachments = append(p.event.Attachments, data)
 	}
-	p.event.Attachments = append(p.event.Attachments, data)
-	if len(p.event.Attachments) == p.want {
-		p.timer.Stop()
-		c.partial = nil
-		c.enqueue(p.event)
+	if p.got < p.want {
+		return nil
 	}
+	p.timer.Stop()
+	c.partial = nil
+	if p.event.TooLarge {
+		c.session.LogTooLarge(p.bytes)
+	}
+	c.enqueue(p.event)
 	return nil
 }
 

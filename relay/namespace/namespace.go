@@ -39,6 +39,10 @@ type Event struct {
 	// no Args.
 	TooDeep bool
 
+	// TooLarge says that what came is larger than MaxPayload, attachments included: nothing but the
+	// wish for an answer is left of it.
+	TooLarge bool
+
 	kind      socketio.Type
 	namespace string
 	id        uint64 // of the ack that is wanted or given
@@ -47,6 +51,12 @@ type Event struct {
 
 // WantsAck reports whether the client waits for an answer.
 func (e *Event) WantsAck() bool { return e.hasID }
+
+// drop lets go of all that is large of an event that is too large.
+func (e *Event) drop() {
+	e.TooLarge = true
+	e.Name, e.Args, e.Attachments = "", nil, nil
+}
 
 // size is what the event holds, in bytes.
 func (e *Event) size() (n int) {
@@ -62,7 +72,7 @@ func (e *Event) size() (n int) {
 // joins reports whether e may be handled in one batch with o.
 func (e *Event) joins(o *Event) bool {
 	return e.kind == socketio.Event && o.kind == socketio.Event && e.Name == o.Name &&
-		e.TooDeep == o.TooDeep && e.namespace == o.namespace
+		e.TooDeep == o.TooDeep && e.TooLarge == o.TooLarge && e.namespace == o.namespace
 }
 
 // ConnectError is an error of Connect that tells programs its kind, as data.code of the
