@@ -132,16 +132,41 @@ func TestDrainUnderStorm(t *testing.T) {
 	}
 }
 
+// Two drains at a time are one: each returns when it is over. That no goroutine is left, the bubble
+// shows, which would not end.
 func TestShutdownTwice(t *testing.T) {
-	r := overTCP(t)
-	r.guest("a")
-	var both sync.WaitGroup
-	for range 2 {
-		both.Go(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-			defer cancel()
-			_ = r.srv.Shutdown(ctx)
-		})
-	}
-	both.Wait()
+	overPipes(t, func(t *testing.T, r *rig) {
+		p := r.guest("a")
+		poller := r.pollingGuest("b")
+		waits := poller.Waiting()
+		start := time.Now()
+		var both sync.WaitGroup
+		for range 2 {
+			both.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				defer cancel()
+				if err := r.srv.Shutdown(ctx); err != nil {
+					t.Error(err)
+				}
+				if n := r.srv.engine.Count(); n != 0 {
+					t.Errorf("%d sessions are left", n)
+				}
+			})
+		}
+		if code, reason := p.Closed(); code != closeRestart || reason != "this relay restarts" {
+			t.Errorf("closed with %d %q", code, reason)
+		}
+		p.EOF()
+		(<-waits).Is(t, 200, "6")
+		both.Wait()
+		if took := time.Since(start); took < grace || took > grace+time.Second {
+			t.Errorf("both took %s", took)
+		}
+		if err := r.srv.Shutdown(t.Context()); err != nil { // and once more, when nobody is left
+			t.Error(err)
+		}
+		if took := time.Since(start); took > grace+time.Second {
+			t.Errorf("the third took until %s", took)
+		}
+	})
 }
