@@ -59,10 +59,12 @@ func TestPacketsOfOneAnswer(t *testing.T) {
 					}
 					counts -= taken // at the next GET
 				}
-				p.Waiting()
+				waits := p.Waiting()
 				if bytes := bytesOf(s); bytes != 0 || counts != 0 {
 					t.Errorf("%d bytes count in the end", bytes)
 				}
+				p.Say("1")
+				(<-waits).Is(t, 200, "6")
 			})
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -103,11 +104,15 @@ func TestReadPastTakesNoLonger(t *testing.T) {
 	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
 		p := r.greeted()
 		start := time.Now()
-		go func() {
-			for _, err := p.Conn.Write(wiretest.ClientFrame(0x81, make([]byte, 15_000))[:2100]); err == nil; <-time.After(time.Second) {
+		var writing sync.WaitGroup
+		defer writing.Wait()
+		writing.Go(func() {
+			_, err := p.Conn.Write(wiretest.ClientFrame(0x81, make([]byte, 15_000))[:2100])
+			for err == nil {
+				<-time.After(time.Second)
 				_, err = p.Conn.Write([]byte("x"))
 			}
-		}()
+		})
 		p.EOF()
 		if took := time.Since(start); took != 45*time.Second {
 			t.Errorf("ended after %s", took)
