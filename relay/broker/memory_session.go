@@ -157,5 +157,11 @@ func (h *memoryHandle) Release() {
 // Peer implements Broker: there are no others.
 func (b *Memory) Peer(context.Context, string) (Peer, error) { return Peer{}, ErrGone }
 
+// Others implements Broker: there are none.
+func (b *Memory) Others(context.Context) ([]Peer, error) { return nil, nil }
+
+// Drain implements Broker: there is nobody to tell.
+func (b *Memory) Drain() {}
+
 // Secret implements Broker.
 func (b *Memory) Secret(context.Context) ([]byte, error) { return slices.Clone(b.secret), nil }

@@ -105,6 +105,7 @@ func Run(t *testing.T, h Harness) {
 		run("relay dies", testRelayDies)
 		run("shared session", testSharedSession)
 		run("peers", testPeers)
+		run("others", testOthers)
 		run("shared secret", testSharedSecret)
 	}
 	if h.Shared && h.Outages {
@@ -133,6 +134,7 @@ func Run(t *testing.T, h Harness) {
 		run("session regrown", testSessionRegrown)
 		run("session away", testSessionAway)
 		run("secret flushed", testSecretFlushed)
+		run("others flushed", testOthersFlushed)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -33,6 +35,10 @@ func testNoPeers(t *testing.T, h Harness) {
 		noPeer(t, relay, "")
 		noPeer(t, relay, string(make([]byte, 1000)))
 	}
+	if others, err := relay.Others(t.Context()); len(others) > 0 || err != nil {
+		t.Errorf("others: %+v, %v", others, err)
+	}
+	relay.Drain()
 	secret := secretOf(t, relay)
 	if bytes.Equal(secret, make([]byte, 32)) || !bytes.Equal(secret, secretOf(t, relay)) {
 		t.Errorf("secret %x, then %x", secret, secretOf(t, relay))
@@ -75,6 +81,66 @@ func testPeers(t *testing.T, h Harness) {
 		return errors.Is(err, broker.ErrGone)
 	})
 	found(one, one.Self)
+}
+
+// others waits until a relay has these for its others.
+func others(t *testing.T, d time.Duration, of *Relay, want ...*Relay) {
+	t.Helper()
+	var got []broker.Peer
+	var err error
+	within(t, d, func() string { return fmt.Sprintf("the others: %+v, %v", got, err) }, func() bool {
+		got, err = of.Others(t.Context())
+		return err == nil && len(got) == len(want) && !slices.ContainsFunc(want, func(r *Relay) bool { return !slices.Contains(got, r.Self) })
+	})
+}
+
+// Those that drain, were killed or have closed are not among the others. Those that drain can be found until they close.
+func testOthers(t *testing.T, h Harness) {
+	store, lease := h.New(t, defaults()), defaults().Lease
+	one, other, third := store.Open(t), store.Open(t), store.Open(t)
+	others(t, patience, one, other, third)
+	others(t, patience, third, one, other)
+	order := map[string]bool{}
+	for range 100 {
+		got, _ := one.Others(t.Context())
+		order[fmt.Sprint(got)] = true
+	}
+	if len(order) < 2 {
+		t.Error("always in one order")
+	}
+	other.Drain()
+	others(t, lease/2, one, third)
+	others(t, lease/2, other, one, third)
+	end := time.Now().Add(2 * lease) // which it renews
+	for time.Now().Before(end) {
+		if p, err := one.Peer(t.Context(), other.Self.Node); p != other.Self || err != nil {
+			t.Fatalf("one that drains: %+v, %v", p, err)
+		}
+		if got, err := one.Others(t.Context()); err != nil || slices.Contains(got, other.Self) {
+			t.Fatalf("one that drains is among %+v, %v", got, err)
+		}
+		pass(50 * time.Millisecond)
+	}
+	third.Kill()
+	others(t, 3*lease, one)
+	late := store.Open(t)
+	others(t, patience, one, late)
+	late.Close(context.Background())
+	others(t, lease/2, one)
+}
+
+// A store that was emptied soon knows again who drains and who does not.
+func testOthersFlushed(t *testing.T, h Harness) {
+	o := defaults()
+	o.Own = true
+	store := h.New(t, o)
+	one, other, third := store.Open(t), store.Open(t), store.Open(t)
+	others(t, patience, one, other, third)
+	other.Drain()
+	others(t, patience, one, third)
+	store.Flush()
+	others(t, patience, one, third)
+	others(t, patience, third, one)
 }
 
 func testSharedSecret(t *testing.T, h Harness) {

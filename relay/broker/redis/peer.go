@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/redis/rueidis"
@@ -18,8 +21,8 @@ const (
 	maxNode     = 128 // bytes of a Peer's Node: peers that never were are asked for, too
 )
 
-// announce tells the fleet where this relay is, for the time of one lease, and knows its secret
-// from then on, whether or not Redis is there when it is wanted.
+// announce tells the fleet where this relay is, for the time of one lease, and whether it takes new
+// clients. From then on it knows the fleet's secret, whether or not Redis is there when it is wanted.
 func (b *Broker) announce(ctx context.Context, c rueidis.Client) error {
 	if b.cfg.Self.Node == "" {
 		return nil
@@ -30,19 +33,63 @@ func (b *Broker) announce(ctx context.Context, c rueidis.Client) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, connTimeout)
 	defer cancel()
-	err = c.Do(ctx, c.B().Set().Key(b.keys.peer+b.cfg.Self.Node).Value(string(text)).Px(b.cfg.Lease).Build()).Error()
-	if err != nil {
+	err = announceScript.run(ctx, c, call{
+		keys: []string{b.keys.peer + b.cfg.Self.Node, b.keys.relays},
+		args: []string{string(text), b.listed(text), ms(b.cfg.Lease), flag(b.draining.Load()), ms(membersTTL)},
+	})[0].Error()
+	if err != nil && !rueidis.IsRedisNil(err) { // the script returns nothing
 		return err
 	}
 	_, err = b.Secret(ctx)
 	return err
 }
 
+// listed is this relay's entry in the list of those that take new clients: "<node> <announcement>".
+func (b *Broker) listed(text []byte) string { return b.cfg.Self.Node + " " + string(text) }
+
 // withdraw takes the announcement back.
 func (b *Broker) withdraw(ctx context.Context, c rueidis.Client) {
-	if b.cfg.Self.Node != "" {
-		c.Do(ctx, c.B().Del().Key(b.keys.peer+b.cfg.Self.Node).Build()) // or it ends with the lease
+	if b.cfg.Self.Node == "" {
+		return
 	}
+	text, _ := json.Marshal(b.cfg.Self) // strings alone
+	c.DoMulti(ctx,                      // or both end with the lease
+		c.B().Del().Key(b.keys.peer+b.cfg.Self.Node).Build(),
+		c.B().Zrem().Key(b.keys.relays).Member(b.listed(text)).Build())
+}
+
+// Drain implements broker.Broker. The goroutine that announces this relay does so at once: one that
+// was under way can't overtake it.
+func (b *Broker) Drain() {
+	b.draining.Store(true)
+	b.presence.check()
+}
+
+// maxOthers bounds how many relays Others returns.
+const maxOthers = 32
+
+// Others implements broker.Broker, from the client-side cache if that is still valid. Relays of
+// before are in no list, and so are not among them.
+func (b *Broker) Others(ctx context.Context) ([]broker.Peer, error) {
+	ctx, cancel := context.WithTimeout(ctx, connTimeout)
+	defer cancel()
+	c, err := b.use()
+	if err != nil {
+		return nil, err
+	}
+	entries, err := othersScript.cached(ctx, c, call{keys: []string{b.keys.relays}, args: []string{strconv.Itoa(maxOthers)}}).AsStrSlice()
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	var out []broker.Peer
+	for _, entry := range entries {
+		node, text, _ := strings.Cut(entry, " ")
+		if p, err := parsePeer(node, text); err == nil && node != b.cfg.Self.Node {
+			out = append(out, p)
+		}
+	}
+	rand.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out, nil
 }
 
 // Peer implements broker.Broker, from the client-side cache if that is still valid: also that

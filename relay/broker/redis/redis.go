@@ -66,6 +66,7 @@ type Broker struct {
 	presence *presence
 	sessions *sessions
 	secret   secret
+	draining atomic.Bool // the others are to bring no new clients here
 	slots    chan struct{}
 	signals  chan signal
 
@@ -205,7 +206,7 @@ func (b *Broker) Close(ctx context.Context) error {
 // keys are the names of what Redis holds for one partition. They share a hash tag, so that a script
 // may use them together.
 type keys struct {
-	head, lives, secret                                           string
+	head, lives, relays, secret                                   string
 	stream, index, members, channel, life, private, session, peer string // prefixes
 }
 
@@ -217,7 +218,7 @@ func newKeys(prefix string, database int) keys {
 	if database != 0 {
 		c += "db" + strconv.Itoa(database) + ":"
 	}
-	return keys{head: p + "head", lives: p + "lives", secret: p + "secret", stream: p + "stream:",
+	return keys{head: p + "head", lives: p + "lives", relays: p + "relays", secret: p + "secret", stream: p + "stream:",
 		index: p + "index:", members: p + "members:", life: p + "life:", session: p + "session:",
 		peer: p + "peer:", channel: c + "room:", private: c + "relay:"}
 }

@@ -1,0 +1,87 @@
+package redis_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"setu/relay/broker"
+)
+
+// During a deploy relays of two versions share a fleet. Those of before announce themselves in a key
+// of their own, as today's do; in the list of those that take new clients they are not.
+func TestRedisPeersOfBefore(t *testing.T) {
+	t.Parallel()
+	requireRedis(t)
+	s := ownServer(t)
+	cfg := config(s)
+	cfg.Self = newSelf()
+	b := open(t, cfg)
+	before := broker.Peer{Node: "before", URL: "http://before:8080", Machine: "m0"}
+	s.do(t, "SET setu{0}:peer:before", `{"url":"http://before:8080","machine":"m0"}`)
+	if got, err := b.Peer(t.Context(), "before"); got != before || err != nil {
+		t.Errorf("a relay of before: %+v, %v", got, err)
+	}
+	if got, err := b.Others(t.Context()); len(got) > 0 || err != nil {
+		t.Errorf("others: %+v, %v", got, err)
+	}
+	readable := func() {
+		t.Helper()
+		var read struct{ URL, Machine string } // by a relay of before
+		eventually(t, "readable by a relay of before", func() bool {
+			err := json.Unmarshal([]byte(s.do(t, "GET setu{0}:peer:"+cfg.Self.Node)), &read)
+			return err == nil && read.URL == cfg.Self.URL && read.Machine == cfg.Self.Machine
+		})
+	}
+	readable()
+	b.Drain()
+	eventually(t, "in no list", func() bool { return s.do(t, "ZCARD setu{0}:relays") == "0" })
+	readable()
+}
+
+// What a relay of later adds to an announcement is passed over, and what none has written, too.
+func TestRedisOthersOfLater(t *testing.T) {
+	t.Parallel()
+	requireRedis(t)
+	s := ownServer(t)
+	b := open(t, config(s))
+	later := fmt.Sprint(time.Now().Add(time.Hour).UnixMilli())
+	for _, entry := range []string{`later {"url":"http://later:80","zone":["a"]}`, "nonsense", "later2 [", ""} {
+		s.do(t, "ZADD setu{0}:relays", later, entry)
+	}
+	s.do(t, "ZADD setu{0}:relays", fmt.Sprint(time.Now().UnixMilli()-1), `dead {"url":"http://dead:80"}`)
+	got, err := b.Others(t.Context())
+	if err != nil || len(got) != 1 || got[0] != (broker.Peer{Node: "later", URL: "http://later:80"}) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// However many clients come while a relay drains, Redis is asked for the others once, until they change.
+func TestRedisOthersCached(t *testing.T) {
+	t.Parallel()
+	requireRedis(t)
+	s := ownServer(t)
+	cfg := config(s)
+	b := open(t, cfg)
+	s.do(t, "CONFIG RESETSTAT")
+	for range 100 {
+		if _, err := b.Others(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := s.calls(t, "zrangebyscore"); n > 4 { // the lease and the announcement look there, too
+		t.Errorf("%d reads for 100 questions", n)
+	}
+	cfg.Self = newSelf()
+	other := open(t, cfg)
+	eventually(t, "another is known", func() bool {
+		got, err := b.Others(t.Context())
+		return err == nil && len(got) == 1 && got[0] == cfg.Self
+	})
+	other.Kill()
+	if _, err := other.Others(t.Context()); !errors.Is(err, broker.ErrClosed) {
+		t.Error("after its end: ", err)
+	}
+}
