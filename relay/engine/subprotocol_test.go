@@ -46,8 +46,8 @@ func TestSubprotocols(t *testing.T) {
 					res, k := r.offer(sid, tt.offers)
 					switch got := res.Header.Values("Sec-WebSocket-Protocol"); {
 					case tt.fails:
-						if res.StatusCode != http.StatusBadRequest {
-							t.Errorf("sid %q: %s", sid, res.Status)
+						if res.StatusCode != http.StatusBadRequest || !r.log.Has(errSubprotocols.Error()) {
+							t.Errorf("sid %q: %s; or the log says nothing", sid, res.Status)
 						}
 						continue
 					case res.StatusCode != http.StatusSwitchingProtocols || res.Header.Get("Sec-WebSocket-Protocol") != tt.want || len(got) > 1:

@@ -65,6 +65,7 @@ func (srv *Server) openWebSocket(w http.ResponseWriter, r *http.Request) {
 func (srv *Server) accept(w http.ResponseWriter, r *http.Request, s *Session, first *engineio.Frame) (*webSocketTransport, error) {
 	offered, err := subprotocols(r.Header)
 	if err != nil {
+		srv.Refused(refusedRequest, r, "error", err.Error())
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return nil, err
 	}
