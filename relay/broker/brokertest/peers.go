@@ -96,7 +96,9 @@ func others(t *testing.T, d time.Duration, of *Relay, want ...*Relay) {
 
 // Those that drain, were killed or have closed are not among the others. Those that drain can be found until they close.
 func testOthers(t *testing.T, h Harness) {
-	store, lease := h.New(t, defaults()), defaults().Lease
+	o := defaults()
+	o.Lease = time.Second
+	store, lease := h.New(t, o), o.Lease
 	one, other, third := store.Open(t), store.Open(t), store.Open(t)
 	others(t, patience, one, other, third)
 	others(t, patience, third, one, other)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"setu/relay/broker"
 )
@@ -107,7 +108,9 @@ func testRenamedFlushed(t *testing.T, h Harness) {
 // A relay that was away for longer than its lease writes its users anew. It has not heard of a user
 // who was renamed meanwhile, does not rename them back, and hears of it then.
 func testRenamedAway(t *testing.T, h Harness) {
-	store := h.New(t, defaults())
+	o := defaults()
+	o.Lease = time.Second
+	store := h.New(t, o)
 	away, here := store.Open(t), store.Open(t)
 	r, other := follow(t, away, "a"), follow(t, here, "a")
 	enterAs(t, away, "a", "ann", "Ann", 1)
