@@ -90,10 +90,12 @@ func (srv *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
 // for up to 1.5 s before they try.
 const grace = 3 * time.Second
 
-// Shutdown drains the engine, and then waits for the grace. Users are not announced as leaving: that
-// is for the broker's Close, when those who came back elsewhere have done so.
+// Shutdown drains the engine, and then waits for the grace. All the while new clients that come here
+// are brought to other relays, so the forwarder ends last. Users are not announced as leaving: that is
+// for the broker's Close, when those who came back elsewhere have done so.
 func (srv *Server) Shutdown(ctx context.Context) error {
 	srv.hub.Drain()
+	srv.fleet.Drain()
 	had, err := srv.engine.Shutdown(ctx)
 	srv.hub.Wait()
 	if had {

@@ -1,0 +1,80 @@
+package forward
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"time"
+
+	"setu/relay/broker"
+	"setu/relay/engine"
+	"setu/relay/engineio"
+)
+
+// errUnavailable: the other relay answered 503. It is full, or drains, too.
+var errUnavailable = errors.New("the other relay takes no new clients")
+
+// hops reports whether r can be brought to p over the private network. Whoever has chosen replays
+// has a network for WebSockets, too: Fly's.
+func (f *Forwarder) hops(p broker.Peer, r *http.Request) bool {
+	return p.URL != "" && (f.cfg.Mode != Replay || opensWebSocket(r) && f.onFly())
+}
+
+// hop brings r to another relay and its answer back; of a WebSocket all that follows, too. After an
+// error nothing has been answered yet.
+func (f *Forwarder) hop(w http.ResponseWriter, r *http.Request, p broker.Peer) (err error) {
+	target, err := url.Parse(p.URL)
+	secret, err2 := f.fleet.Secret(r.Context())
+	if err := errors.Join(err, err2); err != nil {
+		f.log.Warn("cannot bring a request to another relay", "relay", p.URL, "error", err)
+		return err
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(f.life, cancel)()
+	proxy := httputil.ReverseProxy{
+		Transport:     f.transport,
+		FlushInterval: -1,
+		ErrorLog:      slog.NewLogLogger(f.log.Handler(), slog.LevelDebug),
+		Rewrite: func(pr *httputil.ProxyRequest) {
+			pr.SetURL(target)
+			pr.Out.Host = pr.In.Host // by which the other relay judges the origin
+			pr.SetXForwarded()
+			pr.Out.Header.Set(signatureHeader, sign(secret, p.Node, pr.In, time.Now()))
+		},
+		ModifyResponse: func(res *http.Response) error {
+			if res.StatusCode == http.StatusServiceUnavailable && r.URL.Query().Get("sid") == "" {
+				return errUnavailable
+			}
+			return nil
+		},
+		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, failed error) {
+			err = failed
+			if isDial(err) && ctx.Err() == nil {
+				f.note(p.Node, peer{Peer: p, dead: time.Now()})
+			}
+		},
+	}
+	proxy.ServeHTTP(w, r.WithContext(ctx))
+	return err
+}
+
+func isDial(err error) bool {
+	var dial *net.OpError
+	return errors.As(err, &dial) && dial.Op == "dial"
+}
+
+// serveForwarded serves what another relay has sent here. It goes nowhere else, whatever it names.
+func (f *Forwarder) serveForwarded(w http.ResponseWriter, r *http.Request) {
+	if err := f.verify(r); err != nil {
+		f.engine.Refused(refusedPass, r, "error", err)
+		engine.Refuse(w, http.StatusForbidden, engineio.ErrForbidden)
+		return
+	}
+	r.Header.Del(signatureHeader)
+	f.engine.ServeHTTP(w, r)
+}

@@ -1,0 +1,83 @@
+package forward
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"setu/relay/broker"
+	"setu/relay/engine"
+)
+
+// signedBefore is what relays of before say of a request.
+func signedBefore(secret, node, method, sid string, at time.Time) string {
+	head := node + " " + strconv.FormatInt(at.Unix(), 10)
+	mac := hmac.New(sha256.New, []byte(secret))
+	fmt.Fprintf(mac, "setu forward\n%s\n%s\n%s", head, method, sid)
+	return head + " " + hex.EncodeToString(mac.Sum(nil))
+}
+
+// verifiedBefore is how relays of before check that.
+func verifiedBefore(secret string, r *http.Request) bool {
+	got := r.Header.Get("Setu-Forward")
+	part := strings.Split(got, " ")
+	if len(part) != 3 {
+		return false
+	}
+	seconds, err := strconv.ParseInt(part[1], 10, 64)
+	at := time.Unix(seconds, 0)
+	return err == nil && time.Since(at).Abs() <= 5*time.Minute && got == signedBefore(secret, part[0], r.Method, r.URL.Query().Get("sid"), at)
+}
+
+// Whatever another relay's clock shows, what it sends on is served; what the fleet has not signed is not.
+func TestForwardedByOtherClocks(t *testing.T) {
+	f := newFleet()
+	home := f.join(t, Config{}, engine.Config{})
+	sid := open(t, home.URL, nil)
+	for name, tt := range map[string]struct {
+		secret, sid string
+		off         time.Duration
+		status      int
+	}{
+		"the same clock":          {f.secret, sid, 0, 200},
+		"ten minutes behind":      {f.secret, sid, -10 * time.Minute, 200},
+		"ten minutes ahead":       {f.secret, sid, 10 * time.Minute, 200},
+		"a clock that was reset":  {f.secret, sid, -50 * 365 * 24 * time.Hour, 200},
+		"another secret":          {"guess", sid, 0, 403},
+		"signed for another sid":  {f.secret, "x", 0, 403},
+		"signed for a new client": {f.secret, "", 0, 403},
+	} {
+		signed := signedBefore(tt.secret, home.Node, "POST", tt.sid, time.Now().Add(tt.off))
+		res, body := ask(t, "POST", home.URL+polling+"&sid="+sid, "3", http.Header{"Setu-Forward": {signed}})
+		if res.StatusCode != tt.status {
+			t.Errorf("%s: %s %s", name, res.Status, body)
+		}
+	}
+}
+
+// Relays of before take what a relay sends on, new clients, too.
+func TestForwardToRelayOfBefore(t *testing.T) {
+	f := newFleet()
+	taken := make(chan bool, 1)
+	before := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { taken <- verifiedBefore(f.secret, r) }))
+	defer before.Close()
+	p := broker.Peer{Node: engine.NewNode(), URL: before.URL}
+	f.peers[p.Node], f.others = p, []broker.Peer{p}
+	one := f.join(t, Config{}, engine.Config{})
+	ask(t, "POST", one.URL+polling+"&sid=secret."+p.Node, "3", nil)
+	if !<-taken {
+		t.Error("a session's request")
+	}
+	one.drain()
+	open(t, one.URL, nil)
+	if !<-taken {
+		t.Error("a new client")
+	}
+}
