@@ -39,6 +39,17 @@ type Balancer struct {
 // Start balances between relays, each a host and port. They are taken for up.
 func Start(t testing.TB, relays ...string) *Balancer {
 	t.Helper()
+	return start(t, true, relays)
+}
+
+// StartBlind is Start without health checks: a relay is up for as long as it takes connections.
+func StartBlind(t testing.TB, relays ...string) *Balancer {
+	t.Helper()
+	return start(t, false, relays)
+}
+
+func start(t testing.TB, checks bool, relays []string) *Balancer {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatalf("start a load balancer: %v", err)
@@ -58,7 +69,9 @@ func Start(t testing.TB, relays ...string) *Balancer {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = server.Serve(listener) })
-	wg.Go(func() { b.watch(ctx) })
+	if checks {
+		wg.Go(func() { b.watch(ctx) })
+	}
 	t.Cleanup(func() {
 		cancel()
 		_ = server.Close()

@@ -22,12 +22,16 @@ import (
 type relay struct {
 	*httptest.Server
 	ready atomic.Bool
+	asked atomic.Int64 // whether it is
 }
 
 func start(t *testing.T, name string) *relay {
 	r := &relay{}
 	r.ready.Store(true)
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if request.URL.Path == "/readyz" {
+			r.asked.Add(1)
+		}
 		switch {
 		case request.URL.Path == "/readyz" && !r.ready.Load():
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -134,6 +138,26 @@ func TestRelayThatIsDownIsPassedOver(t *testing.T) {
 	three.Close()
 	if status, _ := post(t, b, "/", ""); status != http.StatusServiceUnavailable {
 		t.Errorf("answered %d where no relay is up", status)
+	}
+}
+
+// Without health checks a relay that drains gets requests until it takes none.
+func TestBlindBalancerAsksNobody(t *testing.T) {
+	t.Parallel()
+	one, two := start(t, "1"), start(t, "2")
+	b := balancer.StartBlind(t, one.address(), two.address())
+	two.ready.Store(false)
+	for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); { // three checks would fit in
+		if got := whoAnswers(t, b, 4); !strings.Contains("121212", got) {
+			t.Fatalf("answered by %s", got)
+		}
+	}
+	if n := two.asked.Load(); n != 0 {
+		t.Errorf("asked %d times whether it is ready", n)
+	}
+	two.Close()
+	if got := whoAnswers(t, b, 4); got != "1111" {
+		t.Errorf("answered by %s", got)
 	}
 }
 
