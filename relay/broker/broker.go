@@ -172,11 +172,12 @@ type Sessions interface {
 type Fleet interface {
 	// Peer finds a live relay of the fleet. ErrGone: there is none of that name.
 	Peer(ctx context.Context, node string) (Peer, error)
-	// Others returns live relays of the fleet, without this one, that take new clients: those that don't drain, and tell that
-	// they don't. The order is random, which spreads whom they are brought. A large fleet's are not all named.
+	// Others returns live relays of the fleet that take new clients, without this one, in a random
+	// order, which spreads the clients that are brought to them. Of a large fleet it may leave some
+	// out.
 	Others(ctx context.Context) ([]Peer, error)
-	// Drain says that this relay takes no new clients any more. The others learn it in a moment; until Close, Peer still finds
-	// this relay, for the sessions that it has.
+	// Drain says that this relay takes no new clients any more. The others learn it in a moment.
+	// Until Close, Peer still finds this relay, for the sessions that it has.
 	Drain()
 	// Secret is 32 random bytes that the fleet shares. They change when the store has lost them.
 	Secret(ctx context.Context) ([]byte, error)

@@ -5,9 +5,10 @@
 // has the request brought to the right one. A relay that drains takes no new sessions: it has those
 // who ask for one brought to any other relay.
 //
-// There are two ways. On Fly.io its proxy is told to replay the request there (replay.go). Elsewhere,
-// and for a WebSocket, the request makes a hop over the private network (hop.go), signed by a secret
-// that the fleet shares (sign.go). It is the only hop: what comes over it is served there or refused.
+// There are two ways. On Fly.io its proxy is told to replay the request there (replay.go).
+// Elsewhere, and for a WebSocket, the request makes a hop over the private network (hop.go), signed
+// by a secret that the fleet shares (sign.go). It is the only hop: what comes over it is served
+// there or refused.
 package forward
 
 import (
@@ -80,7 +81,8 @@ func (f *Forwarder) Close() {
 	f.transport.CloseIdleConnections()
 }
 
-// ServeHTTP implements http.Handler: what is this relay's is served, what is another's brought there.
+// ServeHTTP implements http.Handler: what is this relay's is served, what is another's brought
+// there.
 func (f *Forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get(signatureHeader) != "" {
 		f.serveForwarded(w, r)
@@ -105,8 +107,8 @@ func opensSession(r *http.Request, sid string) bool {
 	return sid == "" && r.Method == http.MethodGet && r.ContentLength == 0
 }
 
-// toOwner brings r to the relay whose session it names. If that relay can't be reached, its sessions
-// are as good as gone: the engine here says so.
+// toOwner brings r to the relay whose session it names. If that relay can't be reached, its
+// sessions are as good as gone: the engine here says so.
 func (f *Forwarder) toOwner(w http.ResponseWriter, r *http.Request, node string) {
 	p, ok := f.find(r.Context(), node)
 	switch {
@@ -135,8 +137,8 @@ const maxTries = 2
 // engine here refuses it.
 //
 // A WebSocket that is opened so goes through this relay, and is cut with the last hops. That one
-// stretch more costs the client less than a refusal does: each doubles the time that it waits, and a
-// load balancer that knows no better brings it here again.
+// stretch more costs the client less than a refusal does: each doubles the time that it waits, and
+// a load balancer that knows no better brings it here again.
 func (f *Forwarder) toAnother(w http.ResponseWriter, r *http.Request) {
 	tries := 0
 	for _, p := range f.findOthers(r.Context()) {

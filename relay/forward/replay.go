@@ -6,7 +6,8 @@ import (
 	"setu/relay/broker"
 )
 
-// Headers by which Fly's proxy is told to bring a request to another machine, and tells that it did.
+// Headers by which Fly's proxy is told to bring a request to another machine, and tells that it
+// did.
 const (
 	replayHeader       = "Fly-Replay"        // of an answer
 	replayFailedHeader = "Fly-Replay-Failed" // of a request that comes back: the other machine could not be reached

@@ -15,10 +15,11 @@ import (
 // "<node> <seconds since 1970> <MAC>", the MAC (HMAC-SHA256, RFC 2104) by the secret that the fleet
 // shares.
 //
-// It gives a request one thing: that it goes no further. Whoever reads it on the private network, and
-// repeats it, gains nothing, as the same request is served without it; what is worth stealing there is
-// the session's id beside it. So the time is not held against this relay's clock, which may be minutes
-// away from the sender's. It is there for relays of before, which refuse what is five minutes off.
+// It gives a request one thing: that it goes no further. Whoever reads it on the private network,
+// and repeats it, gains nothing, as the same request is served without it; what is worth stealing
+// there is the session's id beside it. So the time is not held against this relay's clock, which
+// may be minutes away from the sender's. It is there for relays of before, which refuse what is
+// five minutes off.
 const signatureHeader = "Setu-Forward"
 
 var errSignature = errors.New("not signed by this fleet")

@@ -36,7 +36,8 @@ func verifiedBefore(secret string, r *http.Request) bool {
 	return err == nil && time.Since(at).Abs() <= 5*time.Minute && got == signedBefore(secret, part[0], r.Method, r.URL.Query().Get("sid"), at)
 }
 
-// Whatever another relay's clock shows, what it sends on is served; what the fleet has not signed is not.
+// Whatever another relay's clock shows, what it sends on is served; what the fleet has not signed
+// is not.
 func TestForwardedByOtherClocks(t *testing.T) {
 	f := newFleet()
 	home := f.join(t, Config{}, engine.Config{})

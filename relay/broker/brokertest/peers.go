@@ -94,7 +94,8 @@ func others(t *testing.T, d time.Duration, of *Relay, want ...*Relay) {
 	})
 }
 
-// Those that drain, were killed or have closed are not among the others. Those that drain can be found until they close.
+// Those that drain, were killed or have closed are not among the others. Those that drain can be
+// found until they close.
 func testOthers(t *testing.T, h Harness) {
 	o := defaults()
 	o.Lease = time.Second

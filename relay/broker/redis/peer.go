@@ -22,7 +22,8 @@ const (
 )
 
 // announce tells the fleet where this relay is, for the time of one lease, and whether it takes new
-// clients. From then on it knows the fleet's secret, whether or not Redis is there when it is wanted.
+// clients. From then on it knows the fleet's secret, whether or not Redis is there when it is
+// wanted.
 func (b *Broker) announce(ctx context.Context, c rueidis.Client) error {
 	if b.cfg.Self.Node == "" {
 		return nil
@@ -52,8 +53,9 @@ func (b *Broker) withdraw(ctx context.Context, c rueidis.Client) {
 	if b.cfg.Self.Node == "" {
 		return
 	}
-	text, _ := json.Marshal(b.cfg.Self) // strings alone
-	c.DoMulti(ctx,                      // or both end with the lease
+	text, _ := json.Marshal(b.cfg.Self) // which holds strings alone
+	// If this fails, both end with the lease.
+	c.DoMulti(ctx,
 		c.B().Del().Key(b.keys.peer+b.cfg.Self.Node).Build(),
 		c.B().Zrem().Key(b.keys.relays).Member(b.listed(text)).Build())
 }
@@ -77,7 +79,8 @@ func (b *Broker) Others(ctx context.Context) ([]broker.Peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries, err := othersScript.cached(ctx, c, call{keys: []string{b.keys.relays}, args: []string{strconv.Itoa(maxOthers)}}).AsStrSlice()
+	do := call{keys: []string{b.keys.relays}, args: []string{strconv.Itoa(maxOthers)}}
+	entries, err := othersScript.cached(ctx, c, do).AsStrSlice()
 	if err != nil {
 		return nil, unavailable(err)
 	}

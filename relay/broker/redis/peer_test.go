@@ -10,8 +10,8 @@ import (
 	"setu/relay/broker"
 )
 
-// During a deploy relays of two versions share a fleet. Those of before announce themselves in a key
-// of their own, as today's do; in the list of those that take new clients they are not.
+// During a deploy relays of two versions share a fleet. Those of before announce themselves in a
+// key of their own, as today's do; in the list of those that take new clients they are not.
 func TestRedisPeersOfBefore(t *testing.T) {
 	t.Parallel()
 	requireRedis(t)
@@ -58,7 +58,8 @@ func TestRedisOthersOfLater(t *testing.T) {
 	}
 }
 
-// However many clients come while a relay drains, Redis is asked for the others once, until they change.
+// However many clients come while a relay drains, Redis is asked for the others once, until they
+// change.
 func TestRedisOthersCached(t *testing.T) {
 	t.Parallel()
 	requireRedis(t)

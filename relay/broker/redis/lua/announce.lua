@@ -1,6 +1,7 @@
--- Says where a relay is, for the time of a lease, and lists it among those that take new clients unless it drains. Strikes
--- from the list whose lease has ended.
--- KEYS: the relay's announcement, relays. ARGV: announcement, entry in the list, lease in ms, 1 if it drains, ttl of the list in ms
+-- Says where a relay is, for the time of a lease, and lists it among those that take new clients,
+-- unless it drains. Strikes from the list relays whose leases have ended.
+-- KEYS: the relay's announcement, relays
+-- ARGV: announcement, entry in the list, lease in ms, 1 if it drains, ttl of the list in ms
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
