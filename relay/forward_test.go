@@ -424,8 +424,8 @@ func TestShutdownCutsHops(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
-// While a relay drains, new clients that come to it get to another, by either transport; those who
-// went by polling stay there when it has ended.
+// While a relay drains, new clients that come to it get to another: by polling, and by WebSocket if a
+// load balancer has brought them. Those who went by polling stay there when it has ended.
 func TestDrainPassesNewClientsOn(t *testing.T) {
 	d := newDirectory()
 	other, otherURL := d.join(t, "RELAY_ID=other")
@@ -447,9 +447,13 @@ func TestDrainPassesNewClientsOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	p := wiretest.Upgrade(t, c)
+	p := wiretest.UpgradeByProxy(t, c)
 	if w, _ := p.Connect(`{"name":"ann"}`); w.Relay != "other" {
 		t.Errorf("welcomed by %q", w.Relay)
+	}
+	up := http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"AAAAAAAAAAAAAAAAAAAAAA=="}}
+	if status, body := drains.Request("GET", Path+"?EIO=4&transport=websocket", up); status != 503 {
+		t.Error("a WebSocket of a client that may choose itself: ", status, body)
 	}
 	if n := drains.srv.engine.Count(); n > 1 {
 		t.Errorf("%d sessions at a relay that drains", n)

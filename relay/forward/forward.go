@@ -93,7 +93,7 @@ func (f *Forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case f.cfg.Mode == Off:
 		f.engine.ServeHTTP(w, r)
-	case opensSession(r, sid) && f.engine.Draining() != nil:
+	case opensSession(r, sid) && f.engine.Draining() != nil && !choosesItself(r):
 		f.toAnother(w, r)
 	case node == "" || node == f.engine.Node() || f.replayFailed(r):
 		f.engine.ServeHTTP(w, r) // another's session is unknown to it
@@ -105,6 +105,15 @@ func (f *Forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // opensSession reports whether a request asks for a new session, and can be sent more than once.
 func opensSession(r *http.Request, sid string) bool {
 	return sid == "" && r.Method == http.MethodGet && r.ContentLength == 0
+}
+
+// choosesItself reports whether a request for a WebSocket comes from a client that has addressed this
+// relay by itself. Refused, it goes to its next address at once, and is not cut a second time when
+// this relay ends. What comes by way of a load balancer says so (RFC 7239; RFC 9110, 7.6.3).
+func choosesItself(r *http.Request) bool {
+	h := r.Header
+	proxied := h.Get("X-Forwarded-For") != "" || h.Get("Forwarded") != "" || h.Get("Via") != ""
+	return opensWebSocket(r) && !proxied
 }
 
 // toOwner brings r to the relay whose session it names. If that relay can't be reached, its
@@ -136,9 +145,9 @@ const maxTries = 2
 // toAnother brings r, which opens a session, to a relay that takes new ones. If there is none, the
 // engine here refuses it.
 //
-// A WebSocket that is opened so goes through this relay, and is cut with the last hops. That one
-// stretch more costs the client less than a refusal does: each doubles the time that it waits, and
-// a load balancer that knows no better brings it here again.
+// A WebSocket that is opened so goes through this relay, and is cut with the last hops. Behind a load
+// balancer that one stretch more costs the client less than a refusal does: each doubles the time
+// that it waits, and a balancer that knows no better brings it here again.
 func (f *Forwarder) toAnother(w http.ResponseWriter, r *http.Request) {
 	tries := 0
 	for _, p := range f.findOthers(r.Context()) {

@@ -88,6 +88,13 @@ func TestReplayThatFailedToItsOwner(t *testing.T) {
 	}
 }
 
+// webSocketBy is a WebSocket's handshake that a proxy has brought.
+func webSocketBy(header string) http.Header {
+	h := webSocket()
+	h.Set(header, "proxy")
+	return h
+}
+
 // How a new client gets from a relay that drains to another on Fly.
 func TestWayToAnotherOnFly(t *testing.T) {
 	for _, tt := range []struct {
@@ -107,9 +114,10 @@ func TestWayToAnotherOnFly(t *testing.T) {
 		{"from another that drains", fly(Auto, "m1"), "polling", http.Header{"Fly-Replay-Src": {"instance=m3"}}, 1, toAnyOne, 200},
 		{"from another, told to replay", fly(Replay, "m1"), "polling", http.Header{"Fly-Replay-Src": {"instance=m3"}}, 1, "", 503},
 		{"replayed in vain", fly(Auto, "m1"), "polling", http.Header{"Fly-Replay-Failed": {"why=timeout"}}, 1, toAnyOne, 200},
-		{"a WebSocket", fly(Auto, "m1"), "websocket", webSocket(), 1, toAnyOne, 101},
-		{"a WebSocket, told to replay", fly(Replay, "m1"), "websocket", webSocket(), 1, toAnyOne, 101},
-		{"a WebSocket, all others drain", fly(Auto, "m1"), "websocket", webSocket(), 0, "", 503},
+		{"a WebSocket", fly(Auto, "m1"), "websocket", webSocketBy("Via"), 1, toAnyOne, 101},
+		{"a WebSocket, told to replay", fly(Replay, "m1"), "websocket", webSocketBy("X-Forwarded-For"), 1, toAnyOne, 101},
+		{"a WebSocket, all others drain", fly(Auto, "m1"), "websocket", webSocketBy("Forwarded"), 0, "", 503},
+		{"a WebSocket by no proxy", fly(Auto, "m1"), "websocket", webSocket(), 1, "", 503},
 		{"not on Fly", fly(Auto, ""), "polling", nil, 1, toAnyOne, 200},
 	} {
 		f := newFleet()

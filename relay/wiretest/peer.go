@@ -53,8 +53,20 @@ func Upgrade(t testing.TB, c net.Conn, follow ...byte) *Peer {
 // UpgradeTo asks for the WebSocket of the session with this id.
 func UpgradeTo(t testing.TB, c net.Conn, sid string, follow ...byte) *Peer {
 	t.Helper()
+	return upgrade(t, c, sid, "", follow)
+}
+
+// UpgradeByProxy is Upgrade by way of a load balancer, as its header says.
+func UpgradeByProxy(t testing.TB, c net.Conn) *Peer {
+	t.Helper()
+	return upgrade(t, c, "", "X-Forwarded-For: 203.0.113.7\r\n", nil)
+}
+
+// upgrade sends a handshake with more lines in its header.
+func upgrade(t testing.TB, c net.Conn, sid, lines string, follow []byte) *Peer {
+	t.Helper()
 	p := &Peer{T: t, Conn: c, Reader: bufio.NewReaderSize(c, 16<<10)}
-	request := "GET " + path + "?EIO=4&transport=websocket&sid=" + sid + " HTTP/1.1\r\nHost: relay\r\n" + HandshakeHeader + "\r\n"
+	request := "GET " + path + "?EIO=4&transport=websocket&sid=" + sid + " HTTP/1.1\r\nHost: relay\r\n" + lines + HandshakeHeader + "\r\n"
 	wrote := make(chan error, 1)
 	go func() {
 		_, err := c.Write(append([]byte(request), follow...))
