@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// may says which of our packages each may import.
+// may lists which of our packages each may import.
 var may = map[string][]string{
 	"setu/relay/engineio":     {},
 	"setu/relay/socketio":     {},
@@ -32,7 +32,7 @@ var may = map[string][]string{
 	"setu/public":       {},
 }
 
-// never says what no path of imports may lead to.
+// never lists what no path of imports may lead to.
 var never = map[string][]string{
 	"setu/relay/engineio": {"net", "net/http", "github.com/"},
 	"setu/relay/socketio": {"net", "net/http", "github.com/"},
@@ -58,7 +58,7 @@ func list(t *testing.T, pkg string, args ...string) []string {
 	return strings.Fields(string(out))
 }
 
-// The browser never pulls in the server, and no room is entered from below.
+// The browser never pulls in the server, and no package imports one above it.
 func TestImports(t *testing.T) {
 	if testing.Short() {
 		t.Skip("asks the go command")
@@ -84,7 +84,8 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// Files and functions stay small enough to be read, names say what is inside, and settings come from one place.
+// Files and functions stay small enough to be read, directories are named for what is inside, and
+// settings come from one place.
 func TestHouseRules(t *testing.T) {
 	const maxFile, maxFunc = 450, 75
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
@@ -135,7 +136,7 @@ func TestHouseRules(t *testing.T) {
 	}
 }
 
-// served tells whether a file is part of the relay or the page, not of what builds or tests them.
+// served reports whether a file is part of the relay or the page, not of what builds or tests them.
 func served(path string) bool {
 	return !strings.HasPrefix(path, "e2e") && !strings.HasPrefix(path, filepath.Join("public", "build"))
 }

@@ -76,11 +76,11 @@ func run(args, environ []string, out io.Writer) error {
 	return fmt.Errorf("no command %q; try setu help", command)
 }
 
-// revision is set by the linker, and by nothing else, where an image is built: there is no git there,
-// which would name it.
+// revision is set by the linker when an image is built, and by nothing else: there is no git there
+// to name it.
 var revision string
 
-// version is one line: the module's version, the revision, and Go's version.
+// version returns one line: the module's version, the revision, and Go's version.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -120,8 +120,8 @@ func health(cfg relay.Config) error {
 	return nil
 }
 
-// serve runs a relay until a signal ends it, and then drains. From then on SIGINT ends the process at
-// once. Another SIGTERM changes nothing: platforms send one more when their patience ends.
+// serve runs a relay until a signal ends it, and then drains. From then on SIGINT ends the process
+// at once. Another SIGTERM changes nothing: platforms send one more when their patience ends.
 func serve(cfg relay.Config) error {
 	log := cfg.Logger()
 	stop := make(chan os.Signal, 1)
@@ -159,7 +159,7 @@ func serve(cfg relay.Config) error {
 	return drain(cfg, log, srv, web, b)
 }
 
-// openBroker picks where rooms live.
+// openBroker opens the broker that keeps the rooms: Redis if REDIS_URL is set, else memory.
 func openBroker(cfg relay.Config, log *slog.Logger) (broker.Broker, error) {
 	if cfg.RedisURL == "" {
 		return broker.NewMemory(cfg.Limits()), nil
@@ -188,7 +188,7 @@ func routes(srv *relay.Server) http.Handler {
 	return mux
 }
 
-// hostOf is an address as one would type it into a browser.
+// hostOf returns an address as one would type it into a browser.
 func hostOf(a net.Addr) string {
 	host, port, err := net.SplitHostPort(a.String())
 	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
@@ -197,13 +197,13 @@ func hostOf(a net.Addr) string {
 	return a.String()
 }
 
-// errDrain is the error of a drain that failed, which the log has told.
+// errDrain is the error of a drain that failed. What failed is in the log.
 var errDrain = errors.New("the drain failed")
 
-// drain closes clients so that they come back over other relays, then the listener, then the broker,
-// which announces who did not. It fails if clients were cut off, who may have missed something, or
-// if nobody could be told who is gone. Requests that outlast the listener are no failure: such a
-// connection may be one that a browser keeps and never used.
+// drain closes clients so that they come back over other relays, then the listener, then the
+// broker, which announces the users that did not. It fails if clients were cut off, which may have
+// missed something, or if the store could not be told which users are gone. Requests that outlast
+// the listener are no failure: such a connection may be one that a browser keeps and never used.
 func drain(cfg relay.Config, log *slog.Logger, srv *relay.Server, web *http.Server, b broker.Broker) error {
 	log.Info("draining", "timeout", cfg.DrainTimeout)
 	ctx, cancel := context.WithTimeout(context.Background(), cfg.DrainTimeout)

@@ -20,7 +20,7 @@ import (
 	"setu/relay/wiretest"
 )
 
-// serves, in the environment, has the test's binary be the relay.
+// serves, in the environment, makes the test's binary the relay.
 const serves = "SETU_TEST_SERVES"
 
 func TestMain(m *testing.M) {
@@ -33,17 +33,20 @@ func TestMain(m *testing.M) {
 
 // process is a relay in a process of its own.
 type process struct {
+	// immutable after startProcess
 	t       *testing.T
 	cmd     *exec.Cmd
 	address string
 
-	mu   sync.Mutex // guards what follows
-	log  string
-	more *sync.Cond // log grew, or ended
-	eof  bool
+	mu   sync.Mutex
+	more *sync.Cond // on mu: log grew, or ended
+
+	// guarded by mu
+	log string
+	eof bool
 }
 
-// startProcess starts a relay for 100 clients that may open so many files.
+// startProcess starts a relay for 100 clients that may open as many files as files says.
 func startProcess(t *testing.T, files int, environ ...string) *process {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -108,8 +111,8 @@ func (p *process) signal(s os.Signal) {
 	}
 }
 
-// wait waits for the end, and returns the log from its serving on, and the exit status, which is -1
-// after a signal.
+// wait waits for the process to end. It returns the log from when it began to serve, and the exit
+// status, which is -1 after a signal.
 func (p *process) wait() (log string, status int) {
 	p.mu.Lock()
 	for !p.eof {
@@ -171,7 +174,7 @@ func TestSecondSIGTERM(t *testing.T) {
 	}
 }
 
-// A person at a terminal who presses Ctrl-C again has it end.
+// A relay that drains ends at once if somebody presses Ctrl-C again.
 func TestSecondSIGINT(t *testing.T) {
 	for _, first := range []os.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		p := startProcess(t, manyFiles, "DRAIN_TIMEOUT=1m")

@@ -18,8 +18,8 @@ import (
 	"setu/relay/namespace"
 )
 
-// Config is every setting. The zero environment is a relay for one machine: port 8080, everything in
-// memory.
+// Config is every setting. The zero environment is a relay for one machine: port 8080, everything
+// in memory.
 //
 // A setting is a field, and nothing else: env names it, help says what it is for, min and max, or
 // oneof, say what it takes (settings.go).
@@ -37,8 +37,8 @@ type Config struct {
 	PrivateURL string `env:"PRIVATE_URL" help:"how the other relays reach this one, like http://10.0.0.7:8080; empty: at the address from which it reaches Redis"`
 	Forward    string `env:"FORWARD" envDefault:"auto" oneof:"proxy,fly-replay,auto,off" help:"how requests that reached the wrong relay get to the right one; auto is fly-replay on Fly.io, else proxy"`
 
-	// Not settings: what the platform and this start say.
-	Node      string // names this life of this relay; made up
+	// Not settings: set by the platform and at start.
+	Node      string // names this run of the relay; each start makes up another
 	Machine   string // FLY_MACHINE_ID
 	PrivateIP string // FLY_PRIVATE_IP
 
@@ -91,7 +91,7 @@ func LoadConfig(environ []string) (Config, error) {
 	return c, c.check()
 }
 
-// check holds the settings against what they take.
+// check returns an error if a setting is not what it takes.
 func (c Config) check() error {
 	out := outOfRange(c)
 	refuse := func(name string, got any, why error) { out = append(out, fmt.Errorf("%w (%w)", bad(name, got), why)) }
@@ -109,19 +109,19 @@ func (c Config) check() error {
 	return errors.Join(out...)
 }
 
-// Limits returns what the settings say of history and sessions.
+// Limits returns the settings of history and sessions.
 func (c Config) Limits() broker.Limits {
 	return broker.Limits{History: c.HistoryLimit, TTL: c.HistoryTTL, Recovery: c.RecoveryTTL}
 }
 
-// Engine returns what the settings say of sessions.
+// Engine returns the settings of the Engine.IO server.
 func (c Config) Engine() engine.Config {
 	origins, _ := engine.ParseOrigins(c.AllowedOrigins) // check has read them
 	return engine.Config{Node: c.Node, PingInterval: c.PingInterval, PingTimeout: c.PingTimeout, MaxPayload: c.MaxPayload,
 		OutboxBytes: c.OutboxBytes, MaxConnections: c.MaxConnections, AllowedOrigins: origins}
 }
 
-// Namespace returns what the settings say of Socket.IO.
+// Namespace returns the settings of Socket.IO.
 func (c Config) Namespace() namespace.Config {
 	return namespace.Config{ConnectTimeout: c.ConnectTimeout, MaxPayload: c.MaxPayload}
 }
@@ -134,7 +134,7 @@ func (c Config) forward() forward.Config {
 	return forward.Config{Mode: c.Forward, Machine: c.Machine}
 }
 
-// Logger makes the logger that the settings ask for, on standard error.
+// Logger returns a logger as the settings ask for, on standard error.
 func (c Config) Logger() *slog.Logger {
 	o := &slog.HandlerOptions{Level: c.LogLevel}
 	if c.LogFormat == "json" {

@@ -56,10 +56,10 @@ func New(cfg Config, b broker.Broker, log *slog.Logger) (*Server, error) {
 // ServeHTTP implements http.Handler.
 func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { srv.mux.ServeHTTP(w, r) }
 
-// clientFile is what pages ask a stock server for, which brings the client along.
+// clientFile matches the paths at which a stock server serves the client to pages.
 var clientFile = regexp.MustCompile(`^/socket\.io/socket\.io(\.msgpack|\.esm)?(\.min)?\.js(\.map)?$`)
 
-// noClientFile says where the client is.
+// noClientFile is the answer to a request for the client: where to get it instead.
 const noClientFile = `Setu does not serve the client of Socket.IO. Install it (npm install socket.io-client@4), or load
 https://cdn.jsdelivr.net/npm/socket.io-client@4/dist/socket.io.min.js (an ES module: socket.io.esm.min.js).`
 
@@ -72,8 +72,8 @@ func (srv *Server) serveClient(w http.ResponseWriter, r *http.Request) {
 	srv.forward.ServeHTTP(w, r)
 }
 
-// serveReady reports whether this relay can serve: the broker reaches its store the whole way round,
-// and it does not drain.
+// serveReady reports whether this relay can serve: the broker reaches its store the whole way
+// round, and it does not drain.
 func (srv *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
 	err := srv.engine.Draining()
 	if err == nil {
@@ -90,9 +90,9 @@ func (srv *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
 // for up to 1.5 s before they try.
 const grace = 3 * time.Second
 
-// Shutdown drains the engine, and then waits for the grace. All the while new clients that come here
-// are brought to other relays, so the forwarder ends last. Users are not announced as leaving: that is
-// for the broker's Close, when those who came back elsewhere have done so.
+// Shutdown drains the engine, and then waits for the grace. Meanwhile new clients that connect here
+// are brought to other relays, so the forwarder ends last. Users are not announced as leaving: that
+// is for the broker's Close, once those that come back elsewhere have done so.
 func (srv *Server) Shutdown(ctx context.Context) error {
 	srv.hub.Drain()
 	srv.fleet.Drain()

@@ -14,7 +14,7 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// Setting describes one field of Config. Help says what it takes, too.
+// Setting describes one field of Config. Help includes what it takes.
 type Setting struct{ Name, Type, Default, Help string }
 
 // Settings lists all settings, in the order of Config's fields.
@@ -29,7 +29,7 @@ func Settings() []Setting {
 	return out
 }
 
-// help says what a setting is for, and what it takes.
+// help returns what a setting is for, and what it takes.
 func help(tag reflect.StructTag) string {
 	out := tag.Get("help")
 	low, high := tag.Get("min"), tag.Get("max")
@@ -146,7 +146,7 @@ func explain(err error, vars map[string]string) error {
 	return errors.Join(out...)
 }
 
-// bad says that a setting got what it does not take.
+// bad returns the error of a setting that got what it does not take.
 func bad(name string, got any) error {
 	for _, s := range Settings() {
 		if s.Name == name {

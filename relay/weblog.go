@@ -8,7 +8,7 @@ import (
 	"setu/relay/engine"
 )
 
-// What net/http says that an operator must hear of. All else is about what clients send.
+// The messages of net/http that an operator must see. All others are about what clients send.
 var (
 	refusedAccept = engine.Refusal{Level: slog.LevelWarn, Text: "cannot accept connections: is the limit on open files too low?"}
 	refusedPanic  = engine.Refusal{Level: slog.LevelError, Text: "a request panicked"}

@@ -2,9 +2,9 @@ package socketio
 
 import "encoding/json"
 
-// Arguments splits the payload of an event: its name (a number as its text) and the arguments after it, whose bytes are
-// untouched and alias data. At most MaxItems items. Data is what Parse took: of other data the outcome is an error or
-// pieces that are not JSON, but never a panic.
+// Arguments splits the payload of an event: its name (a number as its text) and the arguments after
+// it, whose bytes are untouched and alias data. It takes at most MaxItems items. Data is what Parse
+// took: of other data the outcome is an error or pieces that are not JSON, but never a panic.
 func Arguments(data []byte) (name string, args []json.RawMessage, err error) {
 	items, err := Items(data)
 	if err != nil {
@@ -17,7 +17,8 @@ func Arguments(data []byte) (name string, args []json.RawMessage, err error) {
 	return name, items[1:], err
 }
 
-// Items splits a JSON array, such as the payload of an ack, with the same bounds and conditions as Arguments.
+// Items splits a JSON array, such as the payload of an ack, with the same bounds and conditions as
+// Arguments.
 func Items(data []byte) ([]json.RawMessage, error) {
 	i := skipSpace(data, 0)
 	if i == len(data) || data[i] != '[' {

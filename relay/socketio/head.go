@@ -1,8 +1,8 @@
 package socketio
 
-// ParseHead reads the beginning of a packet whose rest is not there: its type, attachments, namespace
-// and id. The payload, of which Data is as much as there is, is only checked to begin as one that
-// fits the type; where the beginning ends before that, it is an error.
+// ParseHead reads the beginning of a packet whose rest is not there: its type, attachments,
+// namespace and id. The payload, of which Data is as much as there is, is only checked to begin as
+// one that fits the type. ParseHead returns an error if b ends before that.
 func ParseHead(b []byte) (Packet, error) {
 	if len(b) == 0 {
 		return Packet{}, ErrEmpty

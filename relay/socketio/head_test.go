@@ -42,7 +42,7 @@ func TestParseHead(t *testing.T) {
 	}
 }
 
-// What Parse takes has the same head, as much of its payload as there may be.
+// ParseHead reads the same head from a packet as Parse, however much of the payload is there.
 func TestParseHeadAgreesWithParse(t *testing.T) {
 	for _, v := range vectors(t, "packets.txt") {
 		want, err := Parse(v.bytes)

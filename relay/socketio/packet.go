@@ -1,4 +1,5 @@
-// Package socketio is the codec of Socket.IO v5 (https://socket.io/docs/v4/socket-io-protocol/), without I/O.
+// Package socketio is the codec of Socket.IO v5 (https://socket.io/docs/v4/socket-io-protocol/),
+// without I/O.
 //
 // A packet is the data of one Engine.IO message:
 //
@@ -76,15 +77,16 @@ var (
 // Packet is one Socket.IO packet.
 type Packet struct {
 	Type        Type
-	Namespace   string // "/" where the wire names none
-	ID          uint64 // of the ack that is wanted or given; only where HasID is set
+	Namespace   string // "/" if the wire names none
+	ID          uint64 // of the ack that is wanted or given; only if HasID is set
 	HasID       bool
 	Attachments int    // binary packets that follow; only of binary types
 	Data        []byte // JSON as it came; may be empty
 }
 
-// Append writes p to dst, an empty Namespace meaning "/". It checks what decides how the packet is read back (type,
-// attachments, namespace, id, the payload's first byte), but not that Data is valid JSON. On an error dst comes back as it was.
+// Append writes p to dst, an empty Namespace meaning "/". It checks what decides how the packet is
+// read back (type, attachments, namespace, id, the payload's first byte), but not that Data is
+// valid JSON. On an error it returns dst as it was.
 func (p Packet) Append(dst []byte) ([]byte, error) {
 	if err := p.check(); err != nil {
 		return dst, err
@@ -122,5 +124,5 @@ func namespaceOK(s string) bool {
 	return s[0] == '/' && len(s) <= MaxNamespace && strings.IndexByte(s, ',') < 0
 }
 
-// idFits tells whether a packet of type t may have an id, or may be without one.
+// idFits reports whether a packet of type t may have an id, or may be without one.
 func idFits(t Type, has bool) bool { return t.event() || t.ack() == has }

@@ -77,7 +77,8 @@ func TestParseDepth(t *testing.T) {
 	}
 }
 
-// Whoever sent it is answered, and its attachments are awaited.
+// A packet that is nested too deep keeps its head, so that its sender can be answered and its
+// attachments awaited.
 func TestTooDeepKeepsTheHead(t *testing.T) {
 	p, err := Parse([]byte(`52-/a,7["x",` + strings.Repeat("[", 10_000)))
 	want := Packet{Type: BinaryEvent, Namespace: "/a", ID: 7, HasID: true, Attachments: 2}
@@ -113,7 +114,8 @@ func TestAppendRefuses(t *testing.T) {
 
 func TestParseAllocates(t *testing.T) {
 	b := []byte(`212["publish",{"room":"lobby","id":"m1","data":{"text":"hello"}}]`)
-	// json.Valid's scanner comes from a pool, which may be empty at times, and is under the race detector.
+	// json.Valid's scanner comes from a pool, which may be empty at times, and is under the race
+	// detector.
 	if n := testing.AllocsPerRun(100, func() { _, _ = Parse(b) }); n > 1 {
 		t.Errorf("Parse allocates %v times", n)
 	}

@@ -7,18 +7,20 @@ import (
 	"unicode/utf8"
 )
 
-// Parse reads one packet from the data of an Engine.IO message and checks all of it: the bounds above, that the text is
-// UTF-8 and the payload JSON, and that the payload fits the type: a non-empty array that begins with a name that is not
-// reserved (events), an array (acks), an object or nothing (connect), an object or a string (connect error), nothing
-// (disconnect). Of the binary types every placeholder names one of the attachments. Data aliases b.
-// What Parse took may be passed on to others as it is.
+// Parse reads one packet from the data of an Engine.IO message and checks all of it: the bounds
+// above, that the text is UTF-8 and the payload JSON, and that the payload fits the type: a
+// non-empty array that begins with a name that is not reserved (events), an array (acks), an object
+// or nothing (connect), an object or a string (connect error), nothing (disconnect). Of the binary
+// types every placeholder names one of the attachments. Data aliases b. What Parse took may be
+// passed on to others as it is.
 //
-// With ErrDepth comes the packet without its Data, so that its sender can be answered and its
-// attachments awaited.
+// With ErrDepth, Parse returns the packet without its Data, so that its sender can be answered and
+// its attachments awaited.
 func Parse(b []byte) (Packet, error) { return ParseDepth(b, MaxDepth) }
 
-// ParseDepth is Parse with another bound on nesting. What a relay sends wraps what it took from somebody (a message in
-// the list of an ack, say), so whoever reads from a relay has to allow a few levels more than the relay did.
+// ParseDepth is Parse with another bound on nesting. What a relay sends wraps what it took from a
+// client (a message in the list of an ack, say), so a client has to allow a few levels more than
+// the relay did.
 func ParseDepth(b []byte, maxDepth int) (Packet, error) {
 	if len(b) == 0 {
 		return Packet{}, ErrEmpty
@@ -66,7 +68,8 @@ func (p *Packet) parseHead(b []byte) ([]byte, error) {
 	return b, nil
 }
 
-// parseAttachments stops at the first digit too many, so that a count of a million digits costs nothing.
+// parseAttachments reads the count of attachments. It stops at the first digit too many, so that a
+// count of a million digits costs nothing.
 func parseAttachments(b []byte) (int, []byte, error) {
 	n := 0
 	for i, c := range b {
@@ -83,7 +86,8 @@ func parseAttachments(b []byte) (int, []byte, error) {
 	return 0, nil, ErrAttachments
 }
 
-// parseNamespace takes one that ends with the packet instead of a comma, as old clients write it.
+// parseNamespace also takes a namespace that ends with the packet instead of a comma, as old
+// clients write it.
 func parseNamespace(b []byte) (string, []byte, error) {
 	if len(b) == 0 || b[0] != '/' {
 		return "/", b, nil
@@ -140,7 +144,8 @@ func (p *Packet) checkPayload(maxDepth int) error {
 	return checkName(p.Data)
 }
 
-// checkShape looks at the payload's first byte, which decides what kind of JSON it is, if it is JSON at all.
+// checkShape checks the payload's first byte, which decides what kind of JSON it is, if it is JSON
+// at all.
 func checkShape(t Type, data []byte) error {
 	if len(data) == 0 {
 		if t == Connect || t == Disconnect {
@@ -167,7 +172,7 @@ func checkShape(t Type, data []byte) error {
 	return nil
 }
 
-// checkName looks at the first item of an event's array, which is valid JSON.
+// checkName checks the first item of an event's array, which is valid JSON.
 func checkName(data []byte) error {
 	i := skipSpace(data, 0) + 1
 	i = skipSpace(data, i)
@@ -196,8 +201,8 @@ func checkName(data []byte) error {
 	return nil
 }
 
-// Reserved tells whether name belongs to the protocol and so can't be an event's: the stock clients emit events of these
-// names themselves.
+// Reserved reports whether name belongs to the protocol and so can't be an event's: the stock
+// clients emit events of these names themselves.
 func Reserved(name string) bool {
 	switch name {
 	case "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener":

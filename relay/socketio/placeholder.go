@@ -7,8 +7,9 @@ import (
 	"strconv"
 )
 
-// The JSON of a packet with attachments refers to each by its number, with an object that has a member _placeholder that is
-// true. Clients put the attachment in the object's place, and the stock one disconnects where there is none of that number.
+// The JSON of a packet with attachments refers to each by its number, with an object that has a
+// member _placeholder that is true. Clients put the attachment in the object's place, and the stock
+// one disconnects if there is none of that number.
 const (
 	placeholderKey = "_placeholder"
 	numberKey      = "num"
@@ -16,8 +17,9 @@ const (
 	canonicalHead = `{"_placeholder":true,"num":`
 )
 
-// MayHold tells whether plain JSON may have a member called _placeholder, in whatever spelling. It may err by saying yes.
-// Such JSON must not come into a packet with attachments, where a literal would read as a reference.
+// MayHold reports whether plain JSON may have a member called _placeholder, in whatever spelling.
+// It may err by returning true. Such JSON must not come into a packet with attachments, where a
+// literal would read as a reference.
 func MayHold(data []byte) bool {
 	if bytes.Contains(data, []byte(placeholderKey)) {
 		return true
@@ -34,8 +36,9 @@ func MayHold(data []byte) bool {
 	}
 }
 
-// Canonical checks that the placeholders in data, valid JSON, name one of so many attachments, and writes each as exactly
-// {"_placeholder":true,"num":N}. Every other byte stays; where nothing changes, data itself comes back.
+// Canonical checks that the placeholders in data, valid JSON, name one of so many attachments, and
+// writes each as exactly {"_placeholder":true,"num":N}. Every other byte stays. If nothing changes,
+// it returns data itself.
 func Canonical(data []byte, attachments int) ([]byte, error) {
 	found, err := placeholders(data, attachments)
 	if err != nil || !slices.ContainsFunc(found, func(p placeholder) bool { return !p.canonical(data) }) {
@@ -51,9 +54,9 @@ func Canonical(data []byte, attachments int) ([]byte, error) {
 	return append(out, data[at:]...), nil
 }
 
-// Renumber appends canonical data to dst with the number of every placeholder raised by so many. It looks for the bytes of
-// one, which no string can hold: a quote within a string has a backslash before it, and one that ends a string has no
-// letter after it.
+// Renumber appends canonical data to dst with the number of every placeholder raised by so many. It
+// searches for the bytes of a placeholder, which no string can hold: a quote within a string has a
+// backslash before it, and one that ends a string has no letter after it.
 func Renumber(dst, data []byte, by int) []byte {
 	if by == 0 {
 		return append(dst, data...)
@@ -67,7 +70,7 @@ func Renumber(dst, data []byte, by int) []byte {
 		dst, data = append(dst, data[:i]...), data[i:]
 		n, end := index(data, 0)
 		if n < 0 || end == len(data) || data[end] != '}' {
-			continue // more members follow, one of which says that it is none
+			continue // more members follow, one of which makes it no placeholder
 		}
 		dst, data = strconv.AppendInt(dst, int64(n+by), 10), data[end:]
 	}
@@ -85,14 +88,16 @@ func (p placeholder) canonical(data []byte) bool {
 	return bytes.Equal(data[p.start:p.end], want)
 }
 
-// openObject is an object whose end has not come yet. Of a member that comes twice the last counts, as with JSON.parse.
+// openObject is an object whose end has not come yet. Of a member that comes twice the last counts,
+// as with JSON.parse.
 type openObject struct {
 	start int
-	is    bool // a placeholder
-	num   int  // -1: no index
+	is    bool // it is a placeholder
+	num   int  // the attachment's number; -1 if it is no index
 }
 
-// placeholders finds the outermost placeholders of valid JSON, in their order, and checks those inside them, too.
+// placeholders finds the outermost placeholders of valid JSON, in their order, and checks those
+// inside them, too.
 func placeholders(data []byte, attachments int) (found []placeholder, err error) {
 	if !MayHold(data) {
 		return nil, nil
@@ -130,7 +135,8 @@ func placeholders(data []byte, attachments int) (found []placeholder, err error)
 	return found, nil
 }
 
-// member takes the string data[i:end] for the innermost object: a key where a colon follows, a value otherwise.
+// member takes the string data[i:end] for the innermost object: a key if a colon follows, a value
+// otherwise.
 func (o *openObject) member(data []byte, i, end int) {
 	colon := skipSpace(data, end)
 	if colon == len(data) || data[colon] != ':' {
@@ -148,7 +154,7 @@ func (o *openObject) member(data []byte, i, end int) {
 	}
 }
 
-// isKey tells whether a JSON string is name, which may be spelled with escapes.
+// isKey reports whether a JSON string is name, which may be spelled with escapes.
 func isKey(text []byte, name string) bool {
 	const longest = len(`\u0000`)
 	if len(text) < len(name)+2 || len(text) > longest*len(name)+2 {
@@ -161,7 +167,8 @@ func isKey(text []byte, name string) bool {
 	return json.Unmarshal(text, &s) == nil && s == name
 }
 
-// index reads digits at i, and returns where they end; -1 where there are none or too many.
+// index reads the number at i and returns it and where its digits end. The number is -1 if there
+// are no digits or too many.
 func index(data []byte, i int) (n, end int) {
 	const most = 1 << 20
 	from := i

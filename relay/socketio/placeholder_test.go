@@ -60,7 +60,7 @@ func TestMayHold(t *testing.T) {
 		`{"_placeholder":1}`:          true,
 		`{"\u005fplaceholder":1}`:     true,
 		`{"_placeholde\u0072":1}`:     true,
-		`"\u00e9 {\"\u006fther\":1}"`: true, // it only may
+		`"\u00e9 {\"\u006fther\":1}"`: true, // errs: it holds none
 	} {
 		if got := MayHold([]byte(in)); got != want {
 			t.Errorf("%s: %v", in, got)
@@ -89,7 +89,8 @@ func TestCanonicalCopiesNothingInVain(t *testing.T) {
 // reference stands for an attachment in what resolve returns.
 type reference struct{ n json.Number }
 
-// resolve does what a client does with a packet; false where it would find no attachment.
+// resolve does what a client does with a packet. It reports false if a client would find no
+// attachment.
 func resolve(v any, attachments int) (any, bool) {
 	switch v := v.(type) {
 	case map[string]any:
@@ -153,7 +154,8 @@ func FuzzCanonical(f *testing.F) {
 		}
 		before, whole := resolve(decode(t, data), attachments)
 		if err != nil {
-			// Canonical looks into placeholders, too, and at members that come twice; what is in there no client sees.
+			// Canonical also reads what is inside placeholders and members that come twice, which
+			// no client sees.
 			if whole && strings.Count(string(data), "{") == 1 {
 				t.Fatalf("%q: %v", data, err)
 			}

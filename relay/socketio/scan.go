@@ -2,11 +2,12 @@ package socketio
 
 import "bytes"
 
-// These walk JSON without a stack of their own, so that nesting costs nothing. They trust json.Valid to find what is
-// wrong with it, and on invalid JSON they only promise to stay inside data.
+// The functions below walk JSON without a stack of their own, so that nesting costs nothing. They
+// trust json.Valid to find what is wrong with it, and on invalid JSON they only promise to stay
+// inside data.
 
-// shallow tells whether at most maxDepth arrays and objects stand inside one another. It comes before json.Valid, whose
-// memory grows with the depth.
+// shallow reports whether at most maxDepth arrays and objects stand inside one another. It comes
+// before json.Valid, whose memory grows with the depth.
 func shallow(data []byte, maxDepth int) bool {
 	depth := 0
 	for i := 0; i < len(data); i++ {
@@ -47,7 +48,7 @@ func skipString(data []byte, i int) int {
 	return len(data)
 }
 
-// escaped tells whether an odd number of backslashes stands before data[i].
+// escaped reports whether an odd number of backslashes stands before data[i].
 func escaped(data []byte, i int) bool {
 	n := 0
 	for i--; i >= 0 && data[i] == '\\'; i-- {
@@ -56,7 +57,7 @@ func escaped(data []byte, i int) bool {
 	return n%2 == 1
 }
 
-// skipValue returns where the value that begins at i ends; i itself if there is none.
+// skipValue returns where the value that begins at i ends, or i itself if there is none.
 func skipValue(data []byte, i int) int {
 	depth := 0
 	for i < len(data) {

@@ -65,7 +65,7 @@ func pieces(s string) (string, error) {
 	return out.String(), nil
 }
 
-// meaning gives a vector's meaning with its payload spelled out.
+// meaning returns a vector's meaning with its payload spelled out.
 func meaning(s string) string {
 	field := strings.SplitN(s, " ", 5)
 	if len(field) < 5 || field[0] == "error:" {
@@ -77,7 +77,7 @@ func meaning(s string) string {
 	return strings.Join(field, " ")
 }
 
-// describe says what came out of Parse in the words of the vectors.
+// describe returns what Parse returned, in the words of the vectors.
 func describe(p Packet, err error) string {
 	if err != nil {
 		return "error: " + strings.TrimPrefix(err.Error(), "socketio: ")
