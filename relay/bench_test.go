@@ -15,14 +15,15 @@ import (
 	"setu/relay/wiretest"
 )
 
-// cpu is what this process has used so far.
+// cpu returns the processor time that this process has used so far.
 func cpu() time.Duration {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// crowd lets n clients join a room over TCP. Each reads until its end; heard counts the frames that end in one of these.
+// crowd lets n clients join a room over TCP. Each reads until its end; heard counts the frames that
+// end in a newline.
 func crowd(b *testing.B, r *rig, n int) (heard *sync.WaitGroup) {
 	heard = &sync.WaitGroup{}
 	for i := range n {
@@ -43,8 +44,8 @@ func crowd(b *testing.B, r *rig, n int) (heard *sync.WaitGroup) {
 	return heard
 }
 
-// BenchmarkFanOut is one message to 1,000 members over loopback; what the clients cost is in it. In a burst twenty
-// messages wait for each other.
+// BenchmarkFanOut measures one message to 1,000 members over loopback, with what the clients cost.
+// In a burst twenty messages are under way at once.
 func BenchmarkFanOut(b *testing.B) {
 	const members = 1000
 	for _, burst := range []int{1, 20} {
@@ -66,7 +67,8 @@ func BenchmarkFanOut(b *testing.B) {
 	}
 }
 
-// BenchmarkJoin is a connection from dial to the answer to its join, and its end, with the client's part.
+// BenchmarkJoin measures a connection from dial to the answer to its join, and its end, with the
+// client's part.
 func BenchmarkJoin(b *testing.B) {
 	r := overTCP(b)
 	stay := r.member("stay", "room")
@@ -84,7 +86,7 @@ func BenchmarkJoin(b *testing.B) {
 	b.ReportMetric(float64((cpu()-start).Microseconds())/float64(b.N), "cpu-us/op")
 }
 
-// memory is what this process holds: heap and stacks.
+// memory returns the bytes that this process holds, in heap and stacks.
 func memory() (heap, stack uint64) {
 	runtime.GC()
 	runtime.GC()
@@ -93,7 +95,7 @@ func memory() (heap, stack uint64) {
 	return m.HeapAlloc, m.StackInuse
 }
 
-// bare is what both ends of n connections cost without a relay, in bytes of heap.
+// bare returns what both ends of n connections cost without a relay, in bytes of heap.
 func bare(b *testing.B, n int) uint64 {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -114,7 +116,8 @@ func bare(b *testing.B, n int) uint64 {
 	return after - before
 }
 
-// idle measures what n clients take that are in a room and silent, less what the clients' ends take.
+// idle measures what n clients take that are in a room and silent, less what the clients' ends
+// take.
 func idle(b *testing.B, n int, connect func(r *rig, name string) net.Conn) {
 	for b.Loop() {
 		r := overTCP(b)
@@ -132,7 +135,7 @@ func idle(b *testing.B, n int, connect func(r *rig, name string) net.Conn) {
 	}
 }
 
-// BenchmarkIdle is the memory of a client by WebSocket.
+// BenchmarkIdle measures the memory of a client by WebSocket.
 func BenchmarkIdle(b *testing.B) {
 	idle(b, 500, func(r *rig, name string) net.Conn {
 		p := r.member(name, "room")
@@ -141,7 +144,7 @@ func BenchmarkIdle(b *testing.B) {
 	})
 }
 
-// BenchmarkIdlePolling is the memory of a client that polls, and has a GET waiting.
+// BenchmarkIdlePolling measures the memory of a client that polls, and has a GET waiting.
 func BenchmarkIdlePolling(b *testing.B) {
 	idle(b, 500, func(r *rig, name string) net.Conn {
 		p := r.pollingMember(name, "room")

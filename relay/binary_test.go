@@ -23,7 +23,7 @@ func sayBinary(p *wiretest.Peer, event, arg string, attachments ...string) (id s
 	return id
 }
 
-// binary reads a packet and so many attachments.
+// binary reads a packet and n attachments.
 func binary(p *wiretest.Peer, n int) (packet string, attachments []string) {
 	p.T.Helper()
 	packet = p.Packet()
@@ -33,7 +33,8 @@ func binary(p *wiretest.Peer, n int) (packet string, attachments []string) {
 	return packet, attachments
 }
 
-// What is published as binary is heard as binary, by its sender, too, and found as binary in history and on joining.
+// What is published as binary is heard as binary, by its sender, too, and found as binary in
+// history and on joining.
 func TestBinaryMessages(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		asha, ben := r.member("asha", "room"), r.member("ben", "room")
@@ -66,7 +67,7 @@ func TestBinaryMessages(t *testing.T) {
 	})
 }
 
-// A signal may be binary, and whoever polls gets base64.
+// A signal may be binary, and a client that polls gets base64.
 func TestBinaryOverPolling(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		asha := r.member("asha", "room")
@@ -83,7 +84,8 @@ func TestBinaryOverPolling(t *testing.T) {
 	})
 }
 
-// A reference that goes nowhere costs its sender the connection, and nobody hears of it.
+// CVE-2022-2421: a reference to no attachment costs its sender the connection, and no other client
+// gets it.
 func TestCVE20222421(t *testing.T) {
 	for _, num := range []string{`"0"`, `-1`, `0.5`, `1e0`, `1`, `null`, `{}`, `[0]`, `true`, `"__proto__"`, `99999999999999999999`} {
 		t.Run(num, func(t *testing.T) {
@@ -104,7 +106,8 @@ func TestCVE20222421(t *testing.T) {
 	}
 }
 
-// What only looks like a reference is data, and never stands where a client would take it for one.
+// Data that only resembles a reference stays data, and never comes where a client would take it for
+// a reference.
 func TestLiteralPlaceholders(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		p := r.member("p", "room")

@@ -29,8 +29,8 @@ func dialClient(t *testing.T, r *rig, o client.Options) (c *client.Client, cut f
 	return c, func() { _ = now.Close() }
 }
 
-// The Go client and the relay, with each other: an hour of heartbeats, messages both ways, and a connection cut again and
-// again, which loses and doubles nothing.
+// The Go client and the relay work together through an hour of heartbeats and messages both ways. A
+// connection cut again and again loses and doubles nothing.
 func TestWithTheGoClient(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		var heard []int64

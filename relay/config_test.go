@@ -127,7 +127,7 @@ func TestBadSettings(t *testing.T) {
 	}
 }
 
-// What bounds say is what is taken, and nothing beyond it; help says the same.
+// A setting takes all that its bounds allow, and nothing beyond; help says the same.
 func TestBounds(t *testing.T) {
 	beyond := func(bound string, by int64) string {
 		if n, err := strconv.ParseInt(bound, 10, 64); err == nil {

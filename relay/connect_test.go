@@ -156,7 +156,8 @@ func TestGoodbye(t *testing.T) {
 	})
 }
 
-// Whoever leaves the namespace has left its rooms, and may come again; a session that is in none ends in time.
+// A client that leaves the namespace has left its rooms, and may connect to it again. A session
+// that is in no namespace ends in time.
 func TestDisconnect(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		p, other := r.member("a", "room"), r.guest("b")
@@ -280,7 +281,7 @@ func TestBinaryEventThatIsRefused(t *testing.T) {
 	})
 }
 
-// Whoever is refused a namespace leaves a line, without what it said of itself.
+// A client that is refused a namespace is logged, without what it said of itself.
 func TestRefusedConnectIsLogged(t *testing.T) {
 	for send, want := range map[string][]string{
 		`40/custom,{"key":"0123456789secret"}`:   {"level=INFO", "namespace=/custom", "from=pipe", "does not exist"},

@@ -21,7 +21,7 @@ func TestDrain(t *testing.T) {
 			peers[i] = r.guest(fmt.Sprint("p", i))
 			peers[i].Call("join", `{"room":"room","presence":true}`)
 		}
-		<-time.After(time.Second) // what they tell one another of their coming waits in the pipes
+		<-time.After(time.Second) // their joins have been announced, and wait in the pipes
 		start := time.Now()
 		var at []time.Duration
 		var mu sync.Mutex
@@ -70,7 +70,7 @@ func TestDrain(t *testing.T) {
 			t.Errorf("%d sessions are left", n)
 		}
 		if _, count, err := r.broker.Members(t.Context(), "room", 100); count != n || err != nil {
-			t.Errorf("%d members, %v: those who come back elsewhere never left", count, err)
+			t.Errorf("%d members, %v: those that come back elsewhere never left", count, err)
 		}
 	})
 }
@@ -95,7 +95,7 @@ func TestDrainOfTheDeaf(t *testing.T) {
 	})
 }
 
-// Clients that come, work and go while the relay drains find no half-made session.
+// Clients that connect, work and leave while the relay drains find no half-made session.
 func TestDrainUnderStorm(t *testing.T) {
 	for range 20 {
 		r := overTCP(t)
@@ -133,7 +133,7 @@ func TestDrainUnderStorm(t *testing.T) {
 }
 
 // Two drains at a time are one: each returns when it is over. That no goroutine is left, the bubble
-// shows, which would not end.
+// shows: it would not end.
 func TestShutdownTwice(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		p := r.guest("a")

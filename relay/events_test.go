@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// failure is how a failed request is answered.
+// failure returns the error that a failed request is answered with.
 func failure(t *testing.T, answer string) fault {
 	t.Helper()
 	var body struct {
@@ -201,7 +201,7 @@ func TestAnswersComeInOrder(t *testing.T) {
 			all = append(all, "42"+strconv.Itoa(1000+i)+event)
 		}
 		done := make(chan struct{})
-		go func() { // a pipe holds nothing: whoever asks all at once must read meanwhile
+		go func() { // a pipe holds nothing: a client that asks all at once must read meanwhile
 			defer close(done)
 			p.Text(all...)
 		}()

@@ -21,16 +21,17 @@ import (
 	"setu/relay/wiretest"
 )
 
-// directory is what the relays of a fleet know of one another, and how often they asked.
+// directory is what the relays of a fleet find out about one another.
 type directory struct {
-	mu     sync.Mutex
-	peers  map[string]broker.Peer
-	asked  int
-	down   bool  // it answers that it is away
-	ready  error // it says so unasked
-	secret []byte
+	mu sync.Mutex
 
-	draining map[string]bool // by node
+	// guarded by mu
+	peers    map[string]broker.Peer // by node
+	draining map[string]bool        // by node
+	secret   []byte
+	asked    int   // how often a relay asked for a peer
+	down     bool  // questions fail: the store is unavailable
+	ready    error // what Ready returns
 }
 
 func (d *directory) set(change func(d *directory)) {
@@ -43,7 +44,7 @@ func (d *directory) set(change func(d *directory)) {
 type fleetBroker struct {
 	*broker.Memory
 	*directory
-	node string // of the relay whose broker it is
+	node string // the node of the relay whose broker it is
 }
 
 func (b *fleetBroker) Peer(_ context.Context, node string) (broker.Peer, error) {
@@ -60,7 +61,7 @@ func (b *fleetBroker) Peer(_ context.Context, node string) (broker.Peer, error) 
 	}
 }
 
-// Others are all that have not said that they drain, this relay among them.
+// Others returns all relays that have not said that they drain, this one among them.
 func (b *fleetBroker) Others(context.Context) (others []broker.Peer, _ error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -109,7 +110,7 @@ func (d *directory) join(t *testing.T, pairs ...string) (r *rig, url string) {
 	return r, url
 }
 
-// request makes one request of its own connection.
+// request makes one request over a connection of its own.
 func request(t *testing.T, ctx context.Context, method, url, body string, header ...string) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
@@ -137,7 +138,7 @@ func request(t *testing.T, ctx context.Context, method, url, body string, header
 
 const polling = Path + "?EIO=4&transport=polling"
 
-// sidOf opens a session by polling.
+// sidOf opens a session by polling, and returns its id.
 func sidOf(t *testing.T, url string) string {
 	t.Helper()
 	res, body := request(t, t.Context(), "GET", url+polling, "")
@@ -149,7 +150,8 @@ func sidOf(t *testing.T, url string) string {
 	return sid
 }
 
-// A client whose requests reach another relay each time is served by its own, through its whole life.
+// A client whose requests reach another relay each time is served by its own, through its whole
+// life.
 func TestWrongRelay(t *testing.T) {
 	d := newDirectory()
 	home, homeURL := d.join(t)
@@ -190,7 +192,8 @@ func TestWrongRelay(t *testing.T) {
 	p.Closed()
 }
 
-// Where the right relay is gone, the client hears so at once, and the others don't try it again and again.
+// If the right relay is gone, the client hears so at once, and the others don't try it again and
+// again.
 func TestRightRelayIsGone(t *testing.T) {
 	d := newDirectory()
 	r, url := d.join(t)
@@ -220,7 +223,7 @@ func TestRightRelayIsGone(t *testing.T) {
 	}
 }
 
-// Without the store, what was known of the others holds.
+// Without the store, a relay uses what it knew of the others.
 func TestForwardWithoutTheStore(t *testing.T) {
 	d := newDirectory()
 	_, home := d.join(t)
@@ -248,8 +251,8 @@ func TestForwardWithoutTheStore(t *testing.T) {
 	}
 }
 
-// While the store is known to be away nobody waits for it.
-func TestForwardAsksNobodyWhoIsAway(t *testing.T) {
+// While the store is known to be unavailable, no request waits for it.
+func TestForwardDoesNotWaitForTheStore(t *testing.T) {
 	d := newDirectory()
 	_, home := d.join(t)
 	_, other := d.join(t)
@@ -265,7 +268,7 @@ func TestForwardAsksNobodyWhoIsAway(t *testing.T) {
 	}
 }
 
-// Two relays that take each other for the right one send a request on once.
+// Two relays that take each other for the right one forward a request only once.
 func TestForwardLoopsAreImpossible(t *testing.T) {
 	d := newDirectory()
 	_, one := d.join(t)
@@ -282,7 +285,8 @@ func TestForwardLoopsAreImpossible(t *testing.T) {
 	}
 }
 
-// Only relays of the fleet may say that they have sent a request on, and only this one. Their clocks may be far off.
+// Only a relay of the fleet may forward a request, and its signature is good for this request
+// alone. The relays' clocks may be far off.
 func TestForwardIsAuthenticated(t *testing.T) {
 	d := newDirectory()
 	r, url := d.join(t)
@@ -318,8 +322,8 @@ func TestForwardIsAuthenticated(t *testing.T) {
 	}
 }
 
-// On Fly the proxy brings the request there: it is told so before anything of the request is answered.
-// What it can't bring goes by a hop.
+// On Fly the proxy brings a request to its relay: it is told to before anything of the request is
+// answered. What it can't bring goes by a hop.
 func TestFlyReplay(t *testing.T) {
 	d := newDirectory()
 	_, one := d.join(t, "FLY_MACHINE_ID=m1", "FLY_PRIVATE_IP=fdaa::1")
@@ -341,7 +345,7 @@ func TestFlyReplay(t *testing.T) {
 	check("told to stay", noURL, sid, "3", "", 400)
 	check("a machine of the same name, in its former life", one, "secret."+former(d, "m1"), "3", "", 400)
 	check("its own session", homeURL, sid, "3", "", 200)
-	for home.srv.engine.Count() != 1 { // the first one's end is told to nobody
+	for home.srv.engine.Count() != 1 { // the first one's end is announced to nobody
 		<-time.After(time.Millisecond)
 	}
 	if off.srv.engine.Count() != 0 {
@@ -359,14 +363,15 @@ func TestFlyReplay(t *testing.T) {
 	p.Closed()
 }
 
-// former announces a life of a machine that is still in the directory and has no address.
+// former adds an earlier run of a machine to the directory, one that has no address.
 func former(d *directory, machine string) string {
 	node := engine.NewNode()
 	d.set(func(d *directory) { d.peers[node] = broker.Peer{Node: node, Machine: machine} })
 	return node
 }
 
-// The origin is judged by the address that the page's browser has asked, whatever lies between.
+// The origin is checked against the address that the page's browser has asked, whatever lies
+// between.
 func TestForwardedOrigin(t *testing.T) {
 	d := newDirectory()
 	_, home := d.join(t)
@@ -380,7 +385,7 @@ func TestForwardedOrigin(t *testing.T) {
 	}
 }
 
-// A poll that is let go of is so on its relay, too.
+// A GET that its client aborts ends on its session's relay, too.
 func TestForwardedAbort(t *testing.T) {
 	d := newDirectory()
 	home, homeURL := d.join(t)
@@ -394,7 +399,7 @@ func TestForwardedAbort(t *testing.T) {
 	awaitGone(t, home)
 }
 
-// What goes through a relay ends with it.
+// What a relay forwards ends with that relay.
 func TestShutdownCutsHops(t *testing.T) {
 	d := newDirectory()
 	home, homeURL := d.join(t)
@@ -424,9 +429,9 @@ func TestShutdownCutsHops(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
-// While a relay drains, new clients that come to it get to another: by polling, and by WebSocket if a
-// load balancer has brought them. Those who went by polling stay there when it has ended.
-func TestDrainPassesNewClientsOn(t *testing.T) {
+// While a relay drains, new clients that connect to it get to another: by polling, and by WebSocket
+// if a load balancer has brought them. Those by polling stay there when it has ended.
+func TestDrainForwardsNewClients(t *testing.T) {
 	d := newDirectory()
 	other, otherURL := d.join(t, "RELAY_ID=other")
 	drains, url := d.join(t, "RELAY_ID=drains")

@@ -14,7 +14,8 @@ import (
 	"setu/relay/wiretest"
 )
 
-// meanwhile is a broker that lets something happen before a user enters, or instead of a subscription.
+// meanwhile is a broker that lets something happen before a user enters, or instead of a
+// subscription.
 type meanwhile struct {
 	broker.Broker
 	enter     func()
@@ -35,7 +36,7 @@ func (m *meanwhile) Enter(ctx context.Context, room string, u broker.User) (int,
 	return m.Broker.Enter(ctx, room, u)
 }
 
-// send publishes past all clients.
+// send publishes to the room without a client.
 func (m *meanwhile) send(t *testing.T, id, data string, attachments ...[]byte) {
 	t.Helper()
 	m.sendTo(t, "room", id, data, attachments...)
@@ -50,7 +51,7 @@ func (m *meanwhile) sendTo(t *testing.T, name, id, data string, attachments ...[
 	m.Publish(t.Context(), broker.Publication{Room: name, User: "u", ID: id, Body: body})
 }
 
-// overMeanwhile runs a test in a bubble, against a relay over such a broker.
+// overMeanwhile runs a test in a bubble, against a relay over a meanwhile.
 func overMeanwhile(t *testing.T, test func(t *testing.T, r *rig, b *meanwhile)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -65,7 +66,7 @@ func overMeanwhile(t *testing.T, test func(t *testing.T, r *rig, b *meanwhile)) 
 	})
 }
 
-// heads reads packets and cuts each before its object.
+// heads reads n packets, and returns each cut before its object, and whole.
 func heads(p *wiretest.Peer, n int) (out, whole []string) {
 	for range n {
 		s := p.Packet()
@@ -75,8 +76,8 @@ func heads(p *wiretest.Peer, n int) (out, whole []string) {
 	return out, whole
 }
 
-// Nothing of the room comes before the join's answer, whatever happens while the store is told; a
-// ping does.
+// Nothing of the room comes before the join's answer, whatever happens while the store is asked,
+// but a ping does.
 func TestJoinHoldsTheRoom(t *testing.T) {
 	overMeanwhile(t, func(t *testing.T, r *rig, b *meanwhile) {
 		p := r.guest("a")
@@ -155,7 +156,7 @@ func TestAbandonedJoin(t *testing.T) {
 		if n := r.srv.engine.Count(); n != 0 {
 			t.Errorf("%d sessions are left", n)
 		}
-		r.srv.hub.Wait() // whoever opened the room lets go of it, too
+		r.srv.hub.Wait() // for the room that the join opened
 		if _, live := r.srv.hub.Tail("room"); live {
 			t.Error("the room stays open")
 		}

@@ -10,8 +10,8 @@ import (
 	"setu/relay/wiretest"
 )
 
-// CVE-2020-36049: a packet that announces attachments has a count (see TestViolationsClose), a budget and a deadline, by either
-// door.
+// CVE-2020-36049: a packet that announces attachments has a count (see TestViolationsClose), a
+// budget and a deadline, over either transport.
 func TestCVE202036049(t *testing.T) {
 	const announced = `453-["publish",{"_placeholder":true,"num":0}]`
 	t.Run("budget, WebSocket", func(t *testing.T) {
@@ -82,7 +82,8 @@ func TestCVE202036049(t *testing.T) {
 	})
 }
 
-// CVE-2023-32695, CVE-2024-38355: what is no event costs the one who sent it his session, by polling as well.
+// CVE-2023-32695, CVE-2024-38355: a client that sends what is no event loses its session, by
+// polling as well.
 func TestCVE202332695(t *testing.T) {
 	for _, packet := range []string{`42[{"toString":"foo"}]`, `42[true]`, `42[null]`, `42[]`, `42["connect"]`, `42[[]]`, `42{"0":"join"}`} {
 		overPipes(t, func(t *testing.T, r *rig) {

@@ -18,7 +18,7 @@ func textOf(s string) []byte { return wiretest.ClientFrame(0x81, []byte(s)) }
 
 func bytesOf(n int) []byte { return wiretest.ClientFrame(0x82, make([]byte, n)) }
 
-// fill makes a packet as long as it is to be.
+// fill returns packet, filled up to size bytes.
 func fill(packet string, size int) string {
 	return strings.Replace(packet, "…", strings.Repeat("x", size-len(packet)+len("…")), 1)
 }
@@ -67,7 +67,7 @@ func TestTooLargeIsAnswered(t *testing.T) {
 	}
 }
 
-// What is no event, or far too large, costs the connection as ever.
+// A packet that is no event, or far too large, costs the connection as before.
 func TestTooLargeThatCloses(t *testing.T) {
 	const (
 		event  = `427["publish",{"room":"room","data":"…"}]`
@@ -139,7 +139,8 @@ func TestTooLargeByPolling(t *testing.T) {
 	}, oversizeLimit)
 }
 
-// Who sends nothing but what is too large is answered as fast as it reads, and nothing gathers.
+// A client that sends nothing but what is too large is answered as fast as it reads, and nothing
+// gathers.
 func TestNothingButTooLarge(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		p := r.member("a", "room")

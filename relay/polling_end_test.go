@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 )
 
-// A poller who is too slow for his room is sent away, alone.
+// A client that polls too slowly for its room is closed, alone.
 func TestSlowPoller(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		slow := r.pollingMember("slow", "room")
@@ -41,7 +41,7 @@ func TestMaxConnectionsCountsPollers(t *testing.T) {
 	}, "MAX_CONNECTIONS=2")
 }
 
-// A page of another site gets to read an answer where it was allowed to ask, and only there.
+// A page of another site may read an answer if its origin is allowed, and only then.
 func TestCORS(t *testing.T) {
 	const here, friend, evil = "http://relay", "https://friend.example", "https://evil.example"
 	tests := []struct {
@@ -67,7 +67,7 @@ func TestCORS(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.allowed+" "+tt.origin, func(t *testing.T) {
 			overPipes(t, func(t *testing.T, r *rig) {
-				p := r.Poll() // an agent of no browser's
+				p := r.Poll() // no browser: it sends no origin
 				headers := []string{}
 				if tt.origin != "" {
 					headers = append(headers, "Origin", tt.origin)

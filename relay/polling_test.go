@@ -38,7 +38,7 @@ func TestPollingHandshake(t *testing.T) {
 	})
 }
 
-// A whole chat by polling, beside one who goes by WebSocket.
+// A client that polls takes part in a whole chat, beside one by WebSocket.
 func TestChatByPolling(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		a, b := r.pollingMember("a", "room"), r.member("b", "room")

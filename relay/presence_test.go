@@ -21,7 +21,7 @@ func TestPresenceGoesOutTogether(t *testing.T) {
 		asks.Packet() // asks and quiet
 		start := time.Now()
 		b, c := r.member("b", "room"), r.member("c", "room")
-		b.Call("leave", `{"room":"room"}`) // came and went in one moment: never seen
+		b.Call("leave", `{"room":"room"}`) // joined and left in one moment: never seen
 		quiet.Call("leave", `{"room":"room"}`)
 		s := asks.Packet()
 		if got := time.Since(start); got != room.PresencePause {
@@ -82,7 +82,7 @@ func TestTabsAreOneUser(t *testing.T) {
 	})
 }
 
-// A guest who comes back in time never left.
+// A user that comes back in time never left.
 func TestReloadIsNoChange(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		watcher := r.guest("watcher")

@@ -10,7 +10,8 @@ import (
 
 func nested(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 
-// A name is the protocol's only letter by letter; of two that are the same the last counts.
+// A JSON member's name is the protocol's only if it matches letter by letter; of two that are the
+// same the last counts.
 func TestNamesMatchExactly(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		p := r.guest("a")
@@ -33,7 +34,7 @@ func TestNamesMatchExactly(t *testing.T) {
 	})
 }
 
-// An app may have words of its own in auth.
+// An app may have members of its own in auth.
 func TestAuthIsReadExactly(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		w, _ := r.Open().Connect(`{"name":"Asha","Name":"B","NAME":7,"Token":"the app's","Key":[],"PID":{}}`)
@@ -70,7 +71,8 @@ func TestHalvesOfSurrogatePairs(t *testing.T) {
 				}
 			}
 		}
-		for _, data := range []string{`"\ud83d"`, `["\ude00",{"\ud83d":"\ud83d"}]`} { // what we only carry stays as it is
+		// What the relay only carries stays as it is.
+		for _, data := range []string{`"\ud83d"`, `["\ude00",{"\ud83d":"\ud83d"}]`} {
 			p.Call("publish", `{"room":"a","data":`+data+`}`)
 			if ack := p.Call("history", `{"room":"a","limit":1}`); !strings.Contains(ack, `"data":`+data) {
 				t.Errorf("%s: %s", data, ack)
@@ -103,7 +105,8 @@ func TestIntegersInAnySpelling(t *testing.T) {
 	})
 }
 
-// What is nested too deep costs the request alone, over either transport, and 512 levels pass.
+// JSON that is nested too deep costs the request alone, over either transport, and 512 levels are
+// taken.
 func TestDeepNesting(t *testing.T) {
 	type caller interface {
 		Call(event, arg string) string
@@ -137,7 +140,8 @@ func TestDeepNesting(t *testing.T) {
 	}
 }
 
-// Without an ack id the client is told by an event; what is announced with it is still awaited.
+// Without an ack id the client hears of it by an event; the attachments that the packet announces
+// are still awaited.
 func TestDeepNestingWithoutAnAck(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		p := r.member("a", "a")

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// The README is the manual: it names every setting with its default, every event and every error code.
+// The README is the manual: it names every setting with its default, every event and every error
+// code.
 func TestReadmeIsWhole(t *testing.T) {
 	text, err := os.ReadFile("../README.md")
 	if err != nil {

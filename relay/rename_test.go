@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A second connection of the same person under another name renames them: in lists, by an event, and in what the first one
-// says from then on. What it said before stays as it was said.
+// A second connection of the same person under another name renames them: in lists, by an event,
+// and in what the first one says from then on. What it said before stays as it was said.
 func TestSecondTabRenames(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		tab := func(name string) *wiretest.Peer {

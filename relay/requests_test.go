@@ -158,7 +158,7 @@ func TestOversizeSaysSo(t *testing.T) {
 	}, "MAX_PAYLOAD=2000")
 }
 
-// Whoever is sent away and neither answers nor hangs up holds his connection for a bounded time.
+// A client that is closed and neither answers nor hangs up holds its connection for a bounded time.
 func TestClosedAndSilent(t *testing.T) {
 	tests := map[string][]byte{
 		"says nothing more":     wiretest.ClientFrame(0x81, []byte("2")),

@@ -14,7 +14,7 @@ import (
 	"setu/relay/wiretest"
 )
 
-// counted tells the messages from..to of a room.
+// counted returns the messages from..to of a room, as seen lists them.
 func counted(room string, from, to int) (out []string) {
 	for n := from; n <= to; n++ {
 		out = append(out, fmt.Sprint(room, " ", n))
@@ -65,7 +65,8 @@ func TestResume(t *testing.T) {
 	})
 }
 
-// What a client heard in the answer to its join does not come again, and what came after it does, wherever its offset stands.
+// What a client heard in the answer to its join does not come again, and what came after it does,
+// wherever its offset stands.
 func TestResumeFromTheJoin(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		other := r.guest("other")
@@ -83,7 +84,7 @@ func TestResumeFromTheJoin(t *testing.T) {
 		s.again()
 		s.expectRecovered(true)
 		s.expectSeen("a 4")
-		// Joined again: what it has been sent as events since the first time, it has been followed from there.
+		// It has joined again, but counts from its first join: it got what came since as events.
 		s.Call("join", `{"room":"a","history":1}`)
 		s.Call("leave", `{"room":"a"}`)
 		s.Call("join", `{"room":"b"}`)
@@ -95,7 +96,8 @@ func TestResumeFromTheJoin(t *testing.T) {
 	})
 }
 
-// A client that never heard anything recovers from its welcome, one that left the room of its last message from that.
+// A client that never got a message recovers from its welcome; one that left the room of its last
+// message recovers from that message.
 func TestResumeFromElsewhere(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		other := r.guest("other")
@@ -141,7 +143,7 @@ func TestResumeIsRefused(t *testing.T) {
 		{"more was missed than is kept, in another room", "", func(_ *returning, other *wiretest.Peer) { say(other, 6, "a") }},
 		{"the key is not shown", key, func(s *returning, _ *wiretest.Peer) { s.auth = "" }},
 		{"another key", key, func(s *returning, _ *wiretest.Peer) { s.auth = `"key":"fedcba9876543210",` }},
-		{"a key where there was none", "", func(s *returning, _ *wiretest.Peer) { s.auth = key }},
+		{"a key, but none before", "", func(s *returning, _ *wiretest.Peer) { s.auth = key }},
 		{"too late", "", func(_ *returning, other *wiretest.Peer) {
 			_ = other.Conn.Close() // it does not answer pings meanwhile
 			<-time.After(time.Hour + time.Minute)
@@ -254,7 +256,7 @@ func TestGoodbyeThenClose(t *testing.T) {
 	}
 }
 
-// When what may have been missed can have come and gone, the answer is no.
+// A client does not recover if messages that it missed may have expired.
 func TestResumeAfterHistoryExpired(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		s := r.returning("")
@@ -268,7 +270,8 @@ func TestResumeAfterHistoryExpired(t *testing.T) {
 	}, "HISTORY_TTL=1m")
 }
 
-// Whoever resumes a session takes it over; the connection before, should it still be there, is told not to come back for it.
+// A client that resumes a session takes it over. If the connection before is still there, it is
+// told not to come back for it.
 func TestResumeFences(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		s := r.returning("")
@@ -291,7 +294,8 @@ func TestResumeFences(t *testing.T) {
 	})
 }
 
-// Two at once, with one pid: one of them has the session in the end, the other is sent away.
+// If two clients resume with one pid at once, one of them has the session in the end, and the other
+// is disconnected.
 func TestResumeTwiceAtOnce(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		s := r.returning("")
@@ -363,8 +367,8 @@ func TestResumeBinary(t *testing.T) {
 	})
 }
 
-// Connections cut again and again, at any moment, while others publish to several rooms: nothing is lost, doubled, or out of
-// the order in which it was stored.
+// If connections are cut again and again, at any moment, while others publish to several rooms,
+// nothing is lost, doubled, or out of the order in which it was stored.
 func TestResumeUnderLoad(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		rooms := []string{"a", "b", "c"}
@@ -418,11 +422,12 @@ func TestResumeUnderLoad(t *testing.T) {
 	}, "HISTORY_LIMIT=10000")
 }
 
-// tap is a broker whose subscriptions a test can speak to.
+// tap is a broker that lets a test call its subscribers.
 type tap struct {
 	*broker.Memory
+
 	mu   sync.Mutex
-	subs map[string]broker.Subscriber
+	subs map[string]broker.Subscriber // by room; guarded by mu
 }
 
 func (b *tap) Subscribe(ctx context.Context, room string, sub broker.Subscriber) (func(), error) {
@@ -432,8 +437,8 @@ func (b *tap) Subscribe(ctx context.Context, room string, sub broker.Subscriber)
 	return b.Memory.Subscribe(ctx, room, sub)
 }
 
-// A client that may not have heard that something is missing is not told that it has everything. Its answer to the next ping
-// shows that it did.
+// A client that may not have heard that something is missing is not told that it has everything.
+// Its answer to the next ping shows that it did.
 func TestResumeAfterAReset(t *testing.T) {
 	for _, pong := range []bool{false, true} {
 		t.Run(fmt.Sprint(pong), func(t *testing.T) {

@@ -8,21 +8,21 @@ import (
 	"strings"
 )
 
-// returning is what a stock client keeps for its next connection.
+// returning is a client that keeps what a stock client keeps for its next connection.
 type returning struct {
 	*wiretest.Peer
 	r           *rig
-	auth        string // members of its CONNECT, with a comma behind each
-	sid, pid    string
-	offset      string
-	recovered   bool
+	auth        string   // members of its CONNECT, with a comma behind each
+	sid, pid    string   // of its last CONNECT's answer
+	offset      string   // of the last event that had one
+	recovered   bool     // whether its last CONNECT recovered the session
 	seen        []string // "room seq" of each message, in the order in which the client got it
 	early       int      // messages that came before the last CONNECT
 	afterwards  []string // names of events that came since
 	attachments [][]byte
 }
 
-// returning connects somebody new; auth is what he says of himself, like `"name":"Asha",`.
+// returning connects a new client; auth is what it says of itself, like `"name":"Asha",`.
 func (r *rig) returning(auth string) *returning {
 	r.T.Helper()
 	s := &returning{r: r, auth: auth}
@@ -59,7 +59,8 @@ func (s *returning) again() {
 	s.take(s.Packet()) // welcome
 }
 
-// take does with a packet what a stock client does: whatever event ends with a string, that is the offset.
+// take does with a packet what a stock client does: if an event ends with a string, that is the
+// offset.
 func (s *returning) take(packet string) {
 	s.r.T.Helper()
 	if packet == "2" {
@@ -98,7 +99,7 @@ func (s *returning) take(packet string) {
 	s.seen = append(s.seen, fmt.Sprint(m.Room, " ", m.Seq))
 }
 
-// hear takes what has come, up to the answer to a question asked now.
+// hear takes what has come, up to the answer to a ping sent now.
 func (s *returning) hear() {
 	s.r.T.Helper()
 	s.Call("ping", "{}")
@@ -120,7 +121,7 @@ func say(p *wiretest.Peer, n int, rooms ...string) {
 	p.Held = nil
 }
 
-// expectSeen compares what a client got of its messages.
+// expectSeen checks which messages the client got, and forgets them.
 func (s *returning) expectSeen(want ...string) {
 	s.r.T.Helper()
 	if !slices.Equal(s.seen, want) {

@@ -30,7 +30,7 @@ type rig struct {
 	web    *http.Server
 	served sync.WaitGroup
 
-	underWay atomic.Int64 // requests
+	underWay atomic.Int64 // requests that are being served
 }
 
 // settings are the defaults, but for pairs of name=value.
@@ -89,8 +89,8 @@ func newRig(t testing.TB, l net.Listener, dial func() net.Conn, b broker.Broker,
 	return r
 }
 
-// close ends the relay, and its clients if they are still there: after it, no goroutine of theirs is
-// left.
+// close ends the relay, and its clients if they are still there: after it, no goroutine of theirs
+// is left.
 func (r *rig) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// words are what a fuzzed client says: requests, packets out of place, and frames that are none.
+// words are what a fuzzed client sends: requests, packets out of place, and bytes that are no
+// frame.
 var words = []func(g *rand.Rand, i int) []byte{
 	func(*rand.Rand, int) []byte { return wiretest.ClientFrame(0x81, []byte("40")) },
 	func(*rand.Rand, int) []byte {
@@ -53,8 +54,9 @@ var words = []func(g *rand.Rand, i int) []byte{
 	func(*rand.Rand, int) []byte { return wiretest.ClientFrame(0xC1, []byte("x")) },
 }
 
-// FuzzSession lets a client say anything, in the order that the fuzzer picks: script's bytes choose words, raw follows as
-// text, binary and bytes that are no frame. Whatever it is, the session ends, alone, and nothing of it stays.
+// FuzzSession lets a client send anything, in the order that the fuzzer picks: script's bytes
+// choose words, raw follows as text, binary and bytes that are no frame. Whatever it is, the
+// session ends, alone, and nothing of it stays.
 func FuzzSession(f *testing.F) {
 	f.Add([]byte{0, 4, 6, 5}, []byte(`42["join",{"room":"a"}]`), uint8(0))
 	f.Add([]byte{1, 4, 4, 4, 6, 6, 7, 8, 9, 10, 11, 12, 13, 15}, []byte(`420["publish",{"room":"r0","data":1e400}]`), uint8(1))
@@ -88,7 +90,7 @@ func FuzzSession(f *testing.F) {
 			}
 			if end&4 == 0 {
 				_ = p.Conn.Close()
-			} else { // silence: the clocks end it
+			} else { // silence: a deadline ends it
 				<-time.After(2 * time.Minute)
 				witness = r.guest("another")
 			}

@@ -36,7 +36,7 @@ func TestSlowMember(t *testing.T) {
 	}
 }
 
-// Who asks for more in one go than may wait for him is answered as fast as he reads.
+// A client that asks for more at once than may wait for it is answered as fast as it reads.
 func TestManyLongAnswers(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		sender := r.member("sender", "room")

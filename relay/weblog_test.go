@@ -27,7 +27,7 @@ func (l *exhausted) Accept() (net.Conn, error) {
 	return nil, &net.OpError{Op: "accept", Net: "tcp", Err: syscall.EMFILE}
 }
 
-// What keeps clients out is a warning, a few times; what clients send is not.
+// An error that keeps clients out is logged as a warning, a few times; an error of a client is not.
 func TestWebLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out wiretest.Log

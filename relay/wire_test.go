@@ -2,7 +2,7 @@ package relay
 
 import "time"
 
-// What the wire says, spelled out: it is a contract, whatever the code calls it.
+// The values on the wire, spelled out: they are a contract, whatever the code calls them.
 const (
 	closeNormal   = 1000
 	closeGone     = 1001
@@ -23,7 +23,7 @@ const (
 	maxPage   = 256
 )
 
-// How long the engine takes at most.
+// The times that the engine takes at most.
 const (
 	flushTimeout   = time.Second
 	closeTimeout   = 5 * time.Second
@@ -31,7 +31,7 @@ const (
 	attachTimeout  = 30 * time.Second
 )
 
-// fault is why a request failed.
+// fault is the error of a request that failed.
 type fault struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
