@@ -15,8 +15,8 @@ import (
 // packetsOf returns how many packets an answer brings.
 func packetsOf(got wiretest.Reply) int { return strings.Count(got.Body, "\x1e") + 1 }
 
-// python-engineio drops an answer of more than 16 packets. A frame's packets stay together, and what
-// an answer took counts until the next GET.
+// python-engineio drops an answer of more than 16 packets. A frame's packets stay together, and
+// what an answer took counts until the next GET.
 func TestPacketsOfOneAnswer(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -85,7 +85,7 @@ func bytesOf(s *Session) int {
 }
 
 // What was queued when a session ended comes in as many answers as it takes, as long as the client
-// asks for them, and the last of them tells of the end.
+// asks for them, and the last of them says that it has ended.
 func TestAnswersAfterTheEnd(t *testing.T) {
 	ended := func(r *rig, n int) (*wiretest.Poller, *tape) {
 		p := r.Poll()

@@ -11,20 +11,20 @@ import (
 	"setu/relay/room"
 )
 
-// discard is a socket that takes everything at once, so that what is left is the relay's own cost of
-// a delivery.
+// discard is a socket that takes everything at once, so that what is left is the relay's own cost
+// of a delivery.
 type discard struct{ net.Conn }
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 func (discard) Close() error                { return nil }
 
-// seat is a session as a member of rooms.
+// seat is a session as a room's member.
 type seat struct{ *Session }
 
 func (s seat) User() broker.User  { return broker.User{ID: s.id, Name: "n"} }
 func (s seat) Rename(broker.User) {}
 
-// BenchmarkFanOutOwn is one message to 1,000 members whose sockets cost nothing.
+// BenchmarkFanOutOwn measures one message to 1,000 members whose connections cost nothing.
 func BenchmarkFanOutOwn(b *testing.B) {
 	const members = 1000
 	r := overTCP(b, tapes(echo))

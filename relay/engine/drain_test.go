@@ -10,7 +10,7 @@ import (
 )
 
 // Clients that read their close and answer nothing hold a drain for a moment, not for as long as a
-// close waits else.
+// close waits otherwise.
 func TestDrainOfSilentClients(t *testing.T) {
 	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
 		const n = 1000
@@ -36,7 +36,7 @@ func TestDrainOfSilentClients(t *testing.T) {
 	})
 }
 
-// Who was sent away before the drain, and answers nothing, holds it no longer.
+// A client that was closed before the drain, and answers nothing, does not prolong it.
 func TestDrainBehindAClose(t *testing.T) {
 	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
 		start := time.Now()

@@ -16,7 +16,8 @@ import (
 	"setu/relay/wiretest"
 )
 
-// What has broken others, where no other test shows it: see protocol.md.
+// The tests below hold for what has broken other servers, if no other test shows it: see
+// protocol.md.
 
 // CVE-2017-16031: ids come from the system's randomness and from nothing else.
 func TestCVE201716031(t *testing.T) {
@@ -45,7 +46,7 @@ func TestCVE201716031(t *testing.T) {
 	}
 }
 
-// CVE-2020-28481: a page of another site gets nowhere, by no transport, not even with a session's id.
+// CVE-2020-28481: a page of another site is refused over every transport, even with a session's id.
 func TestCVE202028481(t *testing.T) {
 	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
 		p := r.Poll()
@@ -78,7 +79,7 @@ func TestCVE202028481(t *testing.T) {
 	})
 }
 
-// CVE-2023-31125: no parameter of a polling request's reaches a name that is not there.
+// CVE-2023-31125: no parameter of a polling request reaches a name that does not exist.
 func TestCVE202331125(t *testing.T) {
 	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
 		p := r.Poll()
@@ -124,7 +125,8 @@ func TestCVE202437890(t *testing.T) {
 	still(p)
 }
 
-// CVE-2026-45736: no message holds bytes of another's, on whatever way it came and goes, however long somebody keeps it.
+// CVE-2026-45736: no message holds bytes of another, whichever transports it came and went by,
+// however long a handler keeps it.
 func TestCVE202645736(t *testing.T) {
 	type kept struct {
 		data []byte
@@ -173,7 +175,8 @@ func TestCVE202645736(t *testing.T) {
 	}
 }
 
-// A flood of separators is a flood of packets: the first empty one ends it, and none of it takes memory.
+// A flood of separators is a flood of packets: the first empty one ends it, and none of it takes
+// memory.
 func TestFloodOfSeparators(t *testing.T) {
 	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
 		for _, body := range []string{strings.Repeat("\x1e", 1_000_000), "4x\x1e" + strings.Repeat("\x1e", 999_997)} {

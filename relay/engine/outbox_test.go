@@ -97,9 +97,9 @@ func TestOutboxTakeHeld(t *testing.T) {
 	for _, s := range []string{"one", "two", strings.Repeat("x", 40)} {
 		o.put(textFrame(s))
 	}
-	lull := make(chan bool)
-	go func() { lull <- o.waitLowWater(t.Context()) }()
-	if !<-lull {
+	low := make(chan bool)
+	go func() { low <- o.waitLowWater(t.Context()) }()
+	if !<-low {
 		t.Error("little is queued, whatever is held")
 	}
 	held := o.takeHeld()

@@ -86,7 +86,7 @@ func (h *heads) TooLarge(head []byte, size int, _ bool) error {
 	return nil
 }
 
-// What is no message is no better for being read past.
+// Packets other than messages end the session if they are too large.
 func TestReadPastOfOtherPackets(t *testing.T) {
 	for _, first := range []string{"0", "1", "2", "3", "5", "6", "7", "x"} {
 		overPipes(t, tapes(echo), func(t *testing.T, r *rig) {

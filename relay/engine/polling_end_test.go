@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// A session that ended between two GETs tells the next one so, once, for a second.
+// If a session ended between two GETs, the next one hears so, once, for a second.
 func TestLateGET(t *testing.T) {
 	tests := []struct {
 		name string
@@ -93,7 +93,7 @@ func TestHeartbeatOverPolling(t *testing.T) {
 			last = time.Now()
 			p.Say("3")
 		}
-		<-time.After(30 * time.Second) // nobody polls: the ping waits for who does
+		<-time.After(30 * time.Second) // no GET comes: the ping waits for the next one
 		p.Get().Is(t, 200, "2")
 		last = time.Now()
 		for range 14 { // data is no pong
@@ -110,8 +110,8 @@ func TestHeartbeatOverPolling(t *testing.T) {
 	})
 }
 
-// Who never polls is gone in time, and holds no more than his outbox meanwhile.
-func TestPollerWhoNeverGETs(t *testing.T) {
+// A client that never polls is gone in time, and holds no more than its outbox meanwhile.
+func TestPollerThatNeverGETs(t *testing.T) {
 	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
 		p := r.Poll()
 		start := time.Now()
@@ -174,7 +174,7 @@ func TestTakenCountsUntilTheNextGET(t *testing.T) {
 	}, "OUTBOX_BYTES=65536")
 }
 
-// A drain tells whoever waits at once, and gives the others a second to ask.
+// A drain answers the GETs that wait at once, and gives the other clients a second to send one.
 func TestDrainOfPollers(t *testing.T) {
 	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
 		waits := r.Poll().Waiting()
@@ -203,8 +203,8 @@ func TestDrainOfPollers(t *testing.T) {
 	})
 }
 
-// A drain whose time is up waits for no poller.
-func TestHurriedDrainOfPollers(t *testing.T) {
+// A drain whose context is over waits for no client that polls.
+func TestForcedDrainOfPollers(t *testing.T) {
 	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
 		for range 5 {
 			r.Poll()

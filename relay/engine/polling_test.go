@@ -40,7 +40,8 @@ func TestPollingBatches(t *testing.T) {
 	}
 }
 
-// A body is refused as a whole packet is: the session ends, and what came before the bad packet was taken.
+// A body is refused as a whole packet is: the session ends, and what came before the bad packet was
+// taken.
 func TestPollingBadBodies(t *testing.T) {
 	tests := []struct {
 		name, body string
@@ -107,7 +108,8 @@ func TestPollingMethods(t *testing.T) {
 	})
 }
 
-// A sid belongs to the transport by which its session goes.
+// A session by WebSocket takes no polling and no second WebSocket; one by polling takes a WebSocket
+// only as an upgrade.
 func TestSIDOfTheOtherTransport(t *testing.T) {
 	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
 		k := r.Open()
@@ -174,7 +176,8 @@ func TestTwoPOSTs(t *testing.T) {
 	})
 }
 
-// A client may have a GET's answer, and send the next one by another connection, before the relay knows that it is through.
+// A client may have a GET's answer, and send the next one by another connection, before the relay
+// knows that it is through.
 func TestNextGETBeforeTheLastIsThrough(t *testing.T) {
 	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
 		p := r.Poll()
@@ -195,7 +198,7 @@ func TestNextGETBeforeTheLastIsThrough(t *testing.T) {
 	})
 }
 
-// eager is a client that does something as soon as it has an answer.
+// eager is a ResponseWriter whose client does something as soon as it has an answer.
 type eager struct {
 	header  http.Header
 	body    string
@@ -242,7 +245,7 @@ func TestAbortedPOST(t *testing.T) {
 	})
 }
 
-// The handshake's answer may be let go of, too.
+// A client may abort the request for the handshake, too.
 func TestAbortedHandshake(t *testing.T) {
 	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
 		c := r.Dial()

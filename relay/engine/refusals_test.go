@@ -17,7 +17,7 @@ func upgradeHeader() http.Header {
 	return http.Header{"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"AAAAAAAAAAAAAAAAAAAAAA=="}}
 }
 
-// Whatever is refused leaves a line, which names what an operator needs and no secret.
+// Every refusal is logged, with what an operator needs and no secret.
 func TestRefusalsAreLogged(t *testing.T) {
 	const (
 		polling = "?EIO=4&transport=polling"
@@ -94,7 +94,8 @@ func TestFullAndDrainingAreLogged(t *testing.T) {
 	}
 }
 
-// A flood costs a few lines, the next one says how many are missing, and no kind hides another.
+// A flood of refusals costs a few lines, the next line says how many are missing, and no kind hides
+// another.
 func TestRefusalsInAFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &wiretest.Log{}

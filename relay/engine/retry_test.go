@@ -8,8 +8,8 @@ import (
 	"testing/synctest"
 )
 
-// A browser that finds a kept connection dead sends its request again, over another: with the same t. The first may have been
-// answered already, to nobody.
+// A browser that finds a kept connection dead sends its request again, over another: with the same
+// t. The first may have been answered already, to nobody.
 func TestRequestComesAgain(t *testing.T) {
 	stamped := func(p *wiretest.Poller, method, stamp, body string) wiretest.Reply {
 		if method == "GET" {

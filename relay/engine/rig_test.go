@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// path is where the engine under test is mounted.
+// path is the path at which the engine under test is mounted.
 const path = "/socket.io/"
 
 // rig is an engine under test, over pipes or TCP.
@@ -95,8 +95,8 @@ func newRig(t testing.TB, l net.Listener, dial func() net.Conn, open func(*Sessi
 	return r
 }
 
-// close ends the engine, and its clients if they are still there: after it, no goroutine of theirs is
-// left.
+// close ends the engine, and its clients if they are still there: after it, no goroutine of theirs
+// is left.
 func (r *rig) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A session that a drain closes before it has its door ends as soon as it has one.
+// A session that a drain closes before it has a transport ends as soon as it has one.
 func TestCloseBeforeTheTransport(t *testing.T) {
 	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
 		s, err := r.srv.admit()

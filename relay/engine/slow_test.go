@@ -32,7 +32,7 @@ func TestSlowClient(t *testing.T) {
 	}
 }
 
-// If the socket still has room, a slow client is told why.
+// If the connection still has room, a slow client is told why it is closed.
 func TestSlowClientIsTold(t *testing.T) {
 	r := overTCP(t, tapes(echo))
 	p := r.greeted()

@@ -16,18 +16,22 @@ import (
 	"setu/relay/wiretest"
 )
 
-// stock is a client that moves as engine.io-client does: it polls all the time and posts what has gathered, one POST at a time;
-// once the probe is answered it begins neither any more, waits for both to come back, and goes on by the WebSocket.
+// stock is a client that upgrades as engine.io-client does: it polls all the time and posts what
+// has gathered, one POST at a time; once the probe is answered it begins neither any more, waits
+// for both to return, and goes on by the WebSocket.
 type stock struct {
+	// immutable after newStock
 	p *wiretest.Poller
 
-	mu        sync.Mutex
-	change    sync.Cond // on mu
-	waiting   []string  // to be sent
-	upgrading bool
-	polling   bool // a GET is under way
-	posting   bool
-	ws        *wiretest.Peer // once the move is over
+	mu     sync.Mutex
+	change sync.Cond // on mu
+
+	// guarded by mu
+	waiting   []string       // packets to be sent
+	upgrading bool           // the probe was answered: no new request
+	polling   bool           // a GET is under way
+	posting   bool           // a POST is under way
+	ws        *wiretest.Peer // set once the upgrade is over
 	heard     []int
 	failed    error
 }
@@ -93,7 +97,7 @@ func (c *stock) poll() {
 	}
 }
 
-// take takes a packet of a poll.
+// take handles a packet of a poll.
 func (c *stock) take(s string) {
 	switch {
 	case s == "6":
@@ -153,8 +157,8 @@ func (c *stock) writeFrames(ws *wiretest.Peer, batch []string) {
 	}
 }
 
-// move moves to the WebSocket, and reads from it until the end. It may leave out the probe.
-func (c *stock) move(r *rig, probe bool) {
+// upgrade goes over to the WebSocket, and reads from it until the end. It may leave out the probe.
+func (c *stock) upgrade(r *rig, probe bool) {
 	k := wiretest.UpgradeTo(r.T, r.Dial(), c.p.SID)
 	if probe {
 		k.Text("2probe")
@@ -199,7 +203,7 @@ func (c *stock) move(r *rig, probe bool) {
 	}
 }
 
-// awaitRest waits until it begins no request any more.
+// awaitRest waits until the client begins no request any more.
 func (c *stock) awaitRest() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -208,7 +212,7 @@ func (c *stock) awaitRest() {
 	}
 }
 
-// await waits until it has moved and heard n messages.
+// await waits until the client has upgraded and heard n messages.
 func (c *stock) await(n int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -219,19 +223,19 @@ func (c *stock) await(n int) error {
 	}
 	for i, got := range c.heard {
 		if got != i {
-			return fmt.Errorf("heard %d where %d was next (%w)", got, i, c.failed)
+			return fmt.Errorf("heard %d, want %d (%w)", got, i, c.failed)
 		}
 	}
 	return c.failed
 }
 
-// moveUnderLoad upgrades one client, one in three without a probe, while messages are under way both
-// ways, text and binary, and looks at both ends' order.
-func moveUnderLoad(t *testing.T, r *rig, seed uint64, n int) {
+// upgradeUnderLoad upgrades one client, one in three without a probe, while messages are under way
+// both ways, text and binary, and checks the order at both ends.
+func upgradeUnderLoad(t *testing.T, r *rig, seed uint64, n int) {
 	g := rand.New(rand.NewPCG(seed, 7))
 	c := newStock(r.Poll())
 	s := r.srv.session(c.p.SID)
-	start, rest := g.IntN(n*3/4), 1+g.IntN(40) // when the upgrade begins, and how often who sends rests
+	start, rest := g.IntN(n*3/4), 1+g.IntN(40) // when the upgrade begins, how often senders rest
 	var work, reading sync.WaitGroup
 	reading.Go(c.poll)
 	work.Go(func() { c.write(n) })
@@ -265,7 +269,7 @@ func moveUnderLoad(t *testing.T, r *rig, seed uint64, n int) {
 		}
 	})
 	<-begin
-	reading.Go(func() { c.move(r, seed%3 > 0) })
+	reading.Go(func() { c.upgrade(r, seed%3 > 0) })
 	err := c.await(n)
 	work.Wait()
 	h := s.handler.(*tape)
@@ -285,7 +289,7 @@ func moveUnderLoad(t *testing.T, r *rig, seed uint64, n int) {
 	defer h.mu.Unlock()
 	for i, got := range h.heard {
 		if got != strconv.Itoa(i) {
-			t.Errorf("seed %d: the relay heard %q where %d was next", seed, got, i)
+			t.Errorf("seed %d: the relay heard %q, want %d", seed, got, i)
 			return
 		}
 	}
@@ -300,7 +304,8 @@ func (h *tape) count() int {
 	return len(h.heard)
 }
 
-// Nothing is lost, doubled or out of order in a move. SETU_UPGRADES says how many to try, SETU_SEED where to begin.
+// Nothing is lost, doubled or out of order in an upgrade. SETU_UPGRADES sets how many to try,
+// SETU_SEED the first seed.
 func TestUpgradeUnderLoad(t *testing.T) {
 	upgrades, seed := 50, uint64(0)
 	if n, err := strconv.Atoi(os.Getenv("SETU_UPGRADES")); err == nil {
@@ -315,7 +320,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 	for i := range upgrades {
 		turn <- struct{}{}
 		all.Go(func() {
-			moveUnderLoad(t, r, seed+uint64(i), 1000)
+			upgradeUnderLoad(t, r, seed+uint64(i), 1000)
 			<-turn
 		})
 	}

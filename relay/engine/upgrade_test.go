@@ -32,7 +32,7 @@ func TestUpgrade(t *testing.T) {
 		waits := p.Waiting()
 		k := r.Probe(p)
 		(<-waits).Is(t, 200, "6")
-		p.Say("4two") // waits for the move
+		p.Say("4two") // waits for the upgrade
 		k.Text("5", "4three")
 		k.Expect("4two")
 		k.Expect("4three")
@@ -142,7 +142,8 @@ func TestSecondWebSocket(t *testing.T) {
 	})
 }
 
-// Whatever goes wrong in an upgrade closes that WebSocket, and the session goes on by polling and may try again.
+// If an upgrade fails, in whatever way, its WebSocket is closed; the session goes on by polling and
+// may try again.
 func TestFailedUpgrades(t *testing.T) {
 	probed := wiretest.ClientFrame(0x81, []byte("2probe"))
 	tests := []struct {
@@ -196,7 +197,7 @@ func TestFailedUpgrades(t *testing.T) {
 	}
 }
 
-// Who opens a WebSocket and reads nothing of it holds neither a goroutine nor a drain.
+// A client that opens a WebSocket and reads nothing of it holds neither a goroutine nor a drain.
 func TestDeafUpgrades(t *testing.T) {
 	request := func(sid string) []byte {
 		return fmt.Appendf(nil, "GET %s?EIO=4&transport=websocket&sid=%s HTTP/1.1\r\nHost: relay\r\n%s\r\n", path, sid, wiretest.HandshakeHeader)
@@ -243,7 +244,7 @@ func TestDeafUpgrades(t *testing.T) {
 	})
 }
 
-// A drain waits for a WebSocket that is being opened for a session which goes meanwhile.
+// A drain waits for a WebSocket that is being opened for a session that ends meanwhile.
 func TestDrainDuringAHandshake(t *testing.T) {
 	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
 		p := r.Poll()
@@ -267,8 +268,8 @@ func TestDrainDuringAHandshake(t *testing.T) {
 	})
 }
 
-// The heartbeat does not mind by which door its answer comes.
-func TestHeartbeatAcrossTheMove(t *testing.T) {
+// A pong counts over either transport.
+func TestHeartbeatAcrossAnUpgrade(t *testing.T) {
 	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
 		p := r.Poll()
 		start := time.Now()
@@ -286,7 +287,7 @@ func TestHeartbeatAcrossTheMove(t *testing.T) {
 			t.Errorf("ended after %s: %v", time.Since(start), err)
 		}
 	})
-	overPipes(t, tapes(echo), func(t *testing.T, r *rig) { // a ping that no poll fetched moves along
+	overPipes(t, tapes(echo), func(t *testing.T, r *rig) { // a ping that no poll fetched goes by the WebSocket
 		p := r.Poll()
 		<-time.After(24 * time.Second)
 		k := r.Probe(p)
@@ -298,7 +299,7 @@ func TestHeartbeatAcrossTheMove(t *testing.T) {
 	})
 }
 
-// A session that ends while it moves ends by both doors.
+// A session that ends during an upgrade ends over both transports.
 func TestEndDuringAnUpgrade(t *testing.T) {
 	tests := map[string]func(r *rig, p *wiretest.Poller){
 		"goodbye":   func(_ *rig, p *wiretest.Poller) { p.Say("1") },
@@ -339,7 +340,7 @@ func TestEndDuringAnUpgrade(t *testing.T) {
 }
 
 // The end of a session and the end of its upgrade may come at the same time.
-func TestEndAtTheMove(t *testing.T) {
+func TestEndAsAnUpgradeEnds(t *testing.T) {
 	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
 		for i := range 200 {
 			p := r.Poll()
@@ -361,7 +362,7 @@ func TestEndAtTheMove(t *testing.T) {
 	})
 }
 
-// CVE-2022-41940: a reset in the middle of an upgrade, wherever, leaks nothing and harms nobody.
+// CVE-2022-41940: a reset at any point of an upgrade leaks nothing and harms no other client.
 func TestCVE202241940(t *testing.T) {
 	r := overTCP(t, tapes(echo))
 	witness := r.Poll()
@@ -385,7 +386,8 @@ func TestCVE202241940(t *testing.T) {
 		k := wiretest.UpgradeTo(t, r.Dial(), p.SID)
 		if i%2 == 0 {
 			k.Text("2probe")
-			if f, err := wiretest.ReadFrame(k.Reader); err == nil && f.Op != wiretest.OpText { // the reset before may not have been noticed yet
+			// The reset before may not have been noticed yet.
+			if f, err := wiretest.ReadFrame(k.Reader); err == nil && f.Op != wiretest.OpText {
 				_ = k.Conn.Close()
 			}
 		}
@@ -412,7 +414,7 @@ func TestCVE202241940(t *testing.T) {
 	k.Text("5", "4"+strings.Repeat("x", 100))
 	k.Packet()
 	_ = k.Conn.(*net.TCPConn).SetLinger(0)
-	_ = k.Conn.Close() // right behind the move
+	_ = k.Conn.Close() // right behind the upgrade
 	for end := time.Now().Add(10 * time.Second); r.srv.Count() > 1; <-time.After(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the session stays")

@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// PHP's elephant.io asks for no probe: it has no request under way when it goes on.
+// PHP's elephant.io sends no probe: it has no request under way when it upgrades.
 func TestUpgradeWithoutProbe(t *testing.T) {
 	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
 		p := r.Poll()
 		p.Say("4one")
 		p.Get().Is(t, 200, "4one")
-		p.Say("4two") // what waits moves along
+		p.Say("4two") // what waits goes by the WebSocket
 		k := wiretest.UpgradeTo(t, r.Dial(), p.SID)
 		k.Text("5", "4three")
 		k.Expect("4two")
@@ -40,7 +40,8 @@ func turnedAway(k *wiretest.Peer) {
 	k.EOF()
 }
 
-// A client that leaves out the probe with a request under way stays with polling, and loses nothing.
+// A client that leaves out the probe with a request under way stays with polling, and loses
+// nothing.
 func TestUpgradeWithoutProbeTooSoon(t *testing.T) {
 	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
 		p := r.Poll()
@@ -72,7 +73,7 @@ func TestUpgradeWithoutProbeTooSoon(t *testing.T) {
 	})
 }
 
-// An answer that is on its way is no request under way: its client may have it already.
+// A request whose answer is being written is not under way: its client may have the answer already.
 func TestUpgradeWithoutProbeDuringAnAnswer(t *testing.T) {
 	answering := func(r *rig) (p *wiretest.Poller, answer *bufio.Reader) {
 		p = r.Poll()

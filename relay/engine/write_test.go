@@ -55,7 +55,7 @@ func (r *rig) only() *Session {
 	return nil
 }
 
-// filler is what the i-th frame of n bytes holds: no two frames share a run of bytes.
+// filler returns what the i-th frame of n bytes holds: no two frames share a run of bytes.
 func filler(i, n int) []byte {
 	b := []byte(fmt.Sprintf("4%d:", i))
 	g := rand.New(rand.NewPCG(uint64(i), uint64(n)))
@@ -65,8 +65,8 @@ func filler(i, n int) []byte {
 	return b
 }
 
-// interleave lets shared frames, the library's pongs and at last a close go out over one connection while its client reads
-// in fits, and checks every byte that comes.
+// interleave sends shared frames, the library's pongs and at last a close over one connection while
+// its client reads in fits, and checks every byte.
 func interleave(t testing.TB, r *rig, seed uint64, frames, biggest int) {
 	g := rand.New(rand.NewPCG(seed, 1))
 	p := r.Open()
@@ -168,7 +168,7 @@ func FuzzInterleave(f *testing.F) {
 	})
 }
 
-// What a client sends right behind its handshake has been read ahead by net/http, in part.
+// What a client sends right behind its handshake is not lost, though net/http has read some of it.
 func TestBytesBehindTheHandshake(t *testing.T) {
 	for _, n := range []int{1, 600, 4000, 5000, 40_000} {
 		for name, over := range map[string]func(testing.TB, ...string) *rig{"tcp": overRoomyTCP, "pipe": overRealPipes} {
@@ -212,7 +212,7 @@ func TestBrokenConnectionsWrites(t *testing.T) {
 	}
 }
 
-// A socket that refuses writes at once is ended by the writer itself.
+// A session whose connection refuses writes at once is ended by the writer itself.
 func TestWriterMeetsAnError(t *testing.T) {
 	r := overTCP(t, tapes(echo))
 	p := r.Open()
@@ -299,7 +299,7 @@ func (noHijack) Header() http.Header               { return nil }
 func (noHijack) WriteHeader(int)                   {}
 func (noHijack) Write(p []byte) (n int, err error) { return len(p), nil }
 
-// orNow makes of nil, which stands for nothing to wait for, a channel that is ready.
+// orNow returns c, or a channel that is ready if c is nil: then there is nothing to wait for.
 func orNow(c <-chan struct{}) <-chan struct{} {
 	if c != nil {
 		return c

@@ -42,7 +42,8 @@ func TestNewClientOfDrainingRelay(t *testing.T) {
 	}
 }
 
-// Who is asked for a draining relay's new client, and how often.
+// A draining relay's new client is taken by another relay that can take it. At most two are asked,
+// each once.
 func TestOthersOfDrainingRelay(t *testing.T) {
 	f := newFleet()
 	dead1, dead2 := dead(t), dead(t)
@@ -50,7 +51,7 @@ func TestOthersOfDrainingRelay(t *testing.T) {
 	full := f.join(t, Config{}, engine.Config{MaxConnections: 1})
 	open(t, full.URL, nil)
 	drains.drain()
-	strict := newFleet() // of another secret
+	strict := newFleet() // with another secret
 	strict.secret = "another"
 	stranger := strict.join(t, Config{}, engine.Config{})
 	for _, tt := range []struct {
@@ -88,7 +89,7 @@ func TestOthersOfDrainingRelay(t *testing.T) {
 	}
 }
 
-// One that could not be dialed is left alone for a while.
+// A relay that could not be dialed is not tried again for a while.
 func TestDeadOtherIsRemembered(t *testing.T) {
 	f := newFleet()
 	one, live := f.join(t, Config{}, engine.Config{}), f.join(t, Config{}, engine.Config{})
@@ -103,7 +104,7 @@ func TestDeadOtherIsRemembered(t *testing.T) {
 	}
 }
 
-// Two relays that drain send a new client on once.
+// A new client between two relays that drain is forwarded only once.
 func TestDrainingRelaysDoNotLoop(t *testing.T) {
 	f := newFleet()
 	one, other := f.join(t, Config{}, engine.Config{}), f.join(t, Config{}, engine.Config{})
@@ -118,7 +119,7 @@ func TestDrainingRelaysDoNotLoop(t *testing.T) {
 	}
 }
 
-// While the store is away, the others that were known last are asked.
+// While the store is unavailable, the relays that were known last are asked.
 func TestOthersWithoutTheStore(t *testing.T) {
 	f := newFleet()
 	one, other := f.join(t, Config{}, engine.Config{}), f.join(t, Config{}, engine.Config{})
@@ -160,7 +161,7 @@ func TestOriginAtAnotherRelay(t *testing.T) {
 	}
 }
 
-// A hop that is cut before the other relay has answered is a refusal.
+// A new client is refused if its hop is cut before the other relay has answered.
 func TestNewClientWhenHopsAreCut(t *testing.T) {
 	f := newFleet()
 	one := f.join(t, Config{}, engine.Config{})

@@ -17,7 +17,7 @@ const (
 
 func fly(mode, machine string) Config { return Config{Mode: mode, Machine: machine} }
 
-// webSocket is what a handshake says, and what else is given.
+// webSocket returns the headers of a WebSocket's handshake, and the given ones.
 func webSocket(pairs ...string) http.Header {
 	h := http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"AAAAAAAAAAAAAAAAAAAAAA=="}}
 	for i := 0; i < len(pairs); i += 2 {
@@ -26,7 +26,8 @@ func webSocket(pairs ...string) http.Header {
 	return h
 }
 
-// way is by which way a request got an answer: what Fly's proxy is told, or where it came by a hop.
+// way returns how a request got its answer: what Fly's proxy was told, or that a hop brought it to
+// another relay.
 func way(res *http.Response, hops int) string {
 	switch {
 	case res.Header.Get("Fly-Replay") != "":
@@ -37,7 +38,8 @@ func way(res *http.Response, hops int) string {
 	return ""
 }
 
-// How a request gets to its session's relay on Fly, and what becomes of one that did not get there.
+// On Fly a request gets to its session's relay by a replay, and an upgrade by a hop. A request
+// whose replay has failed is refused.
 func TestWayToOwnerOnFly(t *testing.T) {
 	failed, replayed := http.Header{"Fly-Replay-Failed": {"why=timeout"}}, http.Header{"Fly-Replay-Src": {"instance=m3;region=cdg"}}
 	for _, tt := range []struct {
@@ -78,7 +80,7 @@ func TestWayToOwnerOnFly(t *testing.T) {
 	}
 }
 
-// A request that came back from a replay to the relay that it was for is served there.
+// A request that returns from a failed replay to the relay that it was for is served there.
 func TestReplayThatFailedToItsOwner(t *testing.T) {
 	f := newFleet()
 	one := f.join(t, fly(Auto, "m1"), engine.Config{})
@@ -88,14 +90,14 @@ func TestReplayThatFailedToItsOwner(t *testing.T) {
 	}
 }
 
-// webSocketBy is a WebSocket's handshake that a proxy has brought.
+// webSocketBy returns the headers of a WebSocket's handshake that a proxy has brought.
 func webSocketBy(header string) http.Header {
 	h := webSocket()
 	h.Set(header, "proxy")
 	return h
 }
 
-// How a new client gets from a relay that drains to another on Fly.
+// On Fly a new client gets from a relay that drains to another, by a replay or by a hop.
 func TestWayToAnotherOnFly(t *testing.T) {
 	for _, tt := range []struct {
 		what      string

@@ -21,13 +21,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const polling = "/?EIO=4&transport=polling"
 
-// fleet is what relays know of one another.
+// fleet is the part of a broker by which relays find one another.
 type fleet struct {
-	mu     sync.Mutex
-	peers  map[string]broker.Peer
-	others []broker.Peer // in the order in which they are tried
-	away   error         // the store is
-	secret string
+	secret string // immutable once relays have joined
+
+	mu sync.Mutex
+
+	// guarded by mu once requests come
+	peers  map[string]broker.Peer // by node
+	others []broker.Peer          // in the order in which they are tried
+	away   error                  // set while the store is unavailable
 }
 
 func newFleet() *fleet {
@@ -62,14 +65,14 @@ func (f *fleet) Ready() error {
 	return f.away
 }
 
-// setAway has the store go away, or come back.
+// setAway makes the store unavailable, or available again if err is nil.
 func (f *fleet) setAway(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.away = err
 }
 
-// relay is a forwarder before an engine that says nothing.
+// relay is a forwarder in front of an engine whose sessions say nothing.
 type relay struct {
 	*Forwarder
 	broker.Peer
@@ -79,7 +82,7 @@ type relay struct {
 // counter counts the requests that come to a relay.
 type counter struct {
 	mu sync.Mutex
-	n  int
+	n  int // guarded by mu
 }
 
 func (c *counter) count() int {
@@ -96,7 +99,7 @@ func (mute) TooLarge(head []byte, size int, binary bool) error { return nil }
 func (mute) Stop()                                             {}
 func (mute) Closed()                                           {}
 
-// join starts a relay, which the fleet finds by its node.
+// join starts a relay that the fleet finds by its node.
 func (f *fleet) join(t *testing.T, cfg Config, e engine.Config) *relay {
 	t.Helper()
 	e.Node = engine.NewNode()
@@ -119,14 +122,14 @@ func (f *fleet) join(t *testing.T, cfg Config, e engine.Config) *relay {
 	return r
 }
 
-// drain ends all sessions, and has the relay take no new ones.
+// drain ends all sessions, and makes the relay take no new ones.
 func (r *relay) drain() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_, _ = r.engine.Shutdown(ctx)
 }
 
-// dead is a relay that nobody can dial.
+// dead returns a relay that cannot be dialed.
 func dead(t *testing.T) broker.Peer {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -137,7 +140,7 @@ func dead(t *testing.T) broker.Peer {
 	return broker.Peer{Node: engine.NewNode(), URL: "http://" + l.Addr().String(), Machine: "dead"}
 }
 
-// ask makes one request of its own connection.
+// ask makes one request over a connection of its own.
 func ask(t *testing.T, method, url, body string, header http.Header) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))

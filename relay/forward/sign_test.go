@@ -16,7 +16,7 @@ import (
 	"setu/relay/engine"
 )
 
-// signedBefore is what relays of before say of a request.
+// signedBefore returns how relays of an earlier version sign a request.
 func signedBefore(secret, node, method, sid string, at time.Time) string {
 	head := node + " " + strconv.FormatInt(at.Unix(), 10)
 	mac := hmac.New(sha256.New, []byte(secret))
@@ -24,7 +24,7 @@ func signedBefore(secret, node, method, sid string, at time.Time) string {
 	return head + " " + hex.EncodeToString(mac.Sum(nil))
 }
 
-// verifiedBefore is how relays of before check that.
+// verifiedBefore reports whether relays of an earlier version take a request's signature.
 func verifiedBefore(secret string, r *http.Request) bool {
 	got := r.Header.Get("Setu-Forward")
 	part := strings.Split(got, " ")
@@ -36,8 +36,8 @@ func verifiedBefore(secret string, r *http.Request) bool {
 	return err == nil && time.Since(at).Abs() <= 5*time.Minute && got == signedBefore(secret, part[0], r.Method, r.URL.Query().Get("sid"), at)
 }
 
-// Whatever another relay's clock shows, what it sends on is served; what the fleet has not signed
-// is not.
+// What another relay forwards is served, whatever its clock shows; what the fleet has not signed is
+// not.
 func TestForwardedByOtherClocks(t *testing.T) {
 	f := newFleet()
 	home := f.join(t, Config{}, engine.Config{})
@@ -63,7 +63,7 @@ func TestForwardedByOtherClocks(t *testing.T) {
 	}
 }
 
-// Relays of before take what a relay sends on, new clients, too.
+// Relays of an earlier version take what a relay forwards, new clients, too.
 func TestForwardToRelayOfBefore(t *testing.T) {
 	f := newFleet()
 	taken := make(chan bool, 1)
