@@ -33,7 +33,7 @@ type rig struct {
 	underWay atomic.Int64 // requests that are being served
 }
 
-// settings are the defaults, but for pairs of name=value.
+// settings returns the defaults, but for pairs of name=value.
 func settings(t testing.TB, pairs ...string) Config {
 	t.Helper()
 	cfg, err := LoadConfig(append([]string{"RELAY_ID=relay-1", "REGION=here"}, pairs...))
@@ -132,7 +132,7 @@ func (r *rig) pollingGuest(name string) *wiretest.Poller {
 	return p
 }
 
-// pollingMember makes one that is in a room.
+// pollingMember makes a client by long polling that is in a room.
 func (r *rig) pollingMember(name, room string) *wiretest.Poller {
 	r.T.Helper()
 	p := r.pollingGuest(name)

@@ -34,7 +34,7 @@ type rig struct {
 	served sync.WaitGroup
 }
 
-// settings are the defaults, but for pairs of name=value as the environment has them.
+// settings returns the defaults, but for pairs of name=value as the environment has them.
 func settings(t testing.TB, pairs ...string) (cfg Config) {
 	t.Helper()
 	for _, pair := range pairs {
@@ -131,16 +131,19 @@ func socketOf(s *Session) *webSocketTransport {
 
 // tape is a handler that notes what its client sent, and does something with it.
 type tape struct {
+	// immutable
 	s  *Session
-	on func(s *Session, data []byte, binary bool) error
+	on func(s *Session, data []byte, binary bool) error // what it does with each message
 
-	mu     sync.Mutex
+	mu sync.Mutex
+
+	// guarded by mu
 	heard  []string
 	stops  int
 	closes int
 }
 
-// tapes makes handlers that do on with each message, and can be found by the session.
+// tapes returns a function that gives each session a tape, which calls on for each message.
 func tapes(on func(s *Session, data []byte, binary bool) error) func(*Session) Handler {
 	return func(s *Session) Handler { return &tape{s: s, on: on} }
 }

@@ -72,7 +72,7 @@ func (c *stock) hear(data string) {
 	c.change.Broadcast()
 }
 
-// poll is the loop of GETs.
+// poll sends GETs, one after the other, until the upgrade.
 func (c *stock) poll() {
 	for {
 		c.mu.Lock()

@@ -135,7 +135,7 @@ func placeholders(data []byte, attachments int) (found []placeholder, err error)
 	return found, nil
 }
 
-// member takes the string data[i:end] for the innermost object: a key if a colon follows, a value
+// member handles the string data[i:end] of the innermost object: a key if a colon follows, a value
 // otherwise.
 func (o *openObject) member(data []byte, i, end int) {
 	colon := skipSpace(data, end)
