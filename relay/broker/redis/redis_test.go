@@ -24,7 +24,7 @@ import (
 
 // atOnce is how many tests run at a time: they wait for time-outs, so the processors are no
 // measure.
-const atOnce = 24
+const atOnce = 12
 
 func TestMain(m *testing.M) {
 	flag.Parse()
