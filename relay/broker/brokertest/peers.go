@@ -98,7 +98,7 @@ func others(t *testing.T, d time.Duration, of *Relay, want ...*Relay) {
 // found until they close.
 func testOthers(t *testing.T, h Harness) {
 	o := defaults()
-	o.Lease = time.Second
+	o.Lease = 2 * time.Second
 	store, lease := h.New(t, o), o.Lease
 	one, other, third := store.Open(t), store.Open(t), store.Open(t)
 	others(t, patience, one, other, third)
