@@ -124,7 +124,7 @@ func health(cfg relay.Config) error {
 // at once. Another SIGTERM changes nothing: platforms send one more when their patience ends.
 func serve(cfg relay.Config) error {
 	log := cfg.Logger()
-	stop := make(chan os.Signal, 1)
+	stop := make(chan os.Signal, 8) // all that may come at a time
 	signal.Notify(stop, syscall.SIGTERM, os.Interrupt)
 	defer signal.Stop(stop)
 	if err := cfg.CheckFiles(); err != nil {
@@ -155,9 +155,22 @@ func serve(cfg relay.Config) error {
 		return err
 	case <-stop:
 	}
-	signal.Reset(os.Interrupt)
-	return drain(cfg, log, srv, web, b)
+	drained := make(chan error, 1)
+	go func() { drained <- drain(cfg, log, srv, web, b) }()
+	for {
+		select {
+		case err := <-drained:
+			return err
+		case s := <-stop:
+			if s == os.Interrupt {
+				return errInterrupted // the process ends, and with it the drain
+			}
+		}
+	}
 }
+
+// errInterrupted is the error of a drain that SIGINT has ended.
+var errInterrupted = errors.New("interrupted while draining")
 
 // openBroker opens the broker that keeps the rooms: Redis if REDIS_URL is set, else memory.
 func openBroker(cfg relay.Config, log *slog.Logger) (broker.Broker, error) {

@@ -94,7 +94,9 @@ func LoadConfig(environ []string) (Config, error) {
 // check returns an error if a setting is not what it takes.
 func (c Config) check() error {
 	out := outOfRange(c)
-	refuse := func(name string, got any, why error) { out = append(out, fmt.Errorf("%w (%w)", bad(name, got), why)) }
+	refuse := func(name, got string, why error) {
+		out = append(out, fmt.Errorf("%w (%w)", bad(name, withoutPassword(got)), why))
+	}
 	if c.PrivateURL != "" && !engine.IsSite(c.PrivateURL) {
 		refuse("PRIVATE_URL", c.PrivateURL, errors.New("it is http:// or https://, a host and a port, and nothing else"))
 	}
@@ -107,6 +109,25 @@ func (c Config) check() error {
 		}
 	}
 	return errors.Join(out...)
+}
+
+// withoutPassword hides the password that an address may hold.
+func withoutPassword(address string) string {
+	at := strings.LastIndexByte(address, '@')
+	if at < 0 {
+		return address
+	}
+	scheme, rest, found := strings.Cut(address[:at], "://")
+	if !found {
+		scheme, rest = "", address[:at]
+	} else {
+		scheme += "://"
+	}
+	user, _, found := strings.Cut(rest, ":")
+	if !found {
+		return address
+	}
+	return scheme + user + ":..." + address[at:]
 }
 
 // Limits returns the settings of history and sessions.

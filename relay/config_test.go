@@ -201,3 +201,14 @@ func TestHelp(t *testing.T) {
 		}
 	}
 }
+
+// A password in an address is not printed.
+func TestBadAddressesHidePasswords(t *testing.T) {
+	for _, setting := range []string{"PRIVATE_URL=http://u:s3cr3t@10.0.0.7", "PRIVATE_URL=u:s3cr3t@10.0.0.7",
+		"ALLOWED_ORIGINS=https://u:s3cr3t@a.example", "ALLOWED_ORIGINS=https://u:s3c@r3t@a.example"} {
+		_, err := LoadConfig([]string{setting})
+		if err == nil || strings.Contains(err.Error(), "s3c") || !strings.Contains(err.Error(), "@") {
+			t.Errorf("%s: %v", setting, err)
+		}
+	}
+}

@@ -40,7 +40,7 @@ func (a *app) dialogOpen() bool { return byID("name-dialog").Get("open").Bool() 
 func (a *app) openRename() {
 	a.toggleDrawer("")
 	setText(byID("name-title"), "Your name")
-	setText(byID("name-text"), "Others in the room see it, from your next message on.")
+	setText(byID("name-text"), "Everybody in your rooms sees it at once.")
 	setText(byID("name-send"), "Save")
 	input := byID("name")
 	input.Set("value", cmp.Or(a.name, a.self.Name))

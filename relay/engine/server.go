@@ -111,7 +111,7 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case len(transport) != 1 || transport[0] != "websocket" && transport[0] != "polling":
 		srv.refuseRequest(w, r, engineio.ErrTransportUnknown)
 	case len(q["EIO"]) != 1 || q.Get("EIO") != "4":
-		srv.Refused(refusedVersion, r, "eio", Clip(q.Get("EIO")))
+		srv.Refused(refusedVersion, r, "eio", Clip(strings.Join(q["EIO"], ",")))
 		Refuse(w, http.StatusBadRequest, engineio.ErrUnsupportedVersion)
 	case transport[0] == "websocket":
 		srv.serveWebSocket(w, r, q.Get("sid"))
@@ -334,7 +334,8 @@ func (srv *Server) Shutdown(ctx context.Context) (had bool, err error) {
 		s.close(closeRestart, "this relay restarts", ctx.Err() != nil)
 	}
 	if !srv.awaitGone(ctx, flushTimeout+drainTimeout) {
-		forceAll(all) // who was sent away before the drain may take longer
+		err = ctx.Err() // nil: only clients that were sent away before the drain take longer
+		forceAll(all)
 	}
 	if !srv.awaitGone(ctx, 0) {
 		err = ctx.Err()
