@@ -57,7 +57,8 @@ func startProcess(t *testing.T, files int, environ ...string) *process {
 	p.more = sync.NewCond(&p.mu)
 	port := l.Addr().(*net.TCPAddr).Port
 	_ = l.Close()
-	p.cmd = exec.Command("sh", "-c", `ulimit -n "$1" && exec "$2"`, "sh", fmt.Sprint(files), os.Args[0])
+	// As a script's background process, which a shell starts with SIGINT ignored.
+	p.cmd = exec.Command("sh", "-c", `trap '' INT; ulimit -n "$1" && exec "$2"`, "sh", fmt.Sprint(files), os.Args[0])
 	p.cmd.Env = append([]string{serves + "=1", "LOG_LEVEL=debug", "MAX_CONNECTIONS=100", "HOST=127.0.0.1", fmt.Sprint("PORT=", port)}, environ...)
 	out, err := p.cmd.StderrPipe()
 	if err != nil {
