@@ -92,8 +92,8 @@ func (c *connection) alive() {
 	}
 }
 
-// settle waits until all is stored that was said of sessions on this relay before.
-func settle(t *testing.T, relay *Relay) {
+// awaitStored waits until all is stored that was said of sessions on this relay before.
+func awaitStored(t *testing.T, relay *Relay) {
 	t.Helper()
 	keep(t, relay, t.Name()+"settled", in("a", relay.Head())).End()
 }
@@ -140,7 +140,7 @@ func testSession(t *testing.T, h Harness) {
 		c.join(fresh)
 		want.Rooms = append(want.Rooms, fresh)
 		c.Leave("a")
-		settle(t, relay)
+		awaitStored(t, relay)
 		want.Rooms = slices.DeleteFunc(want.Rooms, func(m broker.Membership) bool { return m.Room == "a" })
 	}
 	c.alive()
@@ -233,14 +233,14 @@ func testSessionOffsets(t *testing.T, h Harness) {
 		many.join(in(fmt.Sprint(i), start))
 		many.Leave(fmt.Sprint(i))
 	}
-	settle(t, relay)
+	awaitStored(t, relay)
 	many, r := resume(t, relay, "many", left[1].Offset)
 	if r.Room != "left" {
 		t.Errorf("found in %q after seven others were left", r.Room)
 	}
 	many.join(in("7", start))
 	many.Leave("7")
-	settle(t, relay)
+	awaitStored(t, relay)
 	gone(t, relay, "many", left[1].Offset)
 }
 
@@ -306,11 +306,11 @@ func testSessionEnds(t *testing.T, h Harness) {
 	since := publish(t, relay, "b", "ann", "1", "x").Offset
 	renewed.Invalidate("b", since)
 	renewed.Invalidate("nowhere", since)
-	settle(t, relay)
+	awaitStored(t, relay)
 	renewed.join(in("c", since))
 	renewed.Revalidate()
 	renewed.join(in("d", since))
-	settle(t, relay)
+	awaitStored(t, relay)
 	for _, key := range []string{"ended", "at once", "lost", "void"} {
 		gone(t, relay, key, at)
 	}
@@ -334,10 +334,10 @@ func testSessionExpiry(t *testing.T, h Harness) {
 	at := relay.Head()
 	owned, released := keep(t, relay, "owned", in("a", at)), keep(t, relay, "released", in("a", at))
 	released.Release()
-	settle(t, relay)
+	awaitStored(t, relay)
 	released, _ = resume(t, relay, "released", at)
 	released.Release()
-	settle(t, relay)
+	awaitStored(t, relay)
 	pass(5 * o.Recovery)
 	gone(t, relay, "released", at)
 	owned.alive()

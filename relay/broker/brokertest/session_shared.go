@@ -94,7 +94,7 @@ func testFenceAway(t *testing.T, h Harness) {
 	mend()
 	taken.fenced()
 	ready(t, away)
-	settle(t, away)
+	awaitStored(t, away)
 	c.alive()
 	c, r = resume(t, other, "joins", at)
 	c.is(r, session("joins", in("a", at), in("b", at)))
@@ -139,7 +139,7 @@ func testSessionLost(t *testing.T, h Harness, empty func(*Store)) {
 	joins.fenced()
 	c.Invalidate("a", at)
 	c.Revalidate()
-	settle(t, one)
+	awaitStored(t, one)
 	again, r := resume(t, other, "ann", at)
 	again.is(r, session("ann", in("a", at)))
 	c.fenced()
@@ -184,8 +184,8 @@ func testSessionRolledBack(t *testing.T, h Harness) {
 	c, r := resume(t, other, "joins", at)
 	c.is(r, session("joins", in("a", at), in("b", at), in("c", at)))
 	eventually(t, "settled", func() bool { return one.Ready() == nil })
-	settle(t, one)
-	settle(t, one) // what was found missing is marked before this
+	awaitStored(t, one)
+	awaitStored(t, one) // what was found missing is marked before this
 	c, r = resume(t, other, "quiet", at)
 	c.is(r, session("quiet", in("a", at), in("b", at)))
 }
@@ -201,7 +201,7 @@ func testSessionRegrown(t *testing.T, h Harness) {
 	for _, key := range []string{"kept", "lost", "let go of"} {
 		keep(t, one, key, in("a", kept[0].Offset)).Release()
 	}
-	settle(t, one)
+	awaitStored(t, one)
 	rollback := store.Save()
 	lost := publishMany(t, one, "a", "lost", 3)
 	one.Kill()
@@ -247,7 +247,7 @@ func testSessionAway(t *testing.T, h Harness) {
 	unavailable(t, err)
 	unfreeze()
 	ready(t, relay, other)
-	settle(t, relay)
+	awaitStored(t, relay)
 	again, r := resume(t, other, "late", at)
 	again.is(r, session("late", in("c", at)))
 	// That resume may have reached the store after it was given up. Whoever asks again goes on.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"setu/relay/broker"
+	"setu/relay/wiretest"
 )
 
 // A later version of the relay adds to what is stored and pushed, and this one works beside it.
@@ -114,7 +115,7 @@ func TestFormatAddedToSession(t *testing.T) {
 func TestFormatLater(t *testing.T) {
 	t.Parallel()
 	s := ownServer(t)
-	log := &logBuffer{}
+	log := &wiretest.Log{}
 	b, c := openRedis(t, config(s), newLog(log)), &counter{}
 	waitReady(t, b)
 	stop, err := b.Subscribe(t.Context(), "a", c)
@@ -124,7 +125,7 @@ func TestFormatLater(t *testing.T) {
 	defer stop()
 	publish(t, b, "a", "1")
 	s.do(t, "HSET setu{0}:head format 2")
-	refuses := func(what string, b broker.Broker, log *logBuffer) {
+	refuses := func(what string, b broker.Broker, log *wiretest.Log) {
 		t.Helper()
 		eventually(t, what+" refusing", func() bool { return strings.Contains(log.String(), "refusing to serve") })
 		if err := b.Ready(); !errors.Is(err, broker.ErrUnavailable) || !strings.Contains(err.Error(), "later version") {
@@ -143,7 +144,7 @@ func TestFormatLater(t *testing.T) {
 	refuses("a relay that ran", b, log)
 	held := s.do(t, "HVALS setu{0}:head")
 	keys := s.do(t, "DBSIZE")
-	logOfNew := &logBuffer{}
+	logOfNew := &wiretest.Log{}
 	fresh := openRedis(t, config(s), newLog(logOfNew))
 	refuses("a relay that starts", fresh, logOfNew)
 	if now := s.do(t, "HVALS setu{0}:head"); now != held || s.do(t, "DBSIZE") != keys {
@@ -156,7 +157,7 @@ func TestFormatLater(t *testing.T) {
 		t.Errorf("after that: %+v", r)
 	}
 	eventually(t, "delivered", func() bool { return c.n.Load() == 2 })
-	for _, l := range []*logBuffer{log, logOfNew} {
+	for _, l := range []*wiretest.Log{log, logOfNew} {
 		if n := strings.Count(l.String(), "refusing to serve"); n != 1 {
 			t.Errorf("said %d times:\n%s", n, l)
 		}

@@ -1,7 +1,6 @@
 package redis_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"flag"
@@ -9,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -20,6 +18,7 @@ import (
 	"setu/relay/broker"
 	"setu/relay/broker/brokertest"
 	"setu/relay/broker/redis"
+	"setu/relay/wiretest"
 )
 
 // atOnce is how many tests run at a time: they wait for time-outs, so the processors are no
@@ -125,27 +124,9 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// logBuffer keeps what is logged.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
 // testLog keeps the log, and shows it if the test fails.
 func testLog(t testing.TB) *slog.Logger {
-	l := &logBuffer{}
+	l := &wiretest.Log{}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("log:\n%s", l)
@@ -154,7 +135,7 @@ func testLog(t testing.TB) *slog.Logger {
 	return newLog(l)
 }
 
-func newLog(l *logBuffer) *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+func newLog(l *wiretest.Log) *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
 // counter is the cheapest subscriber.
 type counter struct{ n, signals, changes atomic.Int64 }

@@ -13,6 +13,7 @@ import (
 	"setu/relay/broker"
 	"setu/relay/broker/brokertest"
 	"setu/relay/broker/redis"
+	"setu/relay/wiretest"
 )
 
 // config is for tests of one server of their own: nothing but what they do reaches it, save for a
@@ -146,7 +147,7 @@ func TestRedisWithoutTracking(t *testing.T) {
 	t.Parallel()
 	s := ownServer(t)
 	s.do(t, "ACL SETUSER default -client|tracking")
-	log := &logBuffer{}
+	log := &wiretest.Log{}
 	b := openRedis(t, config(s), newLog(log))
 	waitReady(t, b)
 	if n := strings.Count(log.String(), "level=WARN"); n != 1 || !strings.Contains(log.String(), "CLIENT TRACKING") {
@@ -335,7 +336,7 @@ func TestRedisForgetsItsScripts(t *testing.T) {
 func TestRedisLog(t *testing.T) {
 	t.Parallel()
 	s := ownServer(t)
-	log := &logBuffer{}
+	log := &wiretest.Log{}
 	b := openRedis(t, config(s), newLog(log))
 	waitReady(t, b)
 	var c counter

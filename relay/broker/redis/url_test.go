@@ -8,6 +8,7 @@ import (
 
 	"setu/relay/broker"
 	"setu/relay/broker/redis"
+	"setu/relay/wiretest"
 )
 
 func TestSettings(t *testing.T) {
@@ -130,7 +131,7 @@ func TestPasswordNotLogged(t *testing.T) {
 	guarded.do(t, "CONFIG SET requirepass another")
 	for name, address := range map[string]string{"old": old.addr, "guarded": guarded.addr, "nobody there": "127.0.0.1:1"} {
 		t.Run(name, func(t *testing.T) {
-			log := &logBuffer{}
+			log := &wiretest.Log{}
 			b := openRedis(t, redis.Config{URL: "redis://u:" + password + "@" + address, Limits: broker.Limits{History: 1}}, newLog(log))
 			eventually(t, "refused", func() bool { return strings.Contains(log.String(), "cannot subscribe") })
 			b.Close(t.Context())
