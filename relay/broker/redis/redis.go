@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -47,6 +48,10 @@ type Config struct {
 	Lease  time.Duration
 	Self   broker.Peer // where this relay is; without a Node the others are not told
 	broker.Limits
+
+	// Dial opens connections to Redis; nil: over TCP, or TLS if the URL says so. What it returns is
+	// used as it is.
+	Dial func(ctx context.Context, address string) (net.Conn, error)
 }
 
 // Broker is a broker over one Redis or Valkey, version 7 or later, that any number of relays share.
@@ -142,6 +147,11 @@ func options(cfg Config) (rueidis.ClientOption, error) {
 	opt.ConnWriteTimeout = connTimeout
 	opt.Dialer.Timeout = connTimeout
 	opt.Dialer.KeepAlive = time.Second
+	if cfg.Dial != nil {
+		opt.DialCtxFn = func(ctx context.Context, address string, _ *net.Dialer, _ *tls.Config) (net.Conn, error) {
+			return cfg.Dial(ctx, address)
+		}
+	}
 	return opt, nil
 }
 
