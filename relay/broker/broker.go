@@ -10,6 +10,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // Errors of every broker. Others are faults of the transport and mean the same as ErrUnavailable to
@@ -47,9 +48,13 @@ func (m Message) Offset() Offset {
 type Publication struct {
 	Room string
 	User string // public id of the publisher: whose ID it is
-	ID   string // unique for the user and room, as far as the room's history reaches
+	ID   string // unique for the user and room, for at least Idempotency and as long as the message is kept
 	Body string
 }
+
+// Idempotency is how long a publication's id is known at least, however many others come between.
+// While its message is kept, it is known longer.
+const Idempotency = 5 * time.Minute
 
 // Receipt says what became of a publication.
 type Receipt struct {
@@ -85,7 +90,8 @@ type Signal struct {
 	Body   string
 }
 
-// Snapshot is the present state of a room's history: its newest messages, oldest first.
+// Snapshot is the present state of a room's history: its newest messages, oldest first. There may be
+// few of many.
 type Snapshot struct {
 	Tail     Offset // of the newest message, or of the empty room
 	Messages []Message
@@ -115,8 +121,9 @@ const (
 // Messages stores each room's messages in one order and carries them between relays.
 type Messages interface {
 	// Publish stores the publications in their order and fans each out, in one step apiece;
-	// receipts[i] belongs to pubs[i]. It is idempotent by (room, user, id) while the room's history
-	// lives.
+	// receipts[i] belongs to pubs[i]. It is idempotent by (room, user, id) for Idempotency, and as
+	// long as the message is kept. What is acknowledged is as good as delivered: if the store loses
+	// it, subscribers are told.
 	Publish(ctx context.Context, pubs ...Publication) (receipts []Receipt)
 	// Subscribe delivers what happens in room to sub, without holes: the snapshot first, then
 	// everything after it. There is at most one subscription for a room at a time: another gets
@@ -130,8 +137,9 @@ type Messages interface {
 	// Signal fans body out to everyone in the room at most once, and may drop it.
 	Signal(room, sender, body string)
 	// Reach returns when all messages up to at, which another relay may have delivered already,
-	// have been delivered here, or with an error: at is of another epoch, or they did not come in
-	// time.
+	// have been delivered here. ErrGap: the store was asked, and at is of another epoch or of a
+	// position that it does not know. ErrUnavailable: this relay is behind, or the store does not
+	// answer.
 	Reach(ctx context.Context, at Offset) error
 	// Head is an offset at or before which all messages of all rooms have been delivered here.
 	Head() Offset

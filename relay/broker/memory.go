@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -43,7 +44,7 @@ type memoryRoom struct {
 	seq      uint64
 	digest   string
 	ids      map[string]Receipt // by "<user>\0<id>"
-	keys     []string           // keys[i] is messages[i]'s in ids
+	keys     []string           // of ids, the oldest first
 	expires  time.Time
 	users    map[string]string
 	sub      Subscriber
@@ -83,8 +84,9 @@ func (b *Memory) room(name string) *memoryRoom {
 		b.rooms[name] = r
 	}
 	if r.seq > 0 && !time.Now().Before(r.expires) {
-		r.messages, r.keys, r.seq, r.digest, r.ids = nil, nil, 0, "", map[string]Receipt{}
+		r.messages, r.seq, r.digest = nil, 0, ""
 	}
+	r.forgetIDs()
 	return r
 }
 
@@ -129,9 +131,25 @@ func (b *Memory) publish(p Publication) Receipt {
 
 func (r *memoryRoom) trim(limit int) {
 	for len(r.messages) > limit {
+		r.messages[0] = Message{}
+		r.messages = r.messages[1:]
+	}
+}
+
+// forgetIDs lets go of the ids of messages that are kept no more, once they have been known for
+// Idempotency.
+func (r *memoryRoom) forgetIDs() {
+	until, kept := time.Now().Add(-Idempotency).UnixMilli(), uint64(math.MaxUint64)
+	if len(r.messages) > 0 {
+		kept = r.messages[0].Pos
+	}
+	for len(r.keys) > 0 {
+		if first := r.ids[r.keys[0]]; first.At > until || first.Offset.Pos >= kept {
+			return
+		}
 		delete(r.ids, r.keys[0])
-		r.messages[0], r.keys[0] = Message{}, ""
-		r.messages, r.keys = r.messages[1:], r.keys[1:]
+		r.keys[0] = ""
+		r.keys = r.keys[1:]
 	}
 }
 
@@ -165,7 +183,7 @@ func (b *Memory) Subscribe(_ context.Context, room string, sub Subscriber) (func
 
 // forget drops a room of which nothing is left. b.mu is held.
 func (b *Memory) forget(name string, r *memoryRoom) {
-	if r.sub == nil && r.seq == 0 && len(r.users) == 0 && b.rooms[name] == r {
+	if r.sub == nil && r.seq == 0 && len(r.users)+len(r.keys) == 0 && b.rooms[name] == r {
 		delete(b.rooms, name)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"setu/relay/broker"
 )
@@ -174,14 +175,35 @@ func checkRepeats(t *testing.T, one, other broker.Broker) {
 	}
 }
 
-func testIdempotencyEnds(t *testing.T, h Harness) {
+// An id is known however many others come between, whether or not its message is kept still.
+func testIdempotencyLasts(t *testing.T, h Harness) {
 	o := defaults()
 	o.History = 4
-	relay := h.New(t, o).Open(t)
-	publishMany(t, relay, "a", "m", 5)
-	for i, want := range []bool{false, true} { // the first is forgotten with its message; the third is still there
-		if got := publish(t, relay, "a", "ann", []string{"m0", "m3"}[i], "again"); got.Duplicate != want {
-			t.Errorf("repeat %d: %+v, want duplicate %v", i, got, want)
+	store := h.New(t, o)
+	relay := store.Open(t)
+	first := publish(t, relay, "a", "ann", "first", "first")
+	for i := range 3 {
+		publishMany(t, relay, "a", fmt.Sprint(i, "-"), 300)
+		if got := publish(t, relay, "a", "ann", "first", "again"); !got.Duplicate || got.Offset != first.Offset || got.At != first.At {
+			t.Errorf("after %d others the repeat got %+v, the first %+v", 300*(i+1), got, first)
 		}
+	}
+}
+
+// An id outlives a history that expires sooner.
+func testIdempotencyOutlivesHistory(t *testing.T, h Harness) {
+	o := defaults()
+	o.TTL = 50 * time.Millisecond
+	relay := h.New(t, o).Open(t)
+	first := publish(t, relay, "a", "ann", "1", "first")
+	eventually(t, "expired", func() bool {
+		page, _, err := relay.History(t.Context(), "a", broker.Offset{}, 10)
+		return err == nil && len(page) == 0
+	})
+	if got := publish(t, relay, "a", "ann", "1", "again"); !got.Duplicate || got.Offset != first.Offset {
+		t.Errorf("the repeat got %+v, the first %+v", got, first)
+	}
+	if got := publish(t, relay, "a", "ann", "2", "second"); got.Duplicate || got.Offset.Seq != 1 || got.Offset.Pos <= first.Offset.Pos {
+		t.Errorf("the first of a new history is %+v", got)
 	}
 }

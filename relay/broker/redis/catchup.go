@@ -4,19 +4,78 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"strconv"
 	"time"
+
+	"github.com/redis/rueidis"
 
 	"setu/relay/broker"
 )
 
-// How many rooms are read in one trip. A room's state is bounded by pageBudget.
+// How the streams are read. What is under way at a time, readsAtOnce times readBudget, is what a
+// distant Redis can fill one round trip with; and on a slow way to it one of the answers comes in
+// time, so that the connection is not taken for dead.
 const (
-	missedChunk = 128
-	stateChunk  = 16
+	readRooms   = 64       // rooms in one call
+	readBudget  = 64 << 10 // bytes in one answer; a message that is larger comes alone
+	readsAtOnce = 64
+	maxPending  = 32 << 20 // bytes that were read and can't be delivered yet, before only the rooms that hold them up are read
 )
+
+// Waits between catch-ups that follow one another.
+const (
+	minCatchUpWait = 10 * time.Millisecond
+	maxCatchUpWait = time.Second
+	catchUpCalm    = 5 * time.Second // after so long without one, the next does not wait
+	catchUpTold    = 10              // this many in a row are told
+)
+
+// catchUp is one reading of the streams for what the feed has missed.
+//
+// All is read on the feed's own connection, and Redis answers in its order: with the answer that
+// shows position p, all that was pushed up to p has come. So what was read and what was held
+// meanwhile are, together, all messages up to the highest position that was seen, and can be
+// delivered in their order. What can be delivered earlier is: it need not be read again if the
+// connection ends.
+type catchUp struct {
+	f    *feed
+	c    rueidis.DedicatedClient
+	away time.Duration // how long the feed may have missed something
+
+	queue   []chunk
+	rooms   []*missing
+	pending []event // read, and not yet delivered
+	bytes   int     // of pending
+	now     tail    // of the answer with the highest position
+	least   uint64  // the lowest position that a room was read up to
+	lost    bool    // Redis has lost what it had taken
+}
+
+// missing is a room whose stream is read.
+type missing struct {
+	s        *subscription // as it is now; nil: a room that nobody is in, of which a message was acknowledged
+	was      subscription  // as it was when the catch-up began: only room, tail and tailAt
+	from     broker.Offset // of the last message that was read
+	begun    bool          // the first page has been judged
+	reason   string        // why the room can't go on from where it was; its newest messages are read then
+	done     bool
+	frontier uint64 // all up to this position has been read
+}
+
+// chunk is rooms that are read in one call.
+type chunk struct {
+	rooms     []*missing
+	subscribe bool // and subscribed to, first
+	newest    bool
+}
+
+// event is what a catch-up has for a room: a message, or a new beginning.
+type event struct {
+	pos uint64
+	m   broker.Message
+	gap *gap
+	old bool // it was held before this catch-up began
+}
 
 // gap is a room that can't go on from where it was.
 type gap struct {
@@ -25,238 +84,262 @@ type gap struct {
 	now    state
 }
 
-// catchUp reads what the feed missed from the streams, until the feed is live. Each call to Redis
-// has its own time-out: with many rooms and a distant Redis, all together take as long as they
-// take.
-func (f *feed) catchUp() error {
-	for {
+// beginCatchUp notes all that is to be read. With subscribe, the rooms are subscribed to as well.
+func (f *feed) beginCatchUp(c rueidis.DedicatedClient, subscribe bool) *catchUp {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	u := &catchUp{f: f, c: c}
+	if subscribe {
+		f.phase, f.subscribedAt = catchingUp, time.Now()
+		f.catchUps, f.leaving = 0, nil
+	}
+	f.held.age()
+	if !f.missingSince.IsZero() {
+		u.away = time.Since(f.missingSince)
+	}
+	for _, s := range f.rooms {
+		if !s.loading {
+			u.add(s, subscription{room: s.room, tail: s.tail, tailAt: s.tailAt})
+		}
+	}
+	slices.SortFunc(u.rooms, func(a, b *missing) int { return cmp.Compare(a.was.tail.Pos, b.was.tail.Pos) })
+	if w := f.witness; w.room != "" && w.offset.Epoch == f.epoch && f.isNews(w) {
+		u.add(nil, subscription{room: w.room, tail: w.offset, tailAt: w.at})
+	}
+	for some := range slices.Chunk(u.rooms, readRooms) {
+		u.queue = append(u.queue, chunk{rooms: some, subscribe: subscribe})
+	}
+	if len(u.queue) == 0 { // where the partition stands has to be read in any case
+		u.queue = append(u.queue, chunk{subscribe: subscribe})
+	}
+	return u
+}
+
+func (u *catchUp) add(s *subscription, was subscription) {
+	u.rooms = append(u.rooms, &missing{s: s, was: was, from: was.tail, frontier: max(was.tail.Pos, u.f.pos)})
+}
+
+// isNews reports whether w is of a message that no subscription has brought yet. f.mu is held.
+func (f *feed) isNews(w witness) bool {
+	s := f.rooms[w.room]
+	return s == nil || s.loading || s.tail.Epoch != w.offset.Epoch || s.tail.Pos < w.offset.Pos
+}
+
+// catchUp reads what the feed missed from the streams, until the feed is live. One that follows
+// another waits, and the log says so if many do.
+func (f *feed) catchUp(c rueidis.DedicatedClient, subscribe bool) error {
+	for first := true; ; first = false {
 		f.mu.Lock()
 		behind := f.phase != live
 		f.mu.Unlock()
 		if !behind {
 			return nil
 		}
-		if err := f.catchUpOnce(); err != nil {
+		if !subscribe || !first {
+			if err := f.paceCatchUp(); err != nil {
+				return err
+			}
+		}
+		err := f.beginCatchUp(c, subscribe && first).run()
+		f.mu.Lock()
+		f.caughtUpAt = time.Now()
+		f.mu.Unlock()
+		if err != nil {
 			return err
 		}
 	}
 }
 
-// catchUpOnce may leave the feed catching up, for another round: the epoch moved, or too much was
-// held meanwhile.
-func (f *feed) catchUpOnce() error {
+// paceCatchUp waits if one catch-up follows another.
+func (f *feed) paceCatchUp() error {
 	f.mu.Lock()
-	epoch, pos := f.epoch, f.pos
+	if time.Since(f.caughtUpAt) > catchUpCalm {
+		f.catchUps = 0
+	}
+	f.catchUps++
+	n := f.catchUps
 	f.mu.Unlock()
-	now, err := f.b.readEpoch(pos, "")
-	if err != nil {
+	if n <= 1 {
+		return nil
+	}
+	if n%catchUpTold == 0 {
+		f.b.log.Warn("still catching up with Redis: what it pushes does not follow what it holds", "times", n)
+	}
+	select {
+	case <-f.b.ctx.Done():
+		return f.b.ctx.Err()
+	case <-time.After(min(minCatchUpWait<<min(n-2, 10), maxCatchUpWait)):
+		return nil
+	}
+}
+
+// run reads and delivers. It may leave the feed catching up, for another: the epoch moved, too much
+// was held meanwhile, or something came that does not follow yet.
+func (u *catchUp) run() error {
+	if err := u.readAll(); err != nil {
 		return err
 	}
-	lost := now.epoch == epoch && now.pos < pos
-	var missed []broker.Message
-	var gaps []gap
-	if !lost {
-		if missed, gaps, lost, err = f.missed(now); err != nil {
-			return err
-		}
-	}
-	if lost {
-		f.b.log.Warn("Redis has lost messages that it had taken: the epoch moves on", "epoch", now.epoch, "position", now.pos, "delivered", pos)
-		_, err = f.b.readEpoch(pos, now.epoch)
+	_, pos := u.f.known()
+	if u.lost {
+		u.f.b.log.Warn("Redis has lost messages that it had taken: the epoch moves on", "epoch", u.now.epoch, "position", u.now.pos, "known", pos)
+		_, err := u.f.b.readEpoch(u.c, pos, u.now.epoch)
 		return err
 	}
-	for some := range slices.Chunk(gaps, stateChunk) {
-		if moved, err := f.readGaps(some, now.epoch); moved || err != nil {
-			return err
-		}
+	if u.now.epoch == "" || u.now.format == "" { // nobody has begun yet, or all is gone
+		_, err := u.f.b.readEpoch(u.c, pos, "")
+		return err
 	}
-	f.finishCatchUp(now, missed, gaps)
+	u.finish()
 	return nil
 }
 
-// readGaps reads the present state of rooms that can't go on; moved reports whether the epoch did.
-func (f *feed) readGaps(gaps []gap, epoch string) (moved bool, err error) {
-	ctx, cancel := context.WithTimeout(f.b.ctx, callTimeout)
+// answer is what one call brought.
+type answer struct {
+	chunk chunk
+	epoch string // the feed's, and the highest position known in it, as Redis was asked
+	known uint64
+	now   tail
+	found []found // as many of the rooms as the budget allowed
+	err   error
+}
+
+// readAll keeps calls under way until all rooms are read, or it is clear that they can't be. It
+// fails if none of the calls is answered within callTimeout.
+func (u *catchUp) readAll() error {
+	ctx, cancel := context.WithCancel(u.f.b.ctx)
 	defer cancel()
-	rooms := make([]string, len(gaps))
-	for i, g := range gaps {
-		rooms[i] = g.s.room
+	dead := time.AfterFunc(callTimeout, cancel)
+	defer dead.Stop()
+	answers, under := make(chan answer, readsAtOnce), 0
+	var failed error
+	for under > 0 || (len(u.queue) > 0 && failed == nil && !u.lost) {
+		for failed == nil && !u.lost && under < readsAtOnce && len(u.queue) > 0 {
+			next := u.queue[0]
+			u.queue = u.queue[1:]
+			under++
+			go func() { answers <- u.f.b.readChunk(ctx, u.c, next) }()
+		}
+		a := <-answers
+		under--
+		dead.Reset(callTimeout)
+		if failed == nil && !u.lost {
+			failed = cmp.Or(a.err, u.take(a))
+		}
+		if failed != nil || u.lost {
+			cancel() // the others' answers are of no use any more
+		}
 	}
-	now, err := f.b.states(ctx, rooms)
-	if err != nil {
-		return false, err
-	}
-	for i := range gaps {
-		gaps[i].now = now[i]
-		moved = moved || now[i].tail.epoch != epoch
-	}
-	return moved, nil
+	return failed
 }
 
-// missed reads what each room took since it was last delivered to.
-func (f *feed) missed(now tail) (missed []broker.Message, gaps []gap, lost bool, err error) {
-	f.mu.Lock()
-	away := time.Duration(0)
-	if !f.missingSince.IsZero() {
-		away = time.Since(f.missingSince)
+// take judges what was read of each room, and notes what has to be read next.
+func (u *catchUp) take(a answer) error {
+	u.f.answered()
+	if err := u.f.b.checkFormat(cmp.Or(a.now.format, "0")); err != nil {
+		return err
 	}
-	var rooms []*subscription
-	var tails []subscription // as they are now; only room, tail and tailAt are read
-	for _, s := range f.rooms {
+	if u.now.epoch == "" || a.now.pos > u.now.pos || a.now.epoch != u.now.epoch {
+		u.now = a.now
+	}
+	if a.now.epoch == a.epoch && a.now.pos < a.known {
+		u.lost = true
+		return nil
+	}
+	if a.now.epoch == "" {
+		u.queue = nil
+		return nil
+	}
+	if u.least == 0 || a.now.pos < u.least {
+		u.least = a.now.pos
+	}
+	if len(a.chunk.rooms) > 0 && len(a.found) == 0 {
+		return errors.New("an answer without rooms")
+	}
+	var again, stale []*missing
+	for i, m := range a.chunk.rooms {
 		switch {
-		case s.loading:
-		case s.tail.Epoch != now.epoch:
-			gaps = append(gaps, gap{s: s, reason: broker.ReasonEpoch})
-		default:
-			rooms, tails = append(rooms, s), append(tails, subscription{room: s.room, tail: s.tail, tailAt: s.tailAt})
+		case i >= len(a.found):
+			again = append(again, m)
+		case a.chunk.newest:
+			u.takeNewest(m, a.now, a.found[i])
+		case !u.takeMissed(m, a.now, a.found[i]):
+			if m.reason != "" {
+				stale = append(stale, m)
+			} else {
+				again = append(again, m)
+			}
 		}
 	}
-	f.mu.Unlock()
-	for some := range slices.Chunk(tails, missedChunk) {
-		found, err := f.b.readMissed(some)
-		if err != nil {
-			return nil, nil, false, err
-		}
-		for i, fd := range found {
-			got, reason := some[i].judge(fd, now, away, f.b.cfg.TTL)
-			if reason == broker.ReasonEpoch {
-				return nil, nil, true, nil
-			}
-			if reason != "" {
-				gaps = append(gaps, gap{s: rooms[i], reason: reason})
-			}
-			for _, m := range got {
-				if m.Pos <= now.pos { // newer ones come from Redis in their order, among those of other rooms
-					missed = append(missed, m)
-				}
-			}
-		}
-		rooms = rooms[len(some):]
-	}
-	slices.SortFunc(missed, func(a, b broker.Message) int { return cmp.Compare(a.Pos, b.Pos) })
-	return missed, gaps, false, nil
+	u.requeue(again, a.chunk.newest)
+	u.requeue(stale, true)
+	u.deliverSome()
+	return nil
 }
 
-// finishCatchUp delivers what was missed in the order of positions, then what was held, and takes
-// the feed to live.
-func (f *feed) finishCatchUp(now tail, missed []broker.Message, gaps []gap) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, m := range missed {
-		m.Epoch = now.epoch
-		if s := f.rooms[m.Room]; s != nil && !s.loading {
-			f.advance(s, m) // what does not follow here is found by the next round
-		}
+func (u *catchUp) requeue(rooms []*missing, newest bool) {
+	if len(rooms) > 0 {
+		u.queue = append(u.queue, chunk{rooms: rooms, newest: newest})
 	}
-	for _, g := range gaps {
-		if f.rooms[g.s.room] == g.s {
-			g.s.load(g.now.tail, g.now.page, g.now.more, g.reason)
-		}
+	if u.bytes > maxPending { // first those that hold up what was read
+		slices.SortStableFunc(u.queue, func(a, b chunk) int { return cmp.Compare(a.rooms[0].frontier, b.rooms[0].frontier) })
 	}
-	held := f.held
-	f.held = hold{}
-	if held.over || !f.agree(now.epoch) {
-		return
-	}
-	wasAway := !f.missingSince.IsZero()
-	f.phase, f.missingSince = live, time.Time{}
-	f.adoptEpoch(now)
-	for _, s := range f.rooms {
-		if wasAway && !s.loading {
-			s.sub.Presence(broker.Change{Missed: true})
-		}
-	}
-	for _, m := range held.messages {
-		if s := f.rooms[m.Room]; s != nil {
-			f.arrive(s, m)
-		}
-	}
-	f.b.check()
 }
 
-// agree reports whether all rooms are of one epoch: one may have been loaded from another while the
-// streams were read. f.mu is held.
-func (f *feed) agree(epoch string) bool {
-	for _, s := range f.rooms {
-		if !s.loading && s.tail.Epoch != epoch {
-			return false
-		}
+// takeNewest notes how a room stands that can't go on.
+func (u *catchUp) takeNewest(m *missing, now tail, fd found) {
+	m.done, m.frontier = true, now.pos
+	g := &gap{s: m.s, reason: m.reason, now: state{tail: now, page: fd.entries, more: fd.more, big: fd.big}}
+	pos := now.pos
+	if n := len(fd.entries); n > 0 {
+		pos = fd.entries[n-1].Pos
 	}
+	u.pending = append(u.pending, event{pos: pos, gap: g})
+}
+
+// takeMissed notes what a room has missed. It returns false if there is more to read: from where it
+// is now, or, with m.reason set, how it stands.
+func (u *catchUp) takeMissed(m *missing, now tail, fd found) bool {
+	entries := fd.entries
+	if !m.begun {
+		m.begun = true
+		if m.was.tail.Epoch != now.epoch {
+			m.reason = broker.ReasonEpoch
+			return u.endWitness(m)
+		}
+		var reason string
+		entries, reason = m.was.judge(fd, now, u.away, u.f.b.cfg.TTL)
+		if reason == broker.ReasonEpoch {
+			u.lost = true
+			return true
+		}
+		if m.reason = reason; reason != "" {
+			return u.endWitness(m)
+		}
+	} else if len(entries) > 0 && entries[0].Pos == m.from.Pos && entries[0].Digest == m.from.Digest {
+		entries = entries[1:]
+	}
+	if m.s == nil {
+		return u.endWitness(m)
+	}
+	for i, e := range entries {
+		if e.Epoch = now.epoch; !e.Follows(m.from) { // it was trimmed while it was read
+			m.reason, entries = broker.ReasonTrimmed, entries[:i]
+			break
+		}
+		m.from = e.Offset()
+		u.pending = append(u.pending, event{pos: e.Pos, m: e})
+		u.bytes += len(e.Body)
+	}
+	m.frontier = m.from.Pos
+	if m.reason != "" || fd.more {
+		return false
+	}
+	m.done, m.frontier = true, now.pos
 	return true
 }
 
-// found is what missed.lua returns.
-type found struct {
-	oldest  broker.Offset // position and sequence of the oldest message; zero: the room is empty
-	entries []broker.Message
-}
-
-func (b *Broker) readMissed(tails []subscription) ([]found, error) {
-	ctx, cancel := context.WithTimeout(b.ctx, callTimeout)
-	defer cancel()
-	c, err := b.use()
-	if err != nil {
-		return nil, err
-	}
-	calls := make([]call, len(tails))
-	for i, s := range tails {
-		from := "0-0"
-		if s.tail.Seq > 0 {
-			from = entryID(s.tail)
-		}
-		calls[i] = call{keys: []string{b.keys.stream + s.room}, args: []string{from, strconv.Itoa(b.cfg.History + 1)}}
-	}
-	out := make([]found, len(tails))
-	for i, r := range missedScript.run(ctx, c, calls...) {
-		fields, err := r.ToArray()
-		if err != nil || len(fields) == 0 {
-			return nil, errors.Join(err, fmt.Errorf("cannot read what was missed in %q", tails[i].room))
-		}
-		oldest, err := fields[0].ToString()
-		if err != nil {
-			return nil, err
-		}
-		if oldest != "" {
-			if out[i].oldest.Pos, out[i].oldest.Seq, err = parseEntryID(oldest); err != nil {
-				return nil, err
-			}
-		}
-		if out[i].entries, err = parseEntries(tails[i].room, fields[1:]); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-// judge compares what a stream holds with what was delivered of it: the messages to deliver now, or
-// why that can't be. ReasonEpoch means that the stream is not the one that was delivered.
-func (s *subscription) judge(have found, now tail, away, ttl time.Duration) ([]broker.Message, string) {
-	e, followed := have.entries, s.tail.Seq > 0
-	if followed && len(e) > 0 && e[0].Pos == s.tail.Pos && e[0].Seq == s.tail.Seq {
-		if e[0].Digest != s.tail.Digest {
-			return nil, broker.ReasonEpoch
-		}
-		return e[1:], ""
-	}
-	unseen := away >= ttl                  // something may have come and gone while nobody looked
-	lives := s.tailAt + ttl.Milliseconds() // until then, by Redis' clock, the tail's message can't have expired
-	switch {
-	case have.oldest.Seq == 0 && followed && now.now < lives:
-		return nil, broker.ReasonEpoch
-	case have.oldest.Seq == 0 && unseen:
-		return nil, broker.ReasonExpired
-	case have.oldest.Seq == 0:
-		return nil, ""
-	case have.oldest.Pos <= s.tail.Pos:
-		return nil, broker.ReasonEpoch // messages stand where there were none, or older ones are there and ours is not
-	case followed && len(e) > 0 && e[0].Prev == s.tail.Digest && e[0].Seq == s.tail.Seq+1:
-		return e, "" // ours is the last that was let go of
-	case have.oldest.Seq == 1 && len(e) > 0 && followed && e[0].At < lives:
-		return nil, broker.ReasonEpoch // begun anew too early
-	case have.oldest.Seq == 1 && unseen:
-		return nil, broker.ReasonExpired
-	case have.oldest.Seq == 1 && len(e) > 0:
-		return e, "" // the room began, or expired whole and begun anew
-	}
-	return nil, broker.ReasonTrimmed
+// endWitness ends the reading of a room if nobody is in it.
+func (u *catchUp) endWitness(m *missing) (done bool) {
+	m.done = m.s == nil
+	return m.done
 }

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,9 +17,15 @@ const (
 	holdBytes    = 32 << 20
 )
 
+// heldMessage is a message that is held back; old says that Redis has been asked for it since.
+type heldMessage struct {
+	m   broker.Message
+	old bool
+}
+
 // hold keeps messages back, within bounds; past them it keeps none and says so.
 type hold struct {
-	messages []broker.Message
+	messages []heldMessage
 	bytes    int
 	over     bool
 }
@@ -28,8 +35,29 @@ func (h *hold) add(m broker.Message) {
 		*h = hold{over: true}
 		return
 	}
-	h.messages = append(h.messages, m)
+	h.messages = append(h.messages, heldMessage{m: m})
 	h.bytes += len(m.Body)
+}
+
+// age notes that Redis is asked for all that is held.
+func (h *hold) age() {
+	h.over = false
+	for i := range h.messages {
+		h.messages[i].old = true
+	}
+}
+
+// take returns what is held up to a position, and holds it no more.
+func (h *hold) take(to uint64) (some []heldMessage) {
+	h.messages = slices.DeleteFunc(h.messages, func(held heldMessage) bool {
+		if held.m.Pos > to {
+			return false
+		}
+		some = append(some, held)
+		h.bytes -= len(held.m.Body)
+		return true
+	})
+	return some
 }
 
 // receive takes one push of Redis, on the connection's reader: it must not wait for anything.
@@ -79,6 +107,8 @@ func (f *feed) receive(session int, push rueidis.PubSubMessage) {
 // arrive delivers m, or holds it back. f.mu is held.
 func (f *feed) arrive(s *subscription, m broker.Message) {
 	switch {
+	case f.isFormer(m.Epoch):
+		f.drop(m)
 	case f.phase != live:
 		f.held.add(m)
 	case s.loading:
@@ -99,9 +129,32 @@ func (f *feed) advance(s *subscription, m broker.Message) bool {
 		return false
 	}
 	s.tail, s.tailAt = m.Offset(), m.At
+	if len(m.Body) >= largeBody {
+		s.big = m.Seq
+	}
 	f.pos = max(f.pos, m.Pos)
 	s.sub.Deliver(m)
 	return true
+}
+
+// isFormer reports whether the feed has left an epoch. f.mu is held.
+func (f *feed) isFormer(epoch string) bool {
+	return epoch != f.epoch && slices.Contains(f.former, epoch)
+}
+
+// drop lets go of a message that can't follow: it is of a former epoch, or of a position that Redis
+// does not know. f.mu is held.
+func (f *feed) drop(m broker.Message) { f.dropped++ }
+
+// tellDropped logs what was dropped since the last time.
+func (f *feed) tellDropped() {
+	f.mu.Lock()
+	n := f.dropped
+	f.dropped = 0
+	f.mu.Unlock()
+	if n > 0 {
+		f.b.log.Warn("dropped messages that Redis pushed and does not hold: of a former epoch, or written by no relay", "messages", n)
+	}
 }
 
 // parsePush reads "<epoch> <pos> <seq> <at> <prev> <digest> <body>".

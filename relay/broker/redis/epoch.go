@@ -3,8 +3,11 @@ package redis
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
+
+	"github.com/redis/rueidis"
 
 	"setu/relay/broker"
 )
@@ -56,7 +59,12 @@ func (f *feed) doubtStore() {
 // adoptEpoch says where the feed is, and lets those go on who wait for that. f.mu is held.
 func (f *feed) adoptEpoch(now tail) {
 	if f.epoch != now.epoch {
-		f.pos = 0
+		f.pos, f.witness = 0, witness{}
+		if f.epoch != "" {
+			f.former = append(f.former, f.epoch)
+			f.former = f.former[max(0, len(f.former)-maxFormer):]
+		}
+		f.former = slices.DeleteFunc(f.former, func(e string) bool { return e == now.epoch })
 	}
 	f.epoch, f.pos = now.epoch, max(f.pos, now.pos)
 	f.clock = time.Until(time.UnixMilli(now.now))
@@ -66,15 +74,37 @@ func (f *feed) adoptEpoch(now tail) {
 	f.wakeReachers()
 }
 
+// maxFormer is how many epochs that were left are known as such.
+const maxFormer = 16
+
+// witness is the newest message that was acknowledged here: it is as good as seen, whether or not a
+// subscription has brought it. If Redis has lost it, it has to be told.
+type witness struct {
+	room   string
+	offset broker.Offset
+	at     int64 // when it was stored, ms
+}
+
+// acknowledge notes that a publish was answered.
+func (f *feed) acknowledge(room string, offset broker.Offset, at int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if offset.Epoch == f.epoch && offset.Pos > f.witness.offset.Pos {
+		f.witness = witness{room, offset, at}
+	}
+}
+
+// known is the feed's epoch, and the highest position that was delivered or acknowledged here.
+func (f *feed) known() (epoch string, pos uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.epoch, max(f.pos, f.witness.offset.Pos)
+}
+
 // readEpoch reads the partition's epoch and position, and moves the epoch on if it is still leave.
-// It is the first that is read of Redis, and whatever is read after an outage comes after it.
-func (b *Broker) readEpoch(pos uint64, leave string) (t tail, err error) {
+func (b *Broker) readEpoch(c rueidis.CoreClient, pos uint64, leave string) (t tail, err error) {
 	ctx, cancel := context.WithTimeout(b.ctx, callTimeout)
 	defer cancel()
-	c, err := b.reached()
-	if err != nil {
-		return t, err
-	}
 	do := call{keys: []string{b.keys.head}, args: []string{newEpoch(), strconv.FormatUint(pos, 10), leave, strconv.Itoa(format)}}
 	f, err := epochScript.run(ctx, c, do)[0].AsStrSlice()
 	if err != nil || len(f) != 4 {

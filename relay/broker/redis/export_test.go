@@ -31,7 +31,7 @@ const KeepDelay = keepDelay
 func Judge(t testing.TB, tail broker.Offset, tailAt int64, oldest broker.Offset, entries []broker.Message, now int64, away, ttl time.Duration) ([]broker.Message, string) {
 	t.Helper()
 	s := subscription{tail: tail, tailAt: tailAt}
-	return s.judge(found{oldest, entries}, newTail(now), away, ttl)
+	return s.judge(found{oldest: oldest, entries: entries}, newTail(now), away, ttl)
 }
 
 func newTail(now int64) (t tail) {
@@ -44,6 +44,7 @@ var (
 	ParseEntry = parseEntry
 	ParsePeer  = parsePeer
 	ParseURL   = parseURL
+	IDDigest   = idDigest
 )
 
 // ParseSession reads the fields of a stored session, and returns what they would be written as.

@@ -13,8 +13,11 @@ import (
 	"setu/relay/broker"
 )
 
-// subscribeChunk is how many channels one command subscribes to.
-const subscribeChunk = 512
+// How many rooms are dealt with in one call.
+const (
+	subscribeChunk = 512 // left, or joined at a time
+	joinRooms      = 16  // joined in one call
+)
 
 // feed is what Redis fans out to this relay: one dedicated connection, subscribed to the rooms
 // that have members here.
@@ -27,7 +30,9 @@ type feed struct {
 	b       *Broker
 	channel string        // of this relay alone: for the health check, and for who resumes its sessions
 	wake    chan struct{} // something stands in joining or leaving, or a catch-up was requested
-	kick    chan struct{} // the connection is suspect: make another
+	kick    chan error    // the connection is suspect: make another
+	doubt   chan struct{} // Redis refused a write: the health check is due
+	tell    chan struct{} // whether Redis takes what is written may have changed
 
 	mu sync.Mutex // guards what follows
 
@@ -36,11 +41,22 @@ type feed struct {
 	session      int       // counts connections: what an earlier one still pushes is not heard
 	missingSince time.Time // since when something may have been missed; zero: nothing was
 	subscribedAt time.Time
+	answeredAt   time.Time // when a catch-up last had an answer
 	probedAt     time.Time // when the health check last came round on this connection
+	probeSent    uint64    // numbers health checks
+	probeHeard   uint64    // the newest that came round
+	catchUps     int       // that followed one another
+	caughtUpAt   time.Time // when the last one ended
+	dropped      int       // messages that could not follow, not yet told
+	refusal      error     // why Redis takes nothing that is written; nil if it does
+	refused      int       // publishes since it does not
+	refusedAt    uint64    // the newest health check that was sent before it last did not
 
 	// where the feed is
 	epoch   string
+	former  []string      // epochs that it was in before, the latest last
 	pos     uint64        // all up to here has been delivered
+	witness witness       // the newest message that was acknowledged here
 	clock   time.Duration // what Redis' clock is ahead of ours
 	trusted string        // the epoch to publish under; empty while none is known, or Redis refused it
 	decided chan struct{} // closed when trusted is set
@@ -63,13 +79,6 @@ const (
 	catchingUp                // subscribed; the streams are (to be) read, and what arrives meanwhile is held
 	live                      // what arrives is delivered
 )
-
-// subscribed takes the feed from disconnected to catchingUp: all rooms are subscribed to.
-func (f *feed) subscribed() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.phase, f.subscribedAt = catchingUp, time.Now()
-}
 
 // requestCatchUp has the streams read before anything more is delivered. f.mu is held.
 func (f *feed) requestCatchUp() {
@@ -95,7 +104,7 @@ func (f *feed) disconnect() {
 	for name, s := range f.rooms {
 		if s.loading {
 			delete(f.rooms, name)
-			s.answer <- tailAnswer{err: broker.ErrUnavailable}
+			s.refuse(broker.ErrUnavailable)
 		}
 	}
 	select {
@@ -112,18 +121,28 @@ type subscription struct {
 	loading bool // subscribed or about to be; sub has not been loaded yet
 	held    hold // while loading
 	tail    broker.Offset
-	tailAt  int64 // when the tail's message was stored, ms
+	tailAt  int64  // when the tail's message was stored, ms
+	big     uint64 // the sequence after which no body is large
 
-	answer chan tailAnswer // what Redis said right after it took the subscription; buffered
+	answer chan stateAnswer // how Redis says that the room stood right after it took the subscription; buffered
 }
 
-type tailAnswer struct {
-	tail tail
-	err  error
+type stateAnswer struct {
+	now state
+	err error
+}
+
+// refuse fails who waits for the subscription, if nothing else has answered yet.
+func (s *subscription) refuse(err error) {
+	select {
+	case s.answer <- stateAnswer{err: err}:
+	default:
+	}
 }
 
 func newFeed(b *Broker) *feed {
-	return &feed{b: b, channel: b.keys.private + newEpoch(), wake: make(chan struct{}, 1), kick: make(chan struct{}, 1),
+	return &feed{b: b, channel: b.keys.private + newEpoch(), wake: make(chan struct{}, 1), kick: make(chan error, 1),
+		doubt: make(chan struct{}, 1), tell: make(chan struct{}, 1),
 		decided: make(chan struct{}), passed: make(chan struct{}), rooms: map[string]*subscription{}}
 }
 
@@ -153,6 +172,8 @@ func (f *feed) run() {
 		switch {
 		case f.b.ctx.Err() != nil:
 			return
+		case errors.Is(err, errDemoted):
+			f.b.dropClient() // which may lead to the same server
 		case errors.Is(err, errFormat):
 			if !told {
 				f.b.log.Error("refusing to serve: a later version of this relay, or another REDIS_PREFIX, is needed", "error", err)
@@ -190,12 +211,13 @@ func (f *feed) connect(caughtUp func()) (whole bool, err error) {
 	session := f.session
 	f.mu.Unlock()
 	ended := c.SetPubSubHooks(rueidis.PubSubHooks{OnMessage: func(m rueidis.PubSubMessage) { f.receive(session, m) }})
-	if err := f.resubscribe(c); err != nil {
-		return false, err
-	}
-	for {
-		if err := f.catchUp(); err != nil {
+	for subscribe := true; ; subscribe = false {
+		if err := f.catchUp(c, subscribe); err != nil {
 			return whole, err
+		}
+		if subscribe {
+			f.sendProbe()
+			nudge(f.wake) // for what was asked of the subscription meanwhile
 		}
 		if !whole {
 			whole = true
@@ -209,8 +231,8 @@ func (f *feed) connect(caughtUp func()) (whole bool, err error) {
 				err = errors.New("the connection was closed")
 			}
 			return whole, err
-		case <-f.kick:
-			return whole, errors.New("what is published does not come back")
+		case err := <-f.kick:
+			return whole, err
 		case <-f.wake:
 			if err := f.change(c); err != nil {
 				return whole, err
@@ -225,29 +247,6 @@ func (f *feed) end() {
 	defer f.mu.Unlock()
 	f.session++
 	f.phase, f.rooms, f.held = disconnected, map[string]*subscription{}, hold{}
-}
-
-// resubscribe subscribes to all rooms that are live here.
-func (f *feed) resubscribe(c rueidis.DedicatedClient) error {
-	f.mu.Lock()
-	f.leaving = nil
-	channels := []string{f.channel}
-	for name := range f.rooms {
-		channels = append(channels, f.b.keys.channel+name)
-	}
-	f.mu.Unlock()
-	for some := range slices.Chunk(channels, subscribeChunk) {
-		ctx, cancel := context.WithTimeout(f.b.ctx, callTimeout)
-		err := c.Do(ctx, c.B().Subscribe().Channel(some...).Build()).Error()
-		cancel()
-		if err != nil {
-			return err
-		}
-	}
-	f.subscribed()
-	nudge(f.wake) // for rooms that were left meanwhile
-	f.sendProbe()
-	return nil
 }
 
 // change carries out what was asked of the subscription since the last time. Each joining room's
@@ -289,21 +288,36 @@ func (f *feed) takeChanges() (joining []*subscription, gone []string) {
 	return joining, gone
 }
 
+// join subscribes to rooms and reads how they stand, in one trip if that is not much to read.
 func (f *feed) join(c rueidis.DedicatedClient, joining []*subscription) error {
 	ctx, cancel := context.WithTimeout(f.b.ctx, callTimeout)
 	defer cancel()
-	channels := make([]string, len(joining))
-	calls := make([]call, len(joining))
+	var wg sync.WaitGroup
+	failed := make([]error, (len(joining)+joinRooms-1)/joinRooms)
+	i := 0
+	for some := range slices.Chunk(joining, joinRooms) {
+		at := i
+		wg.Go(func() { failed[at] = f.joinSome(ctx, c, some) })
+		i++
+	}
+	wg.Wait()
+	return errors.Join(failed...)
+}
+
+func (f *feed) joinSome(ctx context.Context, c rueidis.DedicatedClient, joining []*subscription) error {
+	rooms, channels := make([]string, len(joining)), make([]string, len(joining))
 	for i, s := range joining {
-		channels[i] = f.b.keys.channel + s.room
-		calls[i] = call{keys: []string{f.b.keys.head, f.b.keys.stream + s.room}}
+		rooms[i], channels[i] = s.room, f.b.keys.channel+s.room
 	}
-	if err := c.Do(ctx, c.B().Subscribe().Channel(channels...).Build()).Error(); err != nil {
-		return f.refuse(joining, err)
-	}
-	for i, r := range tailScript.run(ctx, c, calls...) {
-		t, err := parseTail(joining[i].room, r)
-		joining[i].answer <- tailAnswer{t, err}
+	for len(rooms) > 0 {
+		now, states, err := f.b.readNewest(ctx, c, channels, rooms)
+		if err != nil {
+			return f.refuse(joining, err)
+		}
+		for i, fd := range states {
+			joining[i].answer <- stateAnswer{now: state{tail: now, page: fd.entries, more: fd.more, big: fd.big}}
+		}
+		joining, rooms, channels = joining[len(states):], rooms[len(states):], nil
 	}
 	return nil
 }
@@ -316,7 +330,7 @@ func (f *feed) refuse(joining []*subscription, err error) error {
 		if f.rooms[s.room] == s {
 			delete(f.rooms, s.room)
 		}
-		s.answer <- tailAnswer{err: err}
+		s.refuse(err)
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"setu/relay/broker"
+	"setu/relay/broker/redis"
 	"setu/relay/wiretest"
 )
 
@@ -24,14 +25,14 @@ func TestFormatAdded(t *testing.T) {
 	at := b.Head()
 	s.do(t, "HSET setu{0}:head later x")
 	later := laterScript(t, "lua/publish.lua", map[string]string{
-		"'m', rest)":           "'m', rest, 'later', 'x')",
-		"'s' .. seq, ARGV[3])": "'s' .. seq, ARGV[3], 'later', 'x')",
-		"return '+ '":          "redis.call('PUBLISH', ARGV[2], 'zlater') return '+ '",
+		"'m', rest)":        "'m', rest, 'later', 'x')",
+		"ARGV[3], receipt)": "ARGV[3], receipt, 'later', 'x')",
+		"return '+ '":       "redis.call('PUBLISH', ARGV[2], 'zlater') return '+ '",
 	})
 	publishLater := func(id string) {
 		t.Helper()
-		s.do(t, "EVAL", later, "3", "setu{0}:head", "setu{0}:stream:a", "setu{0}:index:a",
-			at.Epoch, "setu{0}:room:a", "ann\x00"+id, "body of "+id, "50", "3600000")
+		s.do(t, "EVAL", later, "4", "setu{0}:head", "setu{0}:stream:a", "setu{0}:index:a", "setu{0}:older:a",
+			at.Epoch, "setu{0}:room:a", redis.IDDigest(broker.Publication{User: "ann", ID: id}), "body of "+id, "50", "3600000", "300000", "ann\x00"+id, "4096")
 	}
 	publishLater("1")
 	if r := publish(t, b, "a", "2"); r.Offset.Seq != 2 {

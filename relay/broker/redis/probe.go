@@ -2,12 +2,16 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
 	"setu/relay/broker"
 )
+
+var errSilent = errors.New("what is published does not come back")
 
 // probe sends a message to itself through Redis, all the way round, and has the connection made
 // anew when it stays away.
@@ -20,15 +24,42 @@ func (f *feed) probe() {
 		select {
 		case <-f.b.ctx.Done():
 			return
+		case <-f.doubt:
+			continue
 		case <-tick.C:
 		}
-		f.mu.Lock()
-		dead := f.phase != disconnected && time.Since(f.subscribedAt) > probeTimeout && time.Since(f.probedAt) > probeTimeout
-		f.mu.Unlock()
-		if dead {
-			nudge(f.kick)
+		f.tellDropped()
+		if f.isDead() {
+			f.suspectConnection(errSilent)
 		}
 	}
+}
+
+// isDead reports whether nothing that shows the subscription to be alive has come for too long: a
+// health check or, while the feed catches up, an answer.
+func (f *feed) isDead() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	quiet := min(time.Since(f.subscribedAt), time.Since(f.probedAt))
+	if f.phase == catchingUp {
+		quiet = min(quiet, time.Since(f.answeredAt))
+	}
+	return f.phase != disconnected && quiet > probeTimeout
+}
+
+// suspectConnection has the connection made anew.
+func (f *feed) suspectConnection(why error) {
+	select {
+	case f.kick <- why:
+	default:
+	}
+}
+
+// answered notes that a catch-up had an answer.
+func (f *feed) answered() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.answeredAt = time.Now()
 }
 
 func (f *feed) sendProbe() {
@@ -36,9 +67,13 @@ func (f *feed) sendProbe() {
 	if err != nil {
 		return
 	}
+	f.mu.Lock()
+	f.probeSent++
+	number := f.probeSent
+	f.mu.Unlock()
 	ctx, cancel := context.WithTimeout(f.b.ctx, probeInterval)
 	defer cancel()
-	probeScript.run(ctx, c, call{keys: []string{f.b.keys.head}, args: []string{f.channel}})
+	probeScript.run(ctx, c, call{keys: []string{f.b.keys.head, f.b.keys.probe}, args: []string{f.channel, strconv.FormatUint(number, 10)}})
 }
 
 // receivePrivate takes what was said to this relay alone.
@@ -54,19 +89,26 @@ func (f *feed) receivePrivate(session int, text string) {
 	}
 }
 
-// probeReturned takes the health check that has come back: "<epoch> <pos> <now> <format>". All up
-// to pos has been pushed before it.
+// probeReturned takes the health check that has come back: "<epoch> <pos> <now> <format> <number>
+// <why Redis refused to write, if it did>". All up to pos has been pushed before it.
 func (f *feed) probeReturned(session int, text string) {
 	defer nudge(f.b.presence.wake)
 	defer nudge(f.b.sessions.wake)
+	part := strings.SplitN(text, " ", 6)
+	if len(part) < 6 {
+		return // no relay writes this
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if session != f.session {
 		return
 	}
 	f.probedAt = time.Now()
-	part := strings.Split(text, " ")
-	if f.phase != live || len(part) < 4 {
+	number, _ := strconv.ParseUint(part[4], 10, 64)
+	if number > f.refusedAt {
+		f.setRefusal(refusal(part[5]))
+	}
+	if f.phase != live {
 		return
 	}
 	now, err := parseHead(part)
@@ -76,6 +118,7 @@ func (f *feed) probeReturned(session int, text string) {
 	}
 	f.pos = max(f.pos, now.pos)
 	f.clock = time.Until(time.UnixMilli(now.now))
+	f.probeHeard = max(f.probeHeard, number)
 	f.wakeReachers()
 }
 
@@ -92,6 +135,8 @@ func (f *feed) ready() error {
 		return fmt.Errorf("%w: not subscribed", broker.ErrUnavailable)
 	case f.phase == catchingUp:
 		return fmt.Errorf("%w: catching up", broker.ErrUnavailable)
+	case f.refusal != nil:
+		return fmt.Errorf("%w: Redis does not take what is written: %w", broker.ErrUnavailable, f.refusal)
 	case time.Since(f.probedAt) > probeTimeout:
 		return fmt.Errorf("%w: what is published does not come back", broker.ErrUnavailable)
 	}

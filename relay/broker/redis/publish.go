@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strconv"
@@ -70,21 +71,32 @@ func failed(part []broker.Receipt, err error, whole ...[]broker.Receipt) []broke
 
 func (b *Broker) publishUnder(ctx context.Context, c rueidis.Client, epoch string, pubs []broker.Publication, receipts []broker.Receipt) {
 	calls := make([]call, len(pubs))
-	limit, ttl := strconv.Itoa(b.cfg.History), strconv.FormatInt(b.cfg.TTL.Milliseconds(), 10)
+	limit, ttl, window, large := strconv.Itoa(b.cfg.History), ms(b.cfg.TTL), ms(broker.Idempotency), strconv.Itoa(largeBody)
 	for i, p := range pubs {
 		calls[i] = call{
-			keys: []string{b.keys.head, b.keys.stream + p.Room, b.keys.index + p.Room},
-			args: []string{epoch, b.keys.channel + p.Room, p.User + "\x00" + p.ID, p.Body, limit, ttl},
+			keys: []string{b.keys.head, b.keys.stream + p.Room, b.keys.index + p.Room, b.keys.older + p.Room},
+			args: []string{epoch, b.keys.channel + p.Room, idDigest(p), p.Body, limit, ttl, window, p.User + "\x00" + p.ID, large},
 		}
 	}
 	for i, res := range publishScript.inOrder(ctx, c, calls...) {
 		text, err := res.ToString()
 		if err != nil {
+			b.feed.noteRefusal(err)
 			receipts[i] = broker.Receipt{Err: unavailable(err)}
 			continue
 		}
 		receipts[i] = parseReceipt(epoch, text)
+		if receipts[i].Err == nil {
+			b.feed.acknowledge(pubs[i].Room, receipts[i].Offset, receipts[i].At)
+		}
 	}
+}
+
+// idDigest is what the index of a room knows a publication by: 80 bits, of which two alike among
+// those of one room do not come about by chance.
+func idDigest(p broker.Publication) string {
+	sum := sha256.Sum256([]byte(p.User + "\x00" + p.ID))
+	return string(sum[:10])
 }
 
 func parseReceipt(epoch, text string) broker.Receipt {

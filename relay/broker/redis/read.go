@@ -50,6 +50,9 @@ func (b *Broker) History(ctx context.Context, room string, before broker.Offset,
 
 // page reads at most limit messages up to the one that upTo names, oldest first, without their
 // epoch. It may be as old as the client-side cache is.
+//
+// A script bounds the bytes of a page, and takes Redis several times as long as the bare command: that
+// is used for rooms of which this relay knows that no message of the page is large.
 func (b *Broker) page(ctx context.Context, room string, upTo broker.Offset, limit int) ([]broker.Message, bool, error) {
 	c, err := b.use()
 	if err != nil {
@@ -62,54 +65,63 @@ func (b *Broker) page(ctx context.Context, room string, upTo broker.Offset, limi
 	case !upTo.IsZero():
 		upper = "(" + strconv.FormatUint(upTo.Pos+1, 10) + "-0"
 	}
-	fields, err := pageScript.cached(ctx, c, b.pageCall(upper, limit, b.keys.stream+room)).ToArray()
+	limit = min(limit, maxPage)
+	if b.feed.isSmall(room, upTo, limit) {
+		return b.barePage(ctx, c, room, upper, limit)
+	}
+	do := call{keys: []string{b.keys.stream + room}, args: []string{upper, strconv.Itoa(limit), strconv.Itoa(pageBudget)}}
+	fields, err := pageScript.cached(ctx, c, do).ToArray()
 	if err != nil {
 		return nil, false, err
 	}
 	return parsePage(room, fields)
 }
 
-func (b *Broker) pageCall(upper string, limit int, keys ...string) call {
-	return call{keys: keys, args: []string{upper, strconv.Itoa(limit), strconv.Itoa(pageBudget)}}
+// maxPage bounds the messages of one read.
+const maxPage = 512
+
+// largeBody is the size, in bytes, from which on a message's body is taken note of.
+const largeBody = 4 << 10
+
+// isSmall reports whether none of the messages of a page is known to be large.
+func (f *feed) isSmall(room string, upTo broker.Offset, limit int) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.rooms[room]
+	if s == nil || s.loading {
+		return false
+	}
+	newest := s.tail.Seq
+	if upTo.Seq > 0 {
+		newest = upTo.Seq
+	}
+	return newest >= s.big+uint64(limit)+1 || s.big == 0
+}
+
+func (b *Broker) barePage(ctx context.Context, c rueidis.Client, room, upper string, limit int) ([]broker.Message, bool, error) {
+	cmd := rueidis.Cacheable(c.B().Xrevrange().Key(b.keys.stream + room).End(upper).Start("-").Count(int64(limit) + 1).Build())
+	entries, err := c.DoCache(ctx, cmd.ToStaticTTL().Pin(), cacheTTL).AsXRange()
+	if err != nil {
+		return nil, false, err
+	}
+	more := len(entries) > limit
+	page := make([]broker.Message, min(len(entries), limit))
+	for i := range page {
+		m, err := parseEntry(room, "", entries[i].ID, entries[i].FieldValues["m"])
+		if err != nil {
+			return nil, false, err
+		}
+		page[len(page)-1-i] = m
+	}
+	return page, more, nil
 }
 
 // state is a room as it is at one moment.
 type state struct {
 	tail tail
-	page []broker.Message
-	more bool
-}
-
-// states reads the present state of rooms, not from the cache, in one trip.
-func (b *Broker) states(ctx context.Context, rooms []string) ([]state, error) {
-	c, err := b.use()
-	if err != nil {
-		return nil, err
-	}
-	calls := make([]call, len(rooms))
-	for i, room := range rooms {
-		calls[i] = b.pageCall("+", b.cfg.History, b.keys.stream+room, b.keys.head)
-	}
-	out := make([]state, len(rooms))
-	for i, r := range pageScript.run(ctx, c, calls...) {
-		fields, err := r.ToArray()
-		if err != nil || len(fields) < 4 {
-			return nil, errors.Join(err, fmt.Errorf("cannot read the state of %q", rooms[i]))
-		}
-		head := make([]string, 3)
-		for j := range head {
-			if head[j], err = fields[j].ToString(); err != nil {
-				return nil, err
-			}
-		}
-		if out[i].tail, err = parseHead(head); err != nil {
-			return nil, err
-		}
-		if out[i].page, out[i].more, err = parsePage(rooms[i], fields[3:]); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
+	page []broker.Message // its newest messages, oldest first
+	more bool             // older ones are stored
+	big  uint64           // the sequence after which no body is large
 }
 
 // parsePage reads more, id, text, id, text, ..., newest first, and returns it oldest first.
@@ -126,44 +138,22 @@ func parsePage(room string, fields []rueidis.RedisMessage) ([]broker.Message, bo
 	return page, more == 1, err
 }
 
-// tail is where a room stands.
+// tail is where the partition stands.
 type tail struct {
 	epoch  string
-	pos    uint64         // of the partition
-	now    int64          // ms, by Redis' clock
-	newest broker.Message // Seq 0: the room is empty, or this was not asked
+	pos    uint64
+	now    int64  // ms, by Redis' clock
+	format string // empty: not stated
 }
 
-// endOf reports whether page, newest last, ends right at the tail. One that goes beyond may be
-// newer, or may come from the cache of a connection whose Redis is no more.
-func (t tail) endOf(page []broker.Message) bool {
-	if len(page) == 0 || t.newest.Seq == 0 {
-		return len(page) == 0 && t.newest.Seq == 0
-	}
-	last := page[len(page)-1]
-	return last.Pos == t.newest.Pos && last.Digest == t.newest.Digest
-}
-
-func parseTail(room string, r rueidis.RedisResult) (t tail, err error) {
-	f, err := r.AsStrSlice()
-	if err != nil {
-		return t, err
-	}
-	if len(f) != 5 {
-		return t, fmt.Errorf("unexpected tail of %q", room)
-	}
-	if t, err = parseHead(f); err != nil || f[3] == "" {
-		return t, err
-	}
-	t.newest, err = parseEntry(room, t.epoch, f[3], f[4])
-	return t, err
-}
-
-// parseHead reads epoch, position, and milliseconds of Redis' clock.
+// parseHead reads epoch, position, milliseconds of Redis' clock, and format.
 func parseHead(f []string) (t tail, err error) {
 	t.epoch = f[0]
 	if t.pos, err = strconv.ParseUint(f[1], 10, 63); err != nil {
 		return t, err
+	}
+	if len(f) > 3 {
+		t.format = f[3]
 	}
 	t.now, err = strconv.ParseInt(f[2], 10, 63)
 	return t, err

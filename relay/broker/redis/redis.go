@@ -35,7 +35,6 @@ const (
 	touchInterval  = membersTTL / 4  // between renewals of presence keys
 	cacheBytes     = 16 << 20        // of client-side cache
 	connBuffer     = 64 << 10        // bytes of each buffer of a connection
-	signalQueue    = 1024            // signals on their way to Redis; more are dropped
 	reconnectDelay = 50 * time.Millisecond
 	maxReconnect   = 2 * time.Second
 )
@@ -73,7 +72,7 @@ type Broker struct {
 	secret   secret
 	draining atomic.Bool // the others are to bring no new clients here
 	slots    chan struct{}
-	signals  chan signal
+	signals  *signals
 
 	ctx    context.Context // the broker's life: ends with Close
 	cancel context.CancelFunc
@@ -95,18 +94,20 @@ func Open(cfg Config, log *slog.Logger) (*Broker, error) {
 		cfg.Recovery = broker.DefaultRecovery
 	}
 	b := &Broker{cfg: cfg, opt: opt, log: log, keys: newKeys(cfg.Prefix, opt.SelectDB),
-		slots: make(chan struct{}, publishSlots), signals: make(chan signal, signalQueue)}
+		slots: make(chan struct{}, publishSlots)}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.feed = newFeed(b)
 	b.presence = newPresence(b)
 	b.sessions = newSessions(b)
+	b.signals = newSignals(b)
 	b.wg.Add(6)
 	go b.feed.run()
 	go b.feed.probe()
+	go b.feed.tellRefusals()
 	go b.presence.run(cfg.Lease/3, b.presence.turn, func() {})
 	go b.sessions.run(cfg.Recovery/2, b.sessions.turn, b.sessions.expire)
 	go b.sessions.tellFenced()
-	go b.sendSignals()
+	b.signals.start()
 	return b, nil
 }
 
@@ -216,8 +217,8 @@ func (b *Broker) Close(ctx context.Context) error {
 // keys are the names of what Redis holds for one partition. They share a hash tag, so that a script
 // may use them together.
 type keys struct {
-	head, lives, relays, secret                                   string
-	stream, index, members, channel, life, private, session, peer string // prefixes
+	head, lives, relays, secret, probe                                   string
+	stream, index, older, members, channel, life, private, session, peer string // prefixes
 }
 
 // newKeys names what a fleet with this prefix holds in a database. Redis' channels are shared by
@@ -228,8 +229,8 @@ func newKeys(prefix string, database int) keys {
 	if database != 0 {
 		c += "db" + strconv.Itoa(database) + ":"
 	}
-	return keys{head: p + "head", lives: p + "lives", relays: p + "relays", secret: p + "secret", stream: p + "stream:",
-		index: p + "index:", members: p + "members:", life: p + "life:", session: p + "session:",
+	return keys{head: p + "head", lives: p + "lives", relays: p + "relays", secret: p + "secret", probe: p + "probe", stream: p + "stream:",
+		index: p + "index:", older: p + "older:", members: p + "members:", life: p + "life:", session: p + "session:",
 		peer: p + "peer:", channel: c + "room:", private: c + "relay:"}
 }
 
@@ -244,42 +245,4 @@ func (b *Broker) check() {
 	b.presence.check()
 	b.sessions.check()
 	b.secret.check()
-}
-
-type signal struct{ room, payload string }
-
-// Signal implements broker.Broker. The payload is "s<sender> <body>".
-func (b *Broker) Signal(room, sender, body string) {
-	select {
-	case b.signals <- signal{room, "s" + sender + " " + body}:
-	default: // a signal may be dropped
-	}
-}
-
-// sendSignals publishes what is queued, many in one trip.
-func (b *Broker) sendSignals() {
-	defer b.wg.Done()
-	for {
-		var batch []signal
-		select {
-		case <-b.ctx.Done():
-			return
-		case s := <-b.signals:
-			batch = append(batch, s)
-		}
-		for len(batch) < 64 && len(b.signals) > 0 {
-			batch = append(batch, <-b.signals)
-		}
-		c, err := b.use()
-		if err != nil {
-			continue
-		}
-		cmds := make(rueidis.Commands, len(batch))
-		for i, s := range batch {
-			cmds[i] = c.B().Publish().Channel(b.keys.channel + s.room).Message(s.payload).Build()
-		}
-		ctx, cancel := context.WithTimeout(b.ctx, connTimeout)
-		c.DoMulti(ctx, cmds...)
-		cancel()
-	}
 }

@@ -25,7 +25,7 @@ var (
 	touchScript    = load("touch", false)
 	resumeScript   = load("resume", false)
 	pageScript     = load("page", true)
-	tailScript     = load("tail", true)
+	newestScript   = load("newest", true)
 	missedScript   = load("missed", true)
 	membersScript  = load("members", true)
 	othersScript   = load("others", true)

@@ -184,7 +184,9 @@ func storeOn(s *server, scheme string) func(*testing.T, brokertest.Options) *bro
 func TestRedisFull(t *testing.T) {
 	t.Parallel()
 	s := ownServer(t, "--maxmemory-policy", "noeviction")
-	b := open(t, config(s))
+	log := &wiretest.Log{}
+	b := openRedis(t, config(s), newLog(log))
+	waitReady(t, b)
 	var c counter
 	stop, err := b.Subscribe(t.Context(), "a", &c)
 	if err != nil {
@@ -203,10 +205,16 @@ func TestRedisFull(t *testing.T) {
 	if err := kept.Join(t.Context(), broker.Membership{Room: "a", Since: b.Head()}); !errors.Is(err, broker.ErrUnavailable) {
 		t.Errorf("join into a full Redis: %v", err)
 	}
-	if err := b.Ready(); err != nil {
-		t.Errorf("ready: %v", err)
+	if err := b.Ready(); !errors.Is(err, broker.ErrUnavailable) || !strings.Contains(err.Error(), "OOM") {
+		t.Errorf("ready, though Redis is full: %v", err)
 	}
+	eventually(t, "told", func() bool { return strings.Count(log.String(), "level=ERROR") == 1 })
 	s.do(t, "CONFIG SET maxmemory 0")
+	waitReady(t, b)
+	eventually(t, "told that it is over", func() bool { return strings.Contains(log.String(), "again") })
+	if n := strings.Count(log.String(), "level=ERROR"); n != 1 {
+		t.Errorf("%d errors logged:\n%s", n, log)
+	}
 	if r := publish(t, b, "a", "2"); r.Duplicate || r.Offset.Seq != 2 {
 		t.Errorf("after that: %+v", r)
 	}

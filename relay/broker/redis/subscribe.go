@@ -15,7 +15,7 @@ func (b *Broker) Subscribe(ctx context.Context, room string, sub broker.Subscrib
 		return nil, broker.ErrClosed
 	}
 	f := b.feed
-	s := &subscription{room: room, sub: sub, loading: true, answer: make(chan tailAnswer, 2)}
+	s := &subscription{room: room, sub: sub, loading: true, answer: make(chan stateAnswer, 2)}
 	f.mu.Lock()
 	if f.phase == disconnected || f.rooms[room] != nil {
 		f.mu.Unlock()
@@ -45,43 +45,30 @@ func (f *feed) remove(s *subscription) {
 	nudge(f.wake)
 }
 
-// begin loads s: its newest page from the client-side cache, if the tail that Redis stated after it
-// had taken the subscription shows the page to be fresh.
+// begin loads s with how the room stood right after Redis had taken the subscription.
 func (f *feed) begin(ctx context.Context, s *subscription) error {
-	page, more, err := f.b.page(ctx, s.room, broker.Offset{}, f.b.cfg.History)
-	if err != nil {
-		return err
-	}
-	var t tail
-	select {
-	case a := <-s.answer:
-		if t, err = a.tail, a.err; err != nil {
-			return err
-		}
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	fits := t.endOf(page)
 	for {
-		if fits {
-			if loaded, err := f.install(s, t, page, more); loaded || err != nil {
-				return err
-			}
+		var a stateAnswer
+		select {
+		case a = <-s.answer:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
-		now, err := f.b.states(ctx, []string{s.room})
-		if err != nil {
+		if a.err != nil {
+			return a.err
+		}
+		if loaded, err := f.install(s, a.now); loaded || err != nil {
 			return err
 		}
-		t, page, more, fits = now[0].tail, now[0].page, now[0].more, true
 	}
 }
 
-// install loads s with the page and what was held since. It is false if that can't be done from
-// this page.
+// install loads s with a state and what was held since. If too much was held, it asks for the state
+// once more and returns false.
 //
 // What was held becomes part of the snapshot: to deliver it now would bring it behind newer
 // messages of other rooms.
-func (f *feed) install(s *subscription, t tail, page []broker.Message, more bool) (bool, error) {
+func (f *feed) install(s *subscription, now state) (bool, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.rooms[s.room] != s {
@@ -89,37 +76,44 @@ func (f *feed) install(s *subscription, t tail, page []broker.Message, more bool
 	}
 	held := s.held
 	if s.held = (hold{}); held.over {
+		f.joining = append(f.joining, s)
+		nudge(f.wake)
 		return false, nil
 	}
-	at := t.label(page)
-	for _, m := range held.messages {
-		if m.Epoch == at.Epoch && m.Pos <= at.Pos {
+	at := now.tail.label(now.page)
+	for _, h := range held.messages {
+		m := h.m
+		if m.Epoch == at.Epoch && m.Pos <= at.Pos || f.isFormer(m.Epoch) {
 			continue
 		}
 		if !m.Follows(at) {
+			f.held.add(m)
 			f.requestCatchUp() // the streams hold it, and what should stand before it
-			break
+			continue
 		}
-		page, at = append(page, m), m.Offset()
+		now.page, at = append(now.page, m), m.Offset()
+		if len(m.Body) >= largeBody {
+			now.big = m.Seq
+		}
 	}
-	if over := len(page) - f.b.cfg.History; over > 0 {
-		page, more = page[over:], true
+	if over := len(now.page) - f.b.cfg.History; over > 0 {
+		now.page, now.more = now.page[over:], true
 	}
-	if t.epoch != f.epoch { // the next catch-up learns of it, and loads s again where need be
+	if now.tail.epoch != f.epoch { // the next catch-up learns of it, and loads s again where need be
 		f.requestCatchUp()
 	}
-	s.load(t, page, more, "")
+	s.load(now, "")
 	return true, nil
 }
 
 // load gives s a snapshot to go on from. f.mu is held.
-func (s *subscription) load(t tail, page []broker.Message, more bool, reason string) {
+func (s *subscription) load(now state, reason string) {
 	s.loading = false
-	s.tail, s.tailAt = t.label(page), t.now
-	if n := len(page); n > 0 {
-		s.tailAt = page[n-1].At
+	s.tail, s.tailAt, s.big = now.tail.label(now.page), now.tail.now, now.big
+	if n := len(now.page); n > 0 {
+		s.tailAt = now.page[n-1].At
 	}
-	s.sub.Load(broker.Snapshot{Tail: s.tail, Messages: page, More: more}, reason)
+	s.sub.Load(broker.Snapshot{Tail: s.tail, Messages: now.page, More: now.more}, reason)
 }
 
 // label states the epoch on the page's messages, and returns where the page ends.

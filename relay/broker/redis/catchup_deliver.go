@@ -1,0 +1,124 @@
+package redis
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+
+	"setu/relay/broker"
+)
+
+// deliverSome delivers what is whole up to some position, of what was read and held so far.
+func (u *catchUp) deliverSome() {
+	to := uint64(math.MaxUint64)
+	for _, m := range u.rooms {
+		if !m.done && m.s != nil {
+			to = min(to, m.frontier)
+		}
+	}
+	if to == math.MaxUint64 || len(u.pending) == 0 {
+		return // finish does it
+	}
+	u.f.mu.Lock()
+	defer u.f.mu.Unlock()
+	if u.f.held.over { // what came after the first answer is not whole
+		to = min(to, u.least)
+	}
+	u.deliver(to)
+}
+
+// deliver delivers what was read and held up to a position, in the order of positions; it returns
+// what was held and does not follow. f.mu is held.
+func (u *catchUp) deliver(to uint64) (odd []heldMessage) {
+	events := u.takePending(to)
+	for _, h := range u.f.held.take(to) {
+		events = append(events, event{pos: h.m.Pos, m: h.m, old: h.old})
+	}
+	slices.SortStableFunc(events, func(a, b event) int { return cmp.Compare(a.pos, b.pos) })
+	for _, e := range events {
+		if e.gap != nil {
+			if s := e.gap.s; u.f.rooms[s.room] == s {
+				s.load(e.gap.now, e.gap.reason)
+			}
+			continue
+		}
+		s := u.f.rooms[e.m.Room]
+		switch {
+		case s == nil:
+		case s.loading:
+			s.held.add(e.m)
+		case !u.f.advance(s, e.m):
+			odd = append(odd, heldMessage{e.m, e.old})
+		}
+	}
+	return odd
+}
+
+func (u *catchUp) takePending(to uint64) (events []event) {
+	u.pending = slices.DeleteFunc(u.pending, func(e event) bool {
+		if e.pos > to {
+			return false
+		}
+		events = append(events, e)
+		u.bytes -= len(e.m.Body)
+		return true
+	})
+	return events
+}
+
+// finish delivers the rest, and takes the feed to live. What was held before this catch-up began, so
+// that Redis was asked for it, and still does not follow is of a past that is no more, or was never
+// stored: it is dropped. What came later and does not follow is a reason to look again.
+func (u *catchUp) finish() {
+	f := u.f
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	to := uint64(math.MaxUint64)
+	over := f.held.over
+	if over {
+		to = u.least
+	}
+	odd := u.deliver(to)
+	if over {
+		f.held = hold{}
+		return
+	}
+	again := false
+	for _, h := range odd {
+		if h.old || f.isFormer(h.m.Epoch) {
+			f.drop(h.m)
+			continue
+		}
+		f.held.add(h.m)
+		again = true
+	}
+	if again || !f.agree(u.now.epoch) {
+		return
+	}
+	f.goLive(u.now)
+}
+
+// goLive ends a catch-up. f.mu is held.
+func (f *feed) goLive(now tail) {
+	wasAway := !f.missingSince.IsZero()
+	f.phase, f.missingSince = live, time.Time{}
+	f.adoptEpoch(now)
+	for _, s := range f.rooms {
+		if wasAway && !s.loading {
+			s.sub.Presence(broker.Change{Missed: true})
+		}
+	}
+	f.b.check()
+}
+
+// agree reports whether all rooms are of one epoch: one may have been loaded from another while the
+// streams were read. f.mu is held.
+func (f *feed) agree(epoch string) bool {
+	for _, s := range f.rooms {
+		if !s.loading && s.tail.Epoch != epoch {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,88 @@
+package redis
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// errDemoted: this connection leads to a server that is a replica now. The primary is to be found
+// behind the same address.
+var errDemoted = errors.New("the server that was the primary is a replica now")
+
+// refusal returns why Redis, which answers, does not take what is written, given what it said: it
+// was made a replica, is full, can't persist, or has too few replicas. nil: it does, or the error is
+// of another kind.
+func refusal(text string) error {
+	text = strings.TrimPrefix(text, "-")
+	for _, code := range []string{"READONLY", "OOM", "MISCONF", "NOREPLICAS"} {
+		if strings.HasPrefix(text, code) {
+			return errors.New(text)
+		}
+	}
+	return nil
+}
+
+// noteRefusal looks at what Redis answered to a write: if it refused it, the health check finds
+// out at once how it is.
+func (f *feed) noteRefusal(err error) {
+	if _, ok := rueidis.IsRedisErr(err); !ok || refusal(err.Error()) == nil {
+		return
+	}
+	f.mu.Lock()
+	f.refused++
+	f.refusedAt = f.probeSent // what was sent until now may tell of before
+	known := f.refusal != nil
+	f.setRefusal(refusal(err.Error()))
+	f.mu.Unlock()
+	if !known {
+		nudge(f.doubt)
+	}
+}
+
+// setRefusal notes whether Redis takes what is written. A change is told by the health check. f.mu
+// is held.
+func (f *feed) setRefusal(why error) {
+	if why != nil && strings.HasPrefix(why.Error(), "READONLY") {
+		f.suspectConnection(errDemoted)
+	}
+	f.refusal = why
+	nudge(f.tell)
+}
+
+// tellRefusals logs, once each, that Redis takes nothing that is written, and that it does again.
+// It ends with the broker.
+func (f *feed) tellRefusals() {
+	defer f.b.wg.Done()
+	told, since := false, time.Time{}
+	for {
+		select {
+		case <-f.b.ctx.Done():
+			return
+		case <-f.tell:
+		}
+		f.mu.Lock()
+		why, refused := f.refusal, f.refused
+		if why == nil {
+			f.refused = 0
+		}
+		f.mu.Unlock()
+		switch {
+		case why != nil && !told:
+			told, since = true, time.Now()
+			f.b.log.Error("Redis answers and takes nothing that is written: not ready", "error", f.b.redact(why))
+		case why == nil && told:
+			told = false
+			f.b.log.Info("Redis takes what is written again", "after", time.Since(since).Round(time.Millisecond), "publishes refused", refused)
+		}
+	}
+}
+
+// dropClient closes the connections to a server that is the primary no more. The next are made anew.
+func (b *Broker) dropClient() {
+	if c := b.client.Swap(nil); c != nil {
+		b.wg.Go((*c).Close)
+	}
+}
