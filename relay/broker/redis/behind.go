@@ -11,7 +11,7 @@ import (
 // Bounds of what is written behind.
 const (
 	writeBatch = 512     // marks written in one trip
-	maxPast    = 1 << 16 // marks of what is no longer here, kept while Redis is away
+	maxPast    = 1 << 14 // marks of what is no longer here, kept while Redis is away: of places, about 6 MB
 )
 
 // writeBehind keeps what Redis holds in step with what is so here. It does not queue what
@@ -92,6 +92,13 @@ func (w *writeBehind[K, A]) ripen() {
 func (w *writeBehind[K, A]) forget(k K) {
 	delete(w.marks, k)
 	delete(w.fresh, k)
+}
+
+// giveUpWaiting forgets somebody who waits for k no more. mu is held.
+func (w *writeBehind[K, A]) giveUpWaiting(k K, answer chan A) {
+	if waiting, marked := w.marks[k]; marked {
+		w.marks[k] = slices.DeleteFunc(waiting, func(c chan A) bool { return c == answer })
+	}
 }
 
 // compact takes what was forgotten out of order, once that is most of it. mu is held.

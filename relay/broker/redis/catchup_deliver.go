@@ -109,6 +109,9 @@ func (f *feed) goLive(now tail) {
 			s.sub.Presence(broker.Change{Missed: true})
 		}
 	}
+	if wasAway {
+		f.b.presence.shake()
+	}
 	f.b.check()
 }
 

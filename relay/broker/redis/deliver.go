@@ -100,6 +100,7 @@ func (f *feed) receive(session int, push rueidis.PubSubMessage) {
 		if ch.Renamed {
 			f.b.presence.renamed(room, rest)
 		}
+		f.b.presence.doubt(room, count)
 		s.sub.Presence(ch)
 	}
 }

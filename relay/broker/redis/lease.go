@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -26,48 +27,70 @@ func (p *presence) turn(c rueidis.Client, due bool) (stillDue bool) {
 	return due
 }
 
-// renew prolongs the lease, or begins a new life if it is gone, and takes out the lives that
-// have ended.
+// renew prolongs the lease, or begins a new life if it is gone, and has the lives that have ended
+// taken out.
 func (p *presence) renew(c rueidis.Client) error {
 	var ended []string
+	if p.takeShaken() {
+		p.steady, p.announced = time.Now(), time.Time{}
+	}
 	if p.life != "" {
-		held, others, err := p.lease(c, p.life, false)
+		l, err := p.lease(c, p.life, false)
 		if err != nil {
 			return err
 		}
-		if ended = others; !held {
+		if ended = l.ended; !l.held {
 			p.lose()
+		} else if err := p.reconcile(c, l.size); err != nil {
+			return err
 		}
 	}
 	if p.life == "" {
 		life := newEpoch()
-		if _, _, err := p.lease(c, life, true); err != nil {
+		if _, err := p.lease(c, life, true); err != nil {
 			return err
 		}
-		p.life = life
+		p.life, p.writes = life, 0
 		p.markAll()
 	}
-	failed := p.b.announce(p.b.ctx, c)
+	if err := p.announce(c); err != nil {
+		return err
+	}
 	if err := p.write(c); err != nil {
 		return err
 	}
-	if p.isSteady() {
-		ended = append(ended, p.former...)
-	} else {
-		ended = p.former
-	}
-	for _, life := range ended {
-		if err := p.takeOut(c, life); err != nil {
-			return err
-		}
+	for _, life := range p.former {
+		p.evictor.add(life)
 	}
 	p.former = nil
-	return failed
+	if p.isSteady() {
+		for _, life := range ended {
+			p.evictor.add(life)
+		}
+	}
+	return nil
 }
 
-// isSteady reports whether this relay has renewed its lease without a pause for a lease's time.
-// Whoever has just come back takes nobody else out: if Redis was away, it was so for the others,
-// too, and they get the same time to come back.
+// announce tells the fleet of this relay, a few times in a lease.
+func (p *presence) announce(c rueidis.Client) error {
+	if time.Since(p.announced) < p.b.cfg.Lease/3 && !p.b.unlisted.Swap(false) {
+		return nil
+	}
+	p.announced = time.Now()
+	err := p.b.announce(p.b.ctx, c)
+	if err != nil {
+		p.announced = time.Time{}
+	}
+	return err
+}
+
+// lookInterval is how often a relay looks for leases that have ended, its own among them: after a
+// relay has died, its users leave within a lease and that.
+const lookInterval = time.Second
+
+// isSteady reports whether this relay has renewed its lease without a pause for a lease's time, and
+// Redis was there. Whoever has just come back takes nobody else out: if Redis was away, it was so
+// for the others, too, and what it holds may be of long ago; they get the same time to come back.
 func (p *presence) isSteady() bool {
 	now, lease := time.Now(), p.b.cfg.Lease
 	if now.Sub(p.renewed) > lease/2 {
@@ -77,50 +100,89 @@ func (p *presence) isSteady() bool {
 	return now.Sub(p.steady) >= lease
 }
 
+func (p *presence) takeShaken() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	shaken := p.shaken
+	p.shaken = false
+	return shaken
+}
+
+// shake notes that Redis was away.
+func (p *presence) shake() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.shaken = true
+}
+
 // lose ends this life: Redis has lost its lease, or has let it run out.
 func (p *presence) lose() {
 	p.b.log.Warn("the presence lease was lost: this relay's users are announced anew")
 	p.former, p.life = append(p.former, p.life), ""
+	p.steady, p.announced = time.Now(), time.Time{}
 	p.b.feed.doubtStore()
 	p.check()
 }
 
-// lease runs the lease script; ended are lives, of whatever relay, whose leases have ended.
-func (p *presence) lease(c rueidis.Client, life string, begin bool) (held bool, ended []string, err error) {
+// reconcile compares what is recorded under this life, so many places, with who is here. A write may
+// have been carried out that was taken for failed, and the other way round; or Redis has lost some.
+func (p *presence) reconcile(c rueidis.Client, size int) error {
+	p.mu.Lock()
+	agree := len(p.marks) > 0 || size == len(p.want)
+	p.mu.Unlock()
+	if agree {
+		return nil
+	}
+	there := map[place]bool{}
+	for cursor, more := uint64(0), true; more; more = cursor != 0 {
+		some, next, err := p.b.places(p.b.ctx, c, p.life, cursor)
+		if err != nil {
+			return err
+		}
+		for _, at := range some {
+			there[at] = true
+		}
+		cursor = next
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for at := range there {
+		if _, here := p.want[at]; !here {
+			p.markAgain(at)
+		}
+	}
+	for at := range p.want {
+		if !there[at] {
+			p.markAgain(at)
+		}
+	}
+	return nil
+}
+
+// leased is what the lease script says: whether the lease holds, how many places are recorded under
+// it, and lives, of whatever relay, whose leases have ended.
+type leased struct {
+	held  bool
+	size  int
+	ended []string
+}
+
+func (p *presence) lease(c rueidis.Client, life string, begin bool) (l leased, err error) {
 	ctx, cancel := context.WithTimeout(p.b.ctx, connTimeout)
 	defer cancel()
 	out, err := leaseScript.run(ctx, c, call{
 		keys: []string{p.b.keys.lives, p.b.keys.life + life},
 		args: []string{life, ms(p.b.cfg.Lease), flag(begin), ms(membersTTL)},
 	})[0].AsStrSlice()
-	if err != nil || len(out) == 0 {
-		return false, nil, errors.Join(err, broker.ErrUnavailable)
+	if err != nil || len(out) < 2 {
+		p.b.feed.noteRefusal(err)
+		return l, errors.Join(err, broker.ErrUnavailable)
 	}
-	return out[0] == "1", out[1:], nil
+	size, err := strconv.Atoi(out[1])
+	return leased{out[0] == "1", size, out[2:]}, err
 }
 
 func ms(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
-
-// takeOut removes all that a life has left in rooms.
-func (p *presence) takeOut(c rueidis.Client, life string) error {
-	ctx, cancel := context.WithTimeout(p.b.ctx, callTimeout)
-	defer cancel()
-	return p.takeOutUntil(ctx, c, life)
-}
-
-func (p *presence) takeOutUntil(ctx context.Context, c rueidis.Client, life string) error {
-	for {
-		left, err := leaveScript.run(ctx, c, p.leaving(life))[0].AsInt64()
-		if err != nil || left == 0 {
-			return err
-		}
-	}
-}
-
-func (p *presence) leaving(life string, pairs ...string) call {
-	k := p.b.keys
-	return call{keys: []string{k.lives, k.life + life}, args: append([]string{life, k.members, k.channel}, pairs...)}
-}
 
 // retire takes this relay's users out of all rooms. Whoever has come back over another relay stays.
 func (p *presence) retire(ctx context.Context) {
@@ -129,7 +191,7 @@ func (p *presence) retire(ctx context.Context) {
 	p.mu.Unlock()
 	p.b.cancel()
 	p.stop()
-	lives := p.former
+	lives := slices.Concat(p.former, p.evictor.rest())
 	if p.life != "" {
 		lives = append(lives, p.life)
 	}
@@ -141,7 +203,10 @@ func (p *presence) retire(ctx context.Context) {
 	defer cancel()
 	p.b.withdraw(ctx, *c)
 	for _, life := range lives {
-		if err := p.takeOutUntil(ctx, *c, life); err != nil {
+		if life == "" {
+			continue
+		}
+		if err := p.b.evict(ctx, *c, life); err != nil {
 			p.b.log.Warn("cannot announce that this relay's users leave; its lease will", "error", p.b.redact(err))
 			return
 		}

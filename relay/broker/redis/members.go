@@ -36,6 +36,7 @@ func (b *Broker) Members(ctx context.Context, room string, limit int) ([]string,
 			users = append(users, text)
 		}
 	}
+	b.presence.doubt(room, int(count))
 	return users, int(count), nil
 }
 

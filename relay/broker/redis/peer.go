@@ -64,6 +64,7 @@ func (b *Broker) withdraw(ctx context.Context, c rueidis.Client) {
 // was under way can't overtake it.
 func (b *Broker) Drain() {
 	b.draining.Store(true)
+	b.unlisted.Store(true)
 	b.presence.check()
 }
 

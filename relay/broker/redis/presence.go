@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -21,15 +22,21 @@ type presence struct {
 	writeBehind[place, entered]
 
 	// owned by run; retire uses them after run has ended
-	life    string    // empty: it must begin
-	former  []string  // lives of ours whose leases were lost, to be taken out
-	renewed time.Time // when the lease was last renewed
-	steady  time.Time // since when it was renewed without a pause
-	touched time.Time // when the keys of rooms were last renewed
+	life      string    // empty: it must begin
+	former    []string  // lives of ours whose leases were lost, to be taken out
+	renewed   time.Time // when the lease was last renewed
+	steady    time.Time // since when it was renewed without a pause
+	announced time.Time // when the fleet was last told of this relay
+	touched   time.Time // when the keys of rooms were last renewed
+	writes    uint64    // numbers what this life writes: what comes late must not count
+
+	evictor *evictor
 
 	// guarded by mu
 	want     map[place]wanted
-	overflow bool // more have left than are kept: a new life must begin
+	inRoom   map[string]int // how many of want are in a room
+	overflow bool           // more have left than are kept: a new life must begin
+	shaken   bool           // Redis was away: the others get a lease's time to come back
 }
 
 type place struct{ room, user string }
@@ -46,10 +53,14 @@ type step struct {
 	states bool   // text states a name, rather than repeating one
 }
 
-var errLife = errors.New("the lease was lost")
+var (
+	errLife = errors.New("the lease was lost")
+	errLate = errors.New("a later write came before")
+)
 
 func newPresence(b *Broker) *presence {
-	return &presence{writeBehind: newWriteBehind[place, entered](b), want: map[place]wanted{}, touched: time.Now()}
+	return &presence{writeBehind: newWriteBehind[place, entered](b), want: map[place]wanted{}, inRoom: map[string]int{},
+		touched: time.Now(), evictor: newEvictor(b)}
 }
 
 // Enter implements broker.Broker.
@@ -58,17 +69,22 @@ func (b *Broker) Enter(ctx context.Context, room string, user broker.User) (int,
 	if err != nil {
 		return 0, err
 	}
-	answer := make(chan entered, 1)
-	b.presence.enter(place{room, user.ID}, string(text), answer)
+	at := place{room, user.ID}
 	if err := b.feed.ready(); err != nil {
-		return 0, err // it is made good when Redis is back
+		b.presence.enter(at, string(text)) // it is made good when Redis is back
+		return 0, err
 	}
+	answer := make(chan entered, 1)
+	b.presence.enter(at, string(text), answer)
 	ctx, cancel := context.WithTimeout(ctx, connTimeout)
 	defer cancel()
 	select {
 	case a := <-answer:
 		return a.count, a.err
 	case <-ctx.Done():
+		b.presence.mu.Lock()
+		b.presence.giveUpWaiting(at, answer)
+		b.presence.mu.Unlock()
 		return 0, unavailable(ctx.Err())
 	}
 }
@@ -76,13 +92,17 @@ func (b *Broker) Enter(ctx context.Context, room string, user broker.User) (int,
 // Leave implements broker.Broker.
 func (b *Broker) Leave(room, userID string) { b.presence.leave(place{room, userID}) }
 
-func (p *presence) enter(at place, text string, answer chan entered) {
+func (p *presence) enter(at place, text string, answer ...chan entered) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.ended {
-		p.state(at, text)
-		p.mark(at, answer)
+	if p.ended {
+		return
 	}
+	if _, here := p.want[at]; !here {
+		p.inRoom[at.room]++
+	}
+	p.state(at, text)
+	p.mark(at, answer...)
 }
 
 func (p *presence) leave(at place) {
@@ -90,6 +110,11 @@ func (p *presence) leave(at place) {
 	defer p.mu.Unlock()
 	if p.ended {
 		return
+	}
+	if _, here := p.want[at]; here {
+		if p.inRoom[at.room]--; p.inRoom[at.room] == 0 {
+			delete(p.inRoom, at.room)
+		}
 	}
 	delete(p.want, at)
 	if len(p.marks) < len(p.want)+maxPast {
@@ -158,6 +183,7 @@ func (p *presence) writeBatch(c rueidis.Client, work []step) error {
 			enter = append(enter, s)
 		}
 	}
+	p.writes++
 	ctx, cancel := context.WithTimeout(p.b.ctx, connTimeout)
 	defer cancel()
 	return errors.Join(p.writeLeaves(ctx, c, leave), p.writeEnters(ctx, c, enter))
@@ -167,11 +193,12 @@ func (p *presence) writeLeaves(ctx context.Context, c rueidis.Client, leave []st
 	if len(leave) == 0 {
 		return nil
 	}
-	pairs := make([]string, len(leave))
+	places := make([]place, len(leave))
 	for i, s := range leave {
-		pairs[i] = s.key.room + "\x00" + s.key.user
+		places[i] = s.key
 	}
-	if err := leaveScript.run(ctx, c, p.leaving(p.life, pairs...))[0].Error(); err != nil {
+	if err := leaveScript.run(ctx, c, p.b.leaving(p.life, strconv.FormatUint(p.writes, 10), places))[0].Error(); err != nil {
+		p.b.feed.noteRefusal(err)
 		failed = p.giveBack(leave, err)
 	}
 	for _, s := range leave {
@@ -188,16 +215,23 @@ func (p *presence) writeEnters(ctx context.Context, c rueidis.Client, enter []st
 	calls := make([]call, len(enter))
 	for i, s := range enter {
 		calls[i] = call{
-			keys: []string{k.lives, k.members + s.key.room, k.life + p.life},
-			args: []string{p.life, s.key.user, s.text, s.key.room, k.channel + s.key.room, ms(membersTTL), flag(s.states)},
+			keys: []string{k.lives, k.members + s.key.room, k.life + p.life, k.write + p.life},
+			args: []string{p.life, s.key.user, s.text, s.key.room, k.channel + s.key.room, ms(membersTTL), flag(s.states),
+				strconv.FormatUint(p.writes, 10)},
 		}
 	}
+	counts := map[string]int{}
 	for i, r := range enterScript.run(ctx, c, calls...) {
 		count, name, err := parseEntered(r)
-		if err == nil && count < 0 {
+		switch {
+		case err != nil:
+			p.b.feed.noteRefusal(err)
+		case count == -1:
 			if err = errLife; p.life != "" {
 				p.lose()
 			}
+		case count < 0:
+			err = errLate
 		}
 		if err != nil {
 			failed = p.giveBack(enter[i:i+1], err)
@@ -206,8 +240,54 @@ func (p *presence) writeEnters(ctx context.Context, c rueidis.Client, enter []st
 			p.b.feed.tellRenamed(enter[i].key.room, count, name)
 		}
 		enter[i].answer(entered{count, unavailable(err)})
+		if err == nil {
+			counts[enter[i].key.room] = count
+		}
 	}
+	p.compare(counts)
 	return failed
+}
+
+// compare takes the counts of rooms' users that Redis has stated last, when nothing is on its way
+// there but what is marked. Where one is lower than that of those on this relay, Redis has lost some
+// of them, and all are written again.
+func (p *presence) compare(counts map[string]int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for room, count := range counts {
+		if count >= p.inRoom[room] {
+			delete(counts, room)
+		}
+	}
+	if len(counts) == 0 {
+		return
+	}
+	for at := range p.marks {
+		if _, here := p.want[at]; here {
+			counts[at.room]++ // to be written still
+		}
+	}
+	for at := range p.want {
+		if count, low := counts[at.room]; low && count < p.inRoom[at.room] {
+			p.mark(at)
+		}
+	}
+}
+
+// doubt takes a count of a room's users that may be a little old. If it is lower than that of those
+// on this relay, one of them is written again: the answer tells.
+func (p *presence) doubt(room string, count int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if count >= p.inRoom[room] || p.ended {
+		return
+	}
+	for at := range p.want {
+		if at.room == room {
+			p.mark(at)
+			return
+		}
+	}
 }
 
 // giveBack marks work again, for the next time.

@@ -71,6 +71,7 @@ type Broker struct {
 	sessions *sessions
 	secret   secret
 	draining atomic.Bool // the others are to bring no new clients here
+	unlisted atomic.Bool // and are still to be told
 	slots    chan struct{}
 	signals  *signals
 
@@ -104,7 +105,8 @@ func Open(cfg Config, log *slog.Logger) (*Broker, error) {
 	go b.feed.run()
 	go b.feed.probe()
 	go b.feed.tellRefusals()
-	go b.presence.run(cfg.Lease/3, b.presence.turn, func() {})
+	go b.presence.run(min(cfg.Lease/3, lookInterval), b.presence.turn, func() {})
+	b.wg.Go(b.presence.evictor.run)
 	go b.sessions.run(cfg.Recovery/2, b.sessions.turn, b.sessions.expire)
 	go b.sessions.tellFenced()
 	b.signals.start()
@@ -217,8 +219,8 @@ func (b *Broker) Close(ctx context.Context) error {
 // keys are the names of what Redis holds for one partition. They share a hash tag, so that a script
 // may use them together.
 type keys struct {
-	head, lives, relays, secret, probe                                   string
-	stream, index, older, members, channel, life, private, session, peer string // prefixes
+	head, lives, relays, secret, probe                                          string
+	stream, index, older, members, channel, life, write, private, session, peer string // prefixes
 }
 
 // newKeys names what a fleet with this prefix holds in a database. Redis' channels are shared by
@@ -230,7 +232,7 @@ func newKeys(prefix string, database int) keys {
 		c += "db" + strconv.Itoa(database) + ":"
 	}
 	return keys{head: p + "head", lives: p + "lives", relays: p + "relays", secret: p + "secret", probe: p + "probe", stream: p + "stream:",
-		index: p + "index:", older: p + "older:", members: p + "members:", life: p + "life:", session: p + "session:",
+		index: p + "index:", older: p + "older:", members: p + "members:", life: p + "life:", write: p + "write:", session: p + "session:",
 		peer: p + "peer:", channel: c + "room:", private: c + "relay:"}
 }
 

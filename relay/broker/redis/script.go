@@ -24,6 +24,7 @@ var (
 	saveScript     = load("save", false)
 	touchScript    = load("touch", false)
 	resumeScript   = load("resume", false)
+	vouchScript    = load("vouch", true)
 	pageScript     = load("page", true)
 	newestScript   = load("newest", true)
 	missedScript   = load("missed", true)

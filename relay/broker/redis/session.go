@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/redis/rueidis"
+
 	"setu/relay/broker"
 )
 
@@ -23,10 +25,11 @@ type sessions struct {
 	tell chan struct{} // something stands in fences
 
 	// guarded by mu
-	owned  map[string]*handle
-	past   int // those of owned that are released or ended
-	fences []func()
-	count  uint64 // of owners so far
+	owned     map[string]*handle
+	past      int // those of owned that are released or ended
+	pastRooms int // their memberships
+	fences    []func()
+	count     uint64 // of owners so far
 }
 
 // handle implements broker.SessionHandle.
@@ -55,6 +58,10 @@ const (
 	ended
 	fenced // somebody else has resumed it
 )
+
+// maxPastRooms bounds the memberships of sessions that are no longer here and wait for Redis: about
+// 20 MB. Sessions beyond it, or beyond maxPast, can't be resumed.
+const maxPastRooms = 1 << 16
 
 const keepDelay = 50 * time.Millisecond // that a fresh session waits for its first Join
 
@@ -124,26 +131,79 @@ func (b *Broker) resume(ctx context.Context, s *handle, at broker.Offset) (broke
 	defer func() { <-b.slots }()
 	fields, err := resumeScript.run(ctx, c, call{
 		keys: []string{b.keys.session + s.key, b.keys.head},
-		args: []string{s.owner, ms(2 * b.cfg.Recovery), at.Epoch, strconv.FormatUint(at.Pos, 10), strconv.FormatUint(at.Seq, 10),
-			at.Digest, b.keys.stream, b.keys.private},
+		args: []string{s.owner, ms(2 * b.cfg.Recovery), at.Epoch, strconv.FormatUint(at.Pos, 10), b.keys.private},
 	})[0].AsStrSlice()
 	if err != nil {
+		b.feed.noteRefusal(err)
 		return broker.Resumed{}, unavailable(err)
 	}
-	if len(fields) < 2 {
+	if len(fields) == 0 {
 		return broker.Resumed{}, broker.ErrGone
 	}
-	have, err := parseSession(fields[2:])
+	have, err := parseSession(fields)
 	if err != nil {
 		b.log.Error("a session that no relay wrote", "error", err)
 		return broker.Resumed{}, broker.ErrGone
 	}
-	r := broker.Resumed{Session: have.session(), Handle: s, Room: fields[0], At: at.At}
+	r := broker.Resumed{Session: have.session(), Handle: s, At: at.At}
 	if at.Seq > 0 {
-		r.At, _ = strconv.ParseInt(fields[1], 10, 64)
+		if r.Room, r.At, err = b.vouch(ctx, c, have, at); err != nil {
+			b.abandon(ctx, c, s, have, err)
+			return broker.Resumed{}, err
+		}
 	}
 	b.sessions.install(s, have)
 	return r, nil
+}
+
+// vouch finds the message that at names in one of the session's rooms, or its successor if it was the
+// last one that was let go of. It is mostly the newest of a room that is live here. when is when it
+// was stored, 0 if that is not known.
+func (b *Broker) vouch(ctx context.Context, c rueidis.Client, have stored, at broker.Offset) (room string, when int64, err error) {
+	var rooms, keys []string
+	for _, m := range have.rooms.Joined {
+		rooms = append(rooms, m.Room)
+	}
+	rooms = append(rooms, have.rooms.Left...)
+	if room, when, ok := b.feed.findTail(rooms, at); ok {
+		return room, when, nil
+	}
+	if len(rooms) == 0 {
+		return "", 0, broker.ErrGone
+	}
+	for _, room := range rooms {
+		keys = append(keys, b.keys.stream+room)
+	}
+	found, err := vouchScript.run(ctx, c, call{keys: keys,
+		args: []string{strconv.FormatUint(at.Pos, 10), strconv.FormatUint(at.Seq, 10), at.Digest}})[0].AsIntSlice()
+	switch {
+	case err != nil:
+		return "", 0, unavailable(err)
+	case len(found) != 2 || found[0] < 1 || int(found[0]) > len(rooms):
+		return "", 0, broker.ErrGone
+	}
+	return rooms[found[0]-1], found[1], nil
+}
+
+// findTail finds a message that is the newest of one of rooms, on a feed that misses nothing.
+func (f *feed) findTail(rooms []string, at broker.Offset) (room string, when int64, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, room := range rooms {
+		if s := f.rooms[room]; s != nil && !s.loading && s.tail == at && f.phase == live {
+			return room, s.tailAt, true
+		}
+	}
+	return "", 0, false
+}
+
+// abandon ends a session that was taken over in vain, unless that was for want of an answer. A mark
+// stays for who owned it and has not heard of it yet.
+func (b *Broker) abandon(ctx context.Context, c rueidis.Client, s *handle, have stored, why error) {
+	if errors.Is(why, broker.ErrGone) {
+		saveScript.run(ctx, c, call{keys: []string{b.keys.session + s.key},
+			args: []string{s.owner, ms(2 * b.cfg.Recovery), strconv.FormatUint(have.version+1, 10)}})
+	}
 }
 
 // install has s go on from what is stored.
@@ -164,6 +224,7 @@ func (k *sessions) install(s *handle, have stored) {
 func (k *sessions) letGo(s *handle, has ownership) {
 	if s.isPast() && k.owned[s.owner] == s {
 		k.past--
+		k.pastRooms -= len(s.rooms.Joined)
 	}
 	delete(k.owned, s.owner)
 	s.ownership = has
@@ -303,12 +364,13 @@ func (s *handle) finish(has ownership) {
 			has = ended // nobody could resume it
 		}
 		k := s.of
-		if has == ended && !s.sent || k.past >= maxPast {
+		if has == ended && !s.sent || k.past >= maxPast || k.pastRooms+len(s.rooms.Joined) > maxPastRooms {
 			k.letGo(s, has)
 			return false
 		}
 		s.ownership, s.since = has, time.Now()
 		k.past++
+		k.pastRooms += len(s.rooms.Joined)
 		return true
 	})
 }

@@ -86,6 +86,7 @@ func (k *sessions) writeBatch(ctx context.Context, c rueidis.Client, work []upda
 	for i, r := range saveScript.run(ctx, c, calls...) {
 		answer, err := r.AsInt64()
 		if err != nil {
+			k.b.feed.noteRefusal(err)
 			failed = append(failed, err)
 		}
 		k.written(work[i], answer, unavailable(err))

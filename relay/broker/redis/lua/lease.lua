@@ -2,7 +2,8 @@
 -- somebody may be taking that life out already.
 -- KEYS: lives, the life's set. ARGV: life, lease in ms, 1 if the life begins, ttl of the set in
 -- ms
--- Returns {1 if the lease holds, life, life, ...}: lives whose leases have ended.
+-- Returns {1 if the lease holds, size of the life's set, life, life, ...}: lives whose leases have
+-- ended.
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)
 local held, lease = 0, redis.call('ZSCORE', KEYS[1], ARGV[1])
@@ -13,5 +14,6 @@ if ARGV[3] == '1' or (lease and tonumber(lease) > now) then
   redis.call('PEXPIRE', KEYS[1], ARGV[4])
 end
 local out = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now), 'LIMIT', 0, 16)
+table.insert(out, 1, tostring(redis.call('SCARD', KEYS[2])))
 table.insert(out, 1, tostring(held))
 return out

@@ -1,19 +1,16 @@
--- Takes users out of rooms for one relay's life: those named, or, if none is, up to 256 of all
--- that the life has left.
--- KEYS: lives, the life's set of "<room>\0<user>"
--- ARGV: life, prefix of members keys, prefix of channels, "<room>\0<user>" ...
--- Returns how many remain in the life's set. Members keys are found by name: they share the
--- partition's hash tag.
-local pairs_ = {}
-if #ARGV > 3 then
-  for i = 4, #ARGV do pairs_[#pairs_ + 1] = ARGV[i] end
-  redis.call('SREM', KEYS[2], unpack(pairs_))
-else
-  pairs_ = redis.call('SPOP', KEYS[2], 256)
+-- Takes users out of rooms for one relay's life.
+-- KEYS: lives, the life's set of "<room>\0<user>", the life's newest write, members of a room, ...
+-- ARGV: life, number of this write or empty for a life that has ended, ttl in ms, then for each user
+-- the key of the members, counted from 1, the room's channel, the room and the user
+-- Returns how many remain in the life's set, or -2 if a later write came before. A life that has ended
+-- goes with the last of them.
+if ARGV[2] ~= '' then
+  if tonumber(redis.call('GET', KEYS[3]) or '0') > tonumber(ARGV[2]) then return -2 end
+  redis.call('SET', KEYS[3], ARGV[2], 'PX', ARGV[3])
 end
-for _, pair in ipairs(pairs_) do
-  local room, user = string.match(pair, '^(.*)%z(.*)$')
-  local key = ARGV[2] .. room
+for i = 4, #ARGV, 4 do
+  local key, channel, room, user = KEYS[3 + ARGV[i]], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+  redis.call('SREM', KEYS[2], room .. '\0' .. user)
   local was = redis.call('HGET', key, user)
   if was then
     local lives, json = string.match(was, '^([^|]*)|(.*)$')
@@ -21,12 +18,15 @@ for _, pair in ipairs(pairs_) do
     if at then lives = string.sub(lives, 1, at) .. string.sub(lives, to + 1) end
     if lives == ',' then
       redis.call('HDEL', key, user)
-      redis.call('PUBLISH', ARGV[3] .. room, 'l' .. redis.call('HLEN', key) .. ' ' .. json)
+      redis.call('PUBLISH', channel, 'l' .. redis.call('HLEN', key) .. ' ' .. json)
     elseif at then
       redis.call('HSET', key, user, lives .. '|' .. json)
     end
   end
 end
 local left = redis.call('SCARD', KEYS[2])
-if #ARGV == 3 and left == 0 then redis.call('ZREM', KEYS[1], ARGV[1]) end
+if ARGV[2] == '' and left == 0 then
+  redis.call('ZREM', KEYS[1], ARGV[1])
+  redis.call('DEL', KEYS[3])
+end
 return left

@@ -1,0 +1,136 @@
+package redis
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/redis/rueidis"
+)
+
+// How what a life has left is taken out.
+const (
+	evictPage  = 2048 // places read in one trip
+	evictBatch = 128  // places in one call; those of one page go out together
+	maxEvicted = 64   // lives that wait; those that are left out are found again
+)
+
+// evictor takes out what lives have left whose leases have ended. It does so on a goroutine of its
+// own: with many places and a distant Redis that takes a while, in which this relay's own lease is to
+// be renewed, and its users enter and leave.
+type evictor struct {
+	b    *Broker
+	wake chan struct{}
+
+	mu      sync.Mutex // guards what follows
+	waiting []string
+	current string
+}
+
+func newEvictor(b *Broker) *evictor { return &evictor{b: b, wake: make(chan struct{}, 1)} }
+
+// add has a life taken out, if it is not about to be.
+func (e *evictor) add(life string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if life != e.current && len(e.waiting) < maxEvicted && !slices.Contains(e.waiting, life) {
+		e.waiting = append(e.waiting, life)
+		nudge(e.wake)
+	}
+}
+
+func (e *evictor) next() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.current = ""
+	if len(e.waiting) > 0 {
+		e.current, e.waiting = e.waiting[0], e.waiting[1:]
+	}
+	return e.current
+}
+
+// run takes lives out until the broker closes. One that can't be taken out now is found again by
+// whoever looks at the leases.
+func (e *evictor) run() {
+	for {
+		select {
+		case <-e.b.ctx.Done():
+			return
+		case <-e.wake:
+		}
+		for life := e.next(); life != ""; life = e.next() {
+			if c, err := e.b.use(); err == nil {
+				_ = e.b.evict(e.b.ctx, c, life)
+			}
+		}
+	}
+}
+
+// rest returns the lives that wait.
+func (e *evictor) rest() []string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return append(e.waiting, e.current)
+}
+
+// evict removes all that a life has left in rooms.
+func (b *Broker) evict(ctx context.Context, c rueidis.Client, life string) error {
+	for cursor, left := uint64(0), int64(1); left > 0; {
+		places, next, err := b.places(ctx, c, life, cursor)
+		if err != nil {
+			return err
+		}
+		calls := []call{b.leaving(life, "", nil)} // which ends the life if nothing is left
+		for some := range slices.Chunk(places, evictBatch) {
+			calls = append(calls, b.leaving(life, "", some))
+		}
+		cursor = next
+		for _, r := range b.runWithin(ctx, c, leaveScript, calls) {
+			if left, err = r.AsInt64(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// runWithin runs a script within callTimeout.
+func (b *Broker) runWithin(ctx context.Context, c rueidis.Client, s script, calls []call) []rueidis.RedisResult {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return s.run(ctx, c, calls...)
+}
+
+// places reads some of the places that are recorded under a life, from a cursor on; the next is 0 if
+// they are the last.
+func (b *Broker) places(ctx context.Context, c rueidis.Client, life string, cursor uint64) (some []place, next uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	page, err := c.Do(ctx, c.B().Sscan().Key(b.keys.life+life).Cursor(cursor).Count(evictPage).Build()).AsScanEntry()
+	if err != nil {
+		return nil, 0, err
+	}
+	places := make([]place, 0, len(page.Elements))
+	for _, pair := range page.Elements {
+		room, user, _ := strings.Cut(pair, "\x00")
+		places = append(places, place{room, user})
+	}
+	return places, page.Cursor, nil
+}
+
+// leaving takes users out of rooms for a life; number is that of the write, or empty if the life has
+// ended.
+func (b *Broker) leaving(life, number string, places []place) call {
+	do := call{keys: []string{b.keys.lives, b.keys.life + life, b.keys.write + life}, args: []string{life, number, ms(membersTTL)}}
+	keyOf := map[string]string{}
+	for _, at := range places {
+		if keyOf[at.room] == "" {
+			do.keys = append(do.keys, b.keys.members+at.room)
+			keyOf[at.room] = strconv.Itoa(len(do.keys) - 3)
+		}
+		do.args = append(do.args, keyOf[at.room], b.keys.channel+at.room, at.room, at.user)
+	}
+	return do
+}
