@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // link is one relay's way to Redis: a proxy that can be broken.
@@ -13,6 +14,9 @@ type link struct {
 	listener net.Listener
 	target   string
 	wg       sync.WaitGroup
+
+	delay atomic.Int64 // ns that bytes take each way, of connections made from now on
+	lag   atomic.Int64 // ns more that bytes take from Redis, on connections that bring pushes
 
 	mu   sync.Mutex
 	cut  bool
@@ -26,9 +30,10 @@ type pipe struct {
 	deaf      atomic.Bool   // what is published does not come through
 	ended     chan struct{}
 	once      sync.Once
+	pushes    atomic.Bool // it is a subscription
 }
 
-func newLink(t *testing.T, target string) *link {
+func newLink(t testing.TB, target string) *link {
 	l := &link{target: target, open: map[*pipe]bool{}}
 	var err error
 	if l.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
@@ -54,7 +59,7 @@ func (l *link) accept() {
 		l.mu.Unlock()
 		var far net.Conn
 		if !cut {
-			far, err = net.Dial("tcp", l.target)
+			far, err = net.Dial("tcp", l.to())
 		}
 		if cut || err != nil {
 			near.Close()
@@ -69,8 +74,30 @@ func (l *link) accept() {
 	}
 }
 
+// late is what is on its way.
+type late struct {
+	bytes []byte
+	due   time.Time
+}
+
+// carry carries bytes one way, each after the link's delay, and in their order.
 func (l *link) carry(p *pipe, from, to net.Conn) {
 	defer l.close(p)
+	way := make(chan late, 1<<12)
+	defer close(way)
+	l.wg.Go(func() {
+		defer l.close(p)
+		for b := range way {
+			select {
+			case <-time.After(time.Until(b.due)):
+			case <-p.ended:
+				return
+			}
+			if _, err := to.Write(b.bytes); err != nil {
+				return
+			}
+		}
+	})
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)
@@ -83,7 +110,21 @@ func (l *link) carry(p *pipe, from, to net.Conn) {
 		if p.deaf.Load() && bytes.HasPrefix(buf[:n], []byte(">3\r\n$7\r\nmessage\r\n")) {
 			continue
 		}
-		if _, werr := to.Write(buf[:n]); err != nil || werr != nil {
+		wait := time.Duration(l.delay.Load())
+		if from == p.far {
+			if bytes.HasPrefix(buf[:n], []byte(">3\r\n")) {
+				p.pushes.Store(true)
+			}
+			if p.pushes.Load() {
+				wait += time.Duration(l.lag.Load())
+			}
+		}
+		select {
+		case way <- late{bytes.Clone(buf[:n]), time.Now().Add(wait)}:
+		case <-p.ended:
+			return
+		}
+		if err != nil {
 			return
 		}
 	}
@@ -96,6 +137,19 @@ func (l *link) close(p *pipe) {
 	p.once.Do(func() { close(p.ended) })
 	p.near.Close()
 	p.far.Close()
+}
+
+func (l *link) to() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.target
+}
+
+// Lead has new connections go to another server.
+func (l *link) Lead(target string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.target = target
 }
 
 func (l *link) pipes() (all []*pipe) {

@@ -1,0 +1,192 @@
+package redis_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"setu/relay/broker"
+	"setu/relay/broker/redis"
+	"setu/relay/wiretest"
+)
+
+// listener is a subscriber that keeps what it is told.
+type listener struct {
+	mu      sync.Mutex
+	reasons []string
+	bodies  []string // of the newest snapshot, and what was delivered since
+}
+
+func (l *listener) Load(s broker.Snapshot, reason string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reasons, l.bodies = append(l.reasons, reason), nil
+	for _, m := range s.Messages {
+		l.bodies = append(l.bodies, m.Body)
+	}
+}
+
+func (l *listener) Deliver(m broker.Message) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.bodies = append(l.bodies, m.Body)
+}
+
+func (*listener) Signal(broker.Signal)   {}
+func (*listener) Presence(broker.Change) {}
+
+func (l *listener) heard() (reasons, bodies []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.reasons), slices.Clone(l.bodies)
+}
+
+func listen(t testing.TB, b broker.Broker, room string) *listener {
+	t.Helper()
+	l := &listener{}
+	stop, err := b.Subscribe(t.Context(), room, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stop)
+	return l
+}
+
+// linked opens a relay over a link of its own.
+func linked(t testing.TB, s *server, log *wiretest.Log) (*redis.Broker, *link) {
+	t.Helper()
+	l := newLink(t, s.addr)
+	cfg := config(s)
+	cfg.URL = "redis://" + l.listener.Addr().String()
+	b := openRedis(t, cfg, newLog(log))
+	waitReady(t, b)
+	return b, l
+}
+
+// commands counts what reached Redis so far.
+func (s *server) commands(t testing.TB) (n int) {
+	t.Helper()
+	_, rest, _ := strings.Cut(s.do(t, "INFO stats"), "total_commands_processed:")
+	fmt.Sscan(rest, &n)
+	return n
+}
+
+// What stands on a room's channel and can't follow is asked for once, and dropped.
+func TestRedisStrayPublish(t *testing.T) {
+	t.Parallel()
+	s, log := ownServer(t), &wiretest.Log{}
+	b, _ := linked(t, s, log)
+	l := listen(t, b, "a")
+	epoch := publish(t, b, "a", "1").Offset.Epoch
+	for _, stray := range []string{
+		"m" + epoch + " 999999 7 1795000000000 aaaaaaaaaaaa bbbbbbbbbbbb stray",
+		"mnever 5 2 1795000000000 aaaaaaaaaaaa bbbbbbbbbbbb stray",
+	} {
+		s.do(t, "PUBLISH setu{0}:room:a", stray)
+		eventually(t, "looked at", func() bool { return b.Ready() == nil })
+		publish(t, b, "a", "after "+stray[:8])
+		waitReady(t, b)
+		before := s.commands(t)
+		<-time.After(500 * time.Millisecond)
+		if n := s.commands(t) - before; n > 50 {
+			t.Errorf("%d commands in half a second of nothing", n)
+		}
+	}
+	eventually(t, "told", func() bool { return strings.Contains(log.String(), "dropped") })
+	if reasons, bodies := l.heard(); len(reasons) != 1 || len(bodies) != 3 || slices.Contains(bodies, "stray") {
+		t.Errorf("loaded for %q, heard %q", reasons, bodies)
+	}
+}
+
+// A subscription that lags brings the past of an epoch that is no more, while others go on.
+func TestRedisFlushedWithLag(t *testing.T) {
+	t.Parallel()
+	s, log := ownServer(t), &wiretest.Log{}
+	slow, way := linked(t, s, log)
+	quick, _ := linked(t, s, &wiretest.Log{})
+	l := listen(t, slow, "a")
+	way.lag.Store(int64(150 * time.Millisecond))
+	for round := range 3 {
+		for i := range 200 {
+			publish(t, quick, "a", fmt.Sprint(round, "-", i))
+		}
+		s.do(t, "FLUSHALL")
+		last := fmt.Sprint(round, "-last")
+		eventually(t, "published again", func() bool {
+			return quick.Publish(t.Context(), broker.Publication{Room: "a", User: "ann", ID: last, Body: "body of " + last})[0].Err == nil
+		})
+		eventually(t, "ready with the newest", func() bool {
+			_, bodies := l.heard()
+			return slow.Ready() == nil && len(bodies) > 0 && bodies[len(bodies)-1] == "body of "+last
+		})
+	}
+	before := s.commands(t)
+	<-time.After(500 * time.Millisecond)
+	if n := s.commands(t) - before; n > 50 {
+		t.Errorf("%d commands in half a second of nothing", n)
+	}
+	if reasons, _ := l.heard(); slices.ContainsFunc(reasons[1:], func(r string) bool { return r != broker.ReasonEpoch }) || len(reasons) < 2 {
+		t.Errorf("loaded for %q", reasons)
+	}
+}
+
+// A message that was acknowledged here and that no subscription has brought is as good as seen: if
+// Redis loses it, and grows back to the same numbers, it is told.
+func TestRedisAcknowledgedIsLost(t *testing.T) {
+	t.Parallel()
+	for _, regrown := range []int{0, 5} {
+		t.Run(fmt.Sprint("regrown by ", regrown), func(t *testing.T) {
+			t.Parallel()
+			s := ownServer(t)
+			b, way := linked(t, s, &wiretest.Log{})
+			l := listen(t, b, "a")
+			publish(t, b, "a", "1")
+			eventually(t, "delivered", func() bool { _, bodies := l.heard(); return len(bodies) == 1 })
+			way.Deafen()
+			rollback := s.save(t)
+			publish(t, b, "a", "2")
+			publish(t, b, "a", "3")
+			mend := way.Cut()
+			rollback()
+			other, _ := linked(t, s, &wiretest.Log{})
+			for i := range regrown {
+				publish(t, other, "a", fmt.Sprint("new ", i))
+			}
+			mend()
+			eventually(t, "told", func() bool {
+				reasons, _ := l.heard()
+				return slices.Equal(reasons, []string{"", broker.ReasonEpoch})
+			})
+			waitReady(t, b)
+		})
+	}
+}
+
+// A primary that is made a replica keeps its connections. Both are made anew, and lead to the server
+// that is the primary now.
+func TestRedisDemoted(t *testing.T) {
+	t.Parallel()
+	was, is, log := ownServer(t), ownServer(t), &wiretest.Log{}
+	host, port, _ := strings.Cut(was.addr, ":")
+	is.do(t, "REPLICAOF "+host+" "+port)
+	b, way := linked(t, was, log)
+	l := listen(t, b, "a")
+	publish(t, b, "a", "1")
+	eventually(t, "replicated", func() bool { return is.do(t, "EXISTS setu{0}:stream:a") == "1" })
+	is.do(t, "REPLICAOF NO ONE")
+	host, port, _ = strings.Cut(is.addr, ":")
+	was.do(t, "REPLICAOF "+host+" "+port)
+	began := time.Now()
+	eventually(t, "not ready", func() bool { return b.Ready() != nil })
+	way.Lead(is.addr)
+	waitReady(t, b)
+	t.Logf("ready after %v", time.Since(began))
+	publish(t, b, "a", "2")
+	eventually(t, "delivered", func() bool { _, bodies := l.heard(); return slices.Equal(bodies, []string{"body of 1", "body of 2"}) })
+	if n := strings.Count(log.String(), "level=ERROR"); n != 1 || !strings.Contains(log.String(), "READONLY") {
+		t.Errorf("said:\n%s", log)
+	}
+}
