@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"hash/crc32"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -12,14 +14,17 @@ import (
 	"setu/relay/broker"
 )
 
-// How the streams are read. What is under way at a time, readsAtOnce times readBudget, is what a
-// distant Redis can fill one round trip with; and on a slow way to it one of the answers comes in
-// time, so that the connection is not taken for dead.
+// How the streams are read. Answers of readAhead bytes together are asked for at a time: that is what a
+// distant Redis can fill a round trip with. One answer has no more than comes in a moment, also on a
+// slow way: the connection would be taken for dead otherwise.
 const (
 	readRooms   = 64       // rooms in one call
-	readBudget  = 64 << 10 // bytes in one answer; a message that is larger comes alone
-	readsAtOnce = 64
-	maxPending  = 32 << 20 // bytes that were read and can't be delivered yet, before only the rooms that hold them up are read
+	readAhead   = 8 << 20  // bytes
+	minAnswer   = 64 << 10 // bytes; a message that is larger comes alone
+	firstAnswer = 256 << 10
+	maxAnswer   = 4 << 20
+	answerTime  = 1500 * time.Millisecond // that an answer may take, for the next to be as large
+	maxPending  = 32 << 20                // bytes that were read and can't be delivered yet, before only the rooms that hold them up are read
 )
 
 // Waits between catch-ups that follow one another.
@@ -49,12 +54,14 @@ type catchUp struct {
 	now     tail    // of the answer with the highest position
 	least   uint64  // the lowest position that a room was read up to
 	lost    bool    // Redis has lost what it had taken
+	probing sync.WaitGroup
 }
 
 // missing is a room whose stream is read.
 type missing struct {
 	s        *subscription // as it is now; nil: a room that nobody is in, of which a message was acknowledged
 	was      subscription  // as it was when the catch-up began: only room, tail and tailAt
+	mix      uint32        // mixes rooms that are read together, so that the busy ones are not
 	from     broker.Offset // of the last message that was read
 	begun    bool          // the first page has been judged
 	reason   string        // why the room can't go on from where it was; its newest messages are read then
@@ -67,6 +74,20 @@ type chunk struct {
 	rooms     []*missing
 	subscribe bool // and subscribed to, first
 	newest    bool
+	budget    int // bytes of the answer
+}
+
+// grown is how many bytes the next answer may have, after one of this chunk's took so long.
+func (c chunk) grown(took time.Duration) int {
+	switch {
+	case took > answerTime:
+		return max(c.budget/2, minAnswer)
+	case 4*took < answerTime:
+		return min(4*c.budget, maxAnswer)
+	case 2*took < answerTime:
+		return min(2*c.budget, maxAnswer)
+	}
+	return c.budget
 }
 
 // event is what a catch-up has for a room: a message, or a new beginning.
@@ -102,21 +123,23 @@ func (f *feed) beginCatchUp(c rueidis.DedicatedClient, subscribe bool) *catchUp 
 			u.add(s, subscription{room: s.room, tail: s.tail, tailAt: s.tailAt})
 		}
 	}
-	slices.SortFunc(u.rooms, func(a, b *missing) int { return cmp.Compare(a.was.tail.Pos, b.was.tail.Pos) })
+	slices.SortFunc(u.rooms, func(a, b *missing) int { return cmp.Or(cmp.Compare(a.mix, b.mix), cmp.Compare(a.was.room, b.was.room)) })
 	if w := f.witness; w.room != "" && w.offset.Epoch == f.epoch && f.isNews(w) {
 		u.add(nil, subscription{room: w.room, tail: w.offset, tailAt: w.at})
 	}
+	budget := min(max(readAhead*readRooms/(len(u.rooms)+1), minAnswer), firstAnswer)
 	for some := range slices.Chunk(u.rooms, readRooms) {
-		u.queue = append(u.queue, chunk{rooms: some, subscribe: subscribe})
+		u.queue = append(u.queue, chunk{rooms: some, subscribe: subscribe, budget: budget})
 	}
 	if len(u.queue) == 0 { // where the partition stands has to be read in any case
-		u.queue = append(u.queue, chunk{subscribe: subscribe})
+		u.queue = append(u.queue, chunk{subscribe: subscribe, budget: budget})
 	}
 	return u
 }
 
 func (u *catchUp) add(s *subscription, was subscription) {
-	u.rooms = append(u.rooms, &missing{s: s, was: was, from: was.tail, frontier: max(was.tail.Pos, u.f.pos)})
+	u.rooms = append(u.rooms, &missing{s: s, was: was, from: was.tail, frontier: max(was.tail.Pos, u.f.pos),
+		mix: crc32.ChecksumIEEE([]byte(was.room))})
 }
 
 // isNews reports whether w is of a message that no subscription has brought yet. f.mu is held.
@@ -140,7 +163,12 @@ func (f *feed) catchUp(c rueidis.DedicatedClient, subscribe bool) error {
 				return err
 			}
 		}
-		err := f.beginCatchUp(c, subscribe && first).run()
+		u := f.beginCatchUp(c, subscribe && first)
+		if subscribe && first {
+			u.probing.Go(func() { f.sendProbeOver(c) }) // whose answer comes with those of the streams
+		}
+		err := u.run()
+		u.probing.Wait()
 		f.mu.Lock()
 		f.caughtUpAt = time.Now()
 		f.mu.Unlock()
@@ -196,6 +224,7 @@ func (u *catchUp) run() error {
 // answer is what one call brought.
 type answer struct {
 	chunk chunk
+	took  time.Duration
 	epoch string // the feed's, and the highest position known in it, as Redis was asked
 	known uint64
 	now   tail
@@ -210,17 +239,17 @@ func (u *catchUp) readAll() error {
 	defer cancel()
 	dead := time.AfterFunc(callTimeout, cancel)
 	defer dead.Stop()
-	answers, under := make(chan answer, readsAtOnce), 0
+	answers, under, bytes := make(chan answer), 0, 0
 	var failed error
 	for under > 0 || (len(u.queue) > 0 && failed == nil && !u.lost) {
-		for failed == nil && !u.lost && under < readsAtOnce && len(u.queue) > 0 {
+		for failed == nil && !u.lost && len(u.queue) > 0 && (under == 0 || bytes+u.queue[0].budget <= readAhead) {
 			next := u.queue[0]
 			u.queue = u.queue[1:]
-			under++
+			under, bytes = under+1, bytes+next.budget
 			go func() { answers <- u.f.b.readChunk(ctx, u.c, next) }()
 		}
 		a := <-answers
-		under--
+		under, bytes = under-1, bytes-a.chunk.budget
 		dead.Reset(callTimeout)
 		if failed == nil && !u.lost {
 			failed = cmp.Or(a.err, u.take(a))
@@ -256,10 +285,8 @@ func (u *catchUp) take(a answer) error {
 		return errors.New("an answer without rooms")
 	}
 	var again, stale []*missing
-	for i, m := range a.chunk.rooms {
+	for i, m := range a.chunk.rooms[:len(a.found)] {
 		switch {
-		case i >= len(a.found):
-			again = append(again, m)
 		case a.chunk.newest:
 			u.takeNewest(m, a.now, a.found[i])
 		case !u.takeMissed(m, a.now, a.found[i]):
@@ -270,15 +297,21 @@ func (u *catchUp) take(a answer) error {
 			}
 		}
 	}
-	u.requeue(again, a.chunk.newest)
-	u.requeue(stale, true)
+	budget := a.chunk.budget
+	if len(a.chunk.rooms) == 1 {
+		budget = a.chunk.grown(a.took)
+	}
+	u.requeue(again, false, 1, budget) // the one at which the answer was full
+	u.requeue(a.chunk.rooms[len(a.found):], a.chunk.newest, max(1, len(a.found)), a.chunk.budget)
+	u.requeue(stale, true, readRooms, a.chunk.budget)
 	u.deliverSome()
 	return nil
 }
 
-func (u *catchUp) requeue(rooms []*missing, newest bool) {
-	if len(rooms) > 0 {
-		u.queue = append(u.queue, chunk{rooms: rooms, newest: newest})
+// requeue has rooms read next, some in one call.
+func (u *catchUp) requeue(rooms []*missing, newest bool, atOnce, budget int) {
+	for some := range slices.Chunk(rooms, atOnce) {
+		u.queue = append(u.queue, chunk{rooms: some, newest: newest, budget: budget})
 	}
 	if u.bytes > maxPending { // first those that hold up what was read
 		slices.SortStableFunc(u.queue, func(a, b chunk) int { return cmp.Compare(a.rooms[0].frontier, b.rooms[0].frontier) })

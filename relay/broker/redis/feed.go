@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -185,7 +186,7 @@ func (f *feed) run() {
 			f.b.log.Warn("cannot subscribe at Redis, trying again", "error", f.b.redact(err))
 			told = true
 		}
-		if whole && time.Since(began) > maxReconnect {
+		if whole && time.Since(began) > reconnectCalm {
 			delay = reconnectDelay
 		}
 		select {
@@ -213,10 +214,14 @@ func (f *feed) connect(caughtUp func()) (whole bool, err error) {
 	ended := c.SetPubSubHooks(rueidis.PubSubHooks{OnMessage: func(m rueidis.PubSubMessage) { f.receive(session, m) }})
 	for subscribe := true; ; subscribe = false {
 		if err := f.catchUp(c, subscribe); err != nil {
+			select {
+			case why := <-ended: // which says more
+				err = cmp.Or(why, err)
+			default:
+			}
 			return whole, err
 		}
 		if subscribe {
-			f.sendProbe()
 			nudge(f.wake) // for what was asked of the subscription meanwhile
 		}
 		if !whole {
@@ -310,7 +315,7 @@ func (f *feed) joinSome(ctx context.Context, c rueidis.DedicatedClient, joining 
 		rooms[i], channels[i] = s.room, f.b.keys.channel+s.room
 	}
 	for len(rooms) > 0 {
-		now, states, err := f.b.readNewest(ctx, c, channels, rooms)
+		now, states, err := f.b.readNewest(ctx, c, firstAnswer, channels, rooms)
 		if err != nil {
 			return f.refuse(joining, err)
 		}

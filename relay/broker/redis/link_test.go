@@ -16,6 +16,7 @@ type link struct {
 	wg       sync.WaitGroup
 
 	delay atomic.Int64 // ns that bytes take each way, of connections made from now on
+	first atomic.Int64 // when a connection came about first since it was set to 0, ns since 1970
 	lag   atomic.Int64 // ns more that bytes take from Redis, on connections that bring pushes
 
 	mu   sync.Mutex
@@ -65,6 +66,7 @@ func (l *link) accept() {
 			near.Close()
 			continue
 		}
+		l.first.CompareAndSwap(0, time.Now().UnixNano())
 		p := &pipe{near: near, far: far, hung: make(chan struct{}), ended: make(chan struct{})}
 		l.mu.Lock()
 		l.open[p] = true

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/redis/rueidis"
+
 	"setu/relay/broker"
 )
 
@@ -63,10 +65,12 @@ func (f *feed) answered() {
 }
 
 func (f *feed) sendProbe() {
-	c, err := f.b.use()
-	if err != nil {
-		return
+	if c, err := f.b.use(); err == nil {
+		f.sendProbeOver(c)
 	}
+}
+
+func (f *feed) sendProbeOver(c rueidis.CoreClient) {
 	f.mu.Lock()
 	f.probeSent++
 	number := f.probeSent

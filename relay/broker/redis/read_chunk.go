@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/redis/rueidis"
 )
@@ -19,9 +20,11 @@ const (
 
 // readChunk makes one call for some rooms. With subscribe, the rooms and this relay's own channel
 // are subscribed to in the same trip, before they are read.
-func (b *Broker) readChunk(ctx context.Context, c rueidis.CoreClient, of chunk) answer {
+func (b *Broker) readChunk(ctx context.Context, c rueidis.CoreClient, of chunk) (a answer) {
 	epoch, known := b.feed.known()
-	a := answer{chunk: of, epoch: epoch, known: known}
+	a = answer{chunk: of, epoch: epoch, known: known}
+	began := time.Now()
+	defer func() { a.took = time.Since(began) }()
 	rooms := make([]string, len(of.rooms))
 	from := make([]string, len(of.rooms))
 	for i, m := range of.rooms {
@@ -40,10 +43,10 @@ func (b *Broker) readChunk(ctx context.Context, c rueidis.CoreClient, of chunk) 
 		}
 	}
 	if of.newest {
-		a.now, a.found, a.err = b.readNewest(ctx, c, channels, rooms)
+		a.now, a.found, a.err = b.readNewest(ctx, c, of.budget, channels, rooms)
 		return a
 	}
-	do := call{keys: []string{b.keys.head}, args: append([]string{strconv.Itoa(readBudget)}, from...)}
+	do := call{keys: []string{b.keys.head}, args: append([]string{strconv.Itoa(of.budget)}, from...)}
 	for _, room := range rooms {
 		do.keys = append(do.keys, b.keys.stream+room)
 	}
@@ -55,8 +58,8 @@ func (b *Broker) readChunk(ctx context.Context, c rueidis.CoreClient, of chunk) 
 }
 
 // readNewest reads how rooms stand. Of many it may return fewer, but one at least.
-func (b *Broker) readNewest(ctx context.Context, c rueidis.CoreClient, channels, rooms []string) (now tail, out []found, err error) {
-	do := call{keys: []string{b.keys.head}, args: []string{strconv.Itoa(readBudget), strconv.Itoa(newestBytes), strconv.Itoa(min(newestLimit, b.cfg.History))}}
+func (b *Broker) readNewest(ctx context.Context, c rueidis.CoreClient, budget int, channels, rooms []string) (now tail, out []found, err error) {
+	do := call{keys: []string{b.keys.head}, args: []string{strconv.Itoa(budget), strconv.Itoa(newestBytes), strconv.Itoa(min(newestLimit, b.cfg.History))}}
 	for _, room := range rooms {
 		do.keys = append(do.keys, b.keys.stream+room, b.keys.index+room)
 	}

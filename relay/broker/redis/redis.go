@@ -36,7 +36,8 @@ const (
 	cacheBytes     = 16 << 20        // of client-side cache
 	connBuffer     = 64 << 10        // bytes of each buffer of a connection
 	reconnectDelay = 50 * time.Millisecond
-	maxReconnect   = 2 * time.Second
+	maxReconnect   = 500 * time.Millisecond
+	reconnectCalm  = 2 * time.Second // a connection that lasted so long is no reason to wait for the next
 )
 
 // Config says which Redis or Valkey, and how to use it.
