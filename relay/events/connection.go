@@ -40,7 +40,8 @@ func (c *connection) start(who identity) {
 	pid := newID()
 	c.session = c.root.store.Keep(sessionKey(pid), broker.Session{ID: c.id, User: who.user, Keyed: who.keyed}, c.fenced)
 	c.Accept(c.id, pid)
-	c.Conn.Send(c.root.welcome(who.user, c.root.store.Head(), ""))
+	head := c.root.store.Head()
+	c.Conn.Send(c.root.welcome(who.user, head.Epoch, head.String(), ""))
 }
 
 // sessionKey is what the broker knows a session by: the pid is the client's secret.

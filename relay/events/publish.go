@@ -42,7 +42,7 @@ func publish(ctx context.Context, c *connection, batch []namespace.Event) {
 	}
 	for i, rc := range c.root.hub.Publish(ctx, pubs...) {
 		if rc.Err != nil {
-			c.fail(asked[i], rc.Err)
+			c.answerFailure(asked[i], failure{Room: pubs[i].Room, ID: pubs[i].ID, Error: faultOf(rc.Err)})
 			continue
 		}
 		c.ack(asked[i], published{OK: true, Room: pubs[i].Room, ID: pubs[i].ID, Offset: rc.Offset.String(),

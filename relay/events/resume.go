@@ -4,12 +4,16 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
 
 	"setu/relay/broker"
 	"setu/relay/engineio"
+	"setu/relay/namespace"
 	"setu/relay/room"
 )
 
@@ -21,54 +25,89 @@ import (
 // The offset names a message, which vouches for all before it: so each room is asked for what came
 // after that position, and not before the room was joined.
 
+// Where it can't be known what the client has missed, since the store does not answer or this relay is
+// behind, it is tried again for a while; then the client is sent away, to come back by itself with the
+// same pid and offset. That nothing can be recovered is said only if it is so.
+
 const (
 	resumeTimeout = 10 * time.Second // for finding all that was missed
+	resumePause   = time.Second      // between tries, about
 	resumeAtOnce  = 16               // rooms that are entered at a time
 )
 
 // resume makes c go on with a session. It reports false if that can't be done, and then c is as
-// before.
-func (c *connection) resume(ctx context.Context, who identity) bool {
+// before. An error means that it can't be known now.
+func (c *connection) resume(ctx context.Context, who identity) (resumed bool, err error) {
 	at, err := broker.ParseOffset(who.offset)
 	if err != nil {
-		return false
+		return false, nil
 	}
-	found, cancel := context.WithTimeout(ctx, resumeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, resumeTimeout)
 	defer cancel()
-	was, err := c.root.store.Resume(found, sessionKey(who.pid), at, c.fenced)
+	for {
+		resumed, err := c.tryResume(ctx, who, at)
+		if err == nil {
+			return resumed, nil
+		}
+		select {
+		case <-time.After(resumePause/2 + rand.N(resumePause)):
+		case <-ctx.Done():
+			return false, fmt.Errorf("%w: %w", namespace.ErrComeBack, err)
+		}
+	}
+}
+
+// tryResume is one try. If it fails, the session stays for another.
+func (c *connection) tryResume(ctx context.Context, who identity, at broker.Offset) (resumed bool, err error) {
+	was, err := c.root.store.Resume(ctx, sessionKey(who.pid), at, c.fenced)
 	if err != nil {
-		return false
+		return false, unlessGone(err)
 	}
 	c.session, c.id = was.Handle, was.ID
 	user, same := who.resumes(was.Session)
 	if !same {
 		c.session.End()
-		return false
+		return false, nil
 	}
 	c.Rename(user)
-	if c.root.store.Reach(found, at) != nil { // the relay before this one may have been a moment ahead
-		c.session.End()
-		return false
+	if err := c.root.store.Reach(ctx, at); err != nil { // the relay before this one may have been a moment ahead
+		return false, c.giveUp(unlessGone(err))
 	}
 	c.Hold()
-	missed, whole := c.enterAll(found, was, at)
-	if !whole || !c.caughtUp(found, at.Epoch, missed) || !c.replay(ctx, who.pid, missed) {
-		c.giveUp()
-		return false
+	missed, err := c.enterAll(ctx, was, at)
+	if err == nil && !missed.lost {
+		err = c.catchUp(ctx, at.Epoch, missed)
 	}
-	return true
+	if err != nil || missed.lost || !c.replay(ctx, who, missed) {
+		err = c.giveUp(unlessGone(err))
+		c.TakeHeld()
+		c.Release()
+		return false, err
+	}
+	return true, nil
 }
 
-// giveUp undoes what resume has done.
-func (c *connection) giveUp() {
+// unlessGone returns err, or nil if it says for good that something is gone.
+func unlessGone(err error) error {
+	if errors.Is(err, broker.ErrGone) || errors.Is(err, broker.ErrGap) {
+		return nil
+	}
+	return err
+}
+
+// giveUp undoes what tryResume has done, and returns why: nil if nothing is left of the session.
+func (c *connection) giveUp(why error) error {
 	for _, name := range c.rooms {
 		c.root.hub.Leave(name, c)
 	}
 	c.rooms = nil
 	c.invalid.Store(false)
-	c.session.End()
-	c.TakeHeld()
-	c.Release()
+	if why == nil {
+		c.session.End()
+	} else {
+		c.session.Release()
+	}
+	return why
 }
 
 // missed is what a client has not heard, in no order, and who is in the rooms of which it wants to
@@ -78,7 +117,8 @@ type missed struct {
 	messages []*engineio.Frame
 	presence []*engineio.Frame
 	bytes    int
-	lost     bool
+	lost     bool  // something is not there any more
+	err      error // it can't be known
 }
 
 func (a *missed) add(name string, presence bool, j room.Joined) {
@@ -96,21 +136,21 @@ func (a *missed) add(name string, presence bool, j room.Joined) {
 	}
 }
 
-func (a *missed) fail() {
+func (a *missed) fail(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.lost = true
+	a.err = err
 }
 
 func (a *missed) failed() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.lost
+	return a.lost || a.err != nil
 }
 
-// enterAll enters all rooms, some at a time, and collects what was missed in them; whole reports
-// that nothing else was. What the rooms send from then on is held.
-func (c *connection) enterAll(ctx context.Context, was broker.Resumed, at broker.Offset) (a *missed, whole bool) {
+// enterAll enters all rooms, some at a time, and collects what was missed in them. What the rooms
+// send from then on is held.
+func (c *connection) enterAll(ctx context.Context, was broker.Resumed, at broker.Offset) (a *missed, err error) {
 	a = &missed{}
 	for _, j := range was.Rooms { // leaving one that was not entered does nothing
 		c.rooms = append(c.rooms, j.Room)
@@ -124,43 +164,51 @@ func (c *connection) enterAll(ctx context.Context, was broker.Resumed, at broker
 		}
 		all.Go(func() {
 			defer func() { <-slots }()
-			o := room.JoinOptions{HasSince: true, Since: since(j, was, at), Presence: j.Presence, Replay: true}
-			if c.root.hub.Join(ctx, j.Room, c, o, func(r room.Joined) { a.add(j.Room, j.Presence, r) }) != nil {
-				a.fail()
+			o := room.JoinOptions{HasSince: true, Presence: j.Presence, Replay: true}
+			o.Since, o.Vouched = since(j, was, at)
+			err := c.root.hub.Join(ctx, j.Room, c, o, func(r room.Joined) { a.add(j.Room, j.Presence, r) })
+			if err != nil {
+				a.fail(err)
 			}
 		})
 	}
 	all.Wait()
-	return a, !a.lost
+	return a, a.err
 }
 
-// caughtUp waits until all rooms are as far as the one that was read last: a client that has a
+// catchUp waits until all rooms are as far as the one that was read last: a client that has a
 // message has all before it.
-func (c *connection) caughtUp(ctx context.Context, epoch string, a *missed) bool {
+func (c *connection) catchUp(ctx context.Context, epoch string, a *missed) error {
 	last := uint64(0)
 	for _, f := range a.messages {
 		last = max(last, f.Pos())
 	}
-	return last == 0 || c.root.store.Reach(ctx, broker.Offset{Epoch: epoch, Pos: last}) == nil
+	if last == 0 {
+		return nil
+	}
+	err := c.root.store.Reach(ctx, broker.Offset{Epoch: epoch, Pos: last})
+	a.lost = errors.Is(err, broker.ErrGap)
+	return err
 }
 
-// since is what the client has of a room: all up to the offset, or, if it joined after that, up to
-// where it joined.
-func since(j broker.Membership, was broker.Resumed, at broker.Offset) broker.Offset {
+// since is what the client has of a room: all up to the message that it had last, which vouches for
+// all before it, or, if it joined after that, up to where it joined. A client that has had no message
+// yet has of each room what it was told on joining.
+func since(j broker.Membership, was broker.Resumed, at broker.Offset) (since broker.Offset, vouched bool) {
 	switch {
+	case at.Seq == 0 || j.Since.Pos >= at.Pos && j.Room != was.Room:
+		return j.Since, false
 	case j.Room == was.Room:
-		return at
-	case j.Since.Pos >= at.Pos:
-		return j.Since
+		return at, false
 	}
-	return broker.Offset{Epoch: at.Epoch, Pos: at.Pos, At: was.At}
+	return broker.Offset{Epoch: at.Epoch, Pos: at.Pos, At: was.At}, true
 }
 
 // replay sends what was missed, in the order in which it was stored, and then the CONNECT. What the
 // rooms have sent meanwhile comes in its place. It reports false if one of them had to be reset:
-// nothing has been sent then.
-func (c *connection) replay(ctx context.Context, pid string, a *missed) bool {
-	head := c.root.store.Head() // all up to here has been missed, or is held
+// nothing has been sent then. The welcome ends with the newest message that the client has by then.
+func (c *connection) replay(ctx context.Context, who identity, a *missed) bool {
+	newest := who.offset
 	late := a.presence
 	for _, f := range c.TakeHeld() {
 		switch {
@@ -174,14 +222,14 @@ func (c *connection) replay(ctx context.Context, pid string, a *missed) bool {
 	}
 	slices.SortFunc(a.messages, func(x, y *engineio.Frame) int { return cmp.Compare(x.Pos(), y.Pos()) })
 	for _, f := range a.messages {
-		head.Pos = max(head.Pos, f.Pos()) // what is held came in its order
+		newest = room.FrameOffset(f)
 		if !c.WaitLowWater(ctx) || !c.SendBypass(f) {
 			return true // the session ends
 		}
 	}
-	c.AcceptBypass(c.id, pid)
+	c.AcceptBypass(c.id, who.pid)
 	rooms, _ := json.Marshal(c.rooms) // strings
-	c.SendBypass(c.root.welcome(c.User(), head, string(rooms)))
+	c.SendBypass(c.root.welcome(c.User(), c.root.store.Head().Epoch, newest, string(rooms)))
 	for _, f := range late {
 		c.SendBypass(f)
 	}

@@ -47,7 +47,13 @@ func (root *Root) Connect(ctx context.Context, c *namespace.Conn, auth json.RawM
 		return nil, &namespace.ConnectError{Code: codeBadRequest, Message: err.Error()}
 	}
 	conn := &connection{Conn: c, root: root}
-	if who.pid == "" || !conn.resume(ctx, who) {
+	resumed := false
+	if who.pid != "" {
+		if resumed, err = conn.resume(ctx, who); err != nil {
+			return nil, err
+		}
+	}
+	if !resumed {
 		conn.start(who)
 	}
 	return conn, nil

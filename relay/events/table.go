@@ -122,12 +122,21 @@ func faultOf(err error) *fault {
 	return &fault{Code: codeUnavailable, Message: "the message store does not answer", Retry: retryAfter.Milliseconds()}
 }
 
+// failure is the answer to a request that failed. A publish that may have been stored for all that is
+// named: who tries again under the same id adds nothing.
+type failure struct {
+	OK    bool   `json:"ok"` // false
+	Room  string `json:"room,omitempty"`
+	ID    string `json:"id,omitempty"`
+	Error *fault `json:"error"`
+}
+
 // fail tells the sender, and nobody else, what was wrong.
 func (c *connection) fail(e namespace.Event, err error) {
-	body := struct {
-		OK    bool   `json:"ok"`
-		Error *fault `json:"error"`
-	}{Error: faultOf(err)}
+	c.answerFailure(e, failure{Error: faultOf(err)})
+}
+
+func (c *connection) answerFailure(e namespace.Event, body failure) {
 	if e.WantsAck() {
 		c.ack(e, body)
 		return

@@ -65,6 +65,7 @@ var (
 // Refusals of a CONNECT. The session stays.
 var (
 	refusedNamespace = engine.Refusal{Level: slog.LevelInfo, Text: "refused a CONNECT to a namespace that does not exist"}
+	sentAway         = engine.Refusal{Level: slog.LevelInfo, Text: "sent a client away, to come back: its session can't be recovered now"}
 	refusedConnect   = engine.Refusal{Level: slog.LevelInfo, Text: "refused a CONNECT"}
 )
 
@@ -308,6 +309,11 @@ func (c *client) connect(ctx context.Context, e Event) {
 		auth = e.Args[0]
 	}
 	handler, err := space.Connect(ctx, conn, auth)
+	if errors.Is(err, ErrComeBack) {
+		c.session.Refused(sentAway, "namespace", engine.Clip(e.namespace), "error", engine.Clip(err.Error()))
+		c.session.Close("try again")
+		return
+	}
 	if err != nil {
 		c.session.Refused(refusedConnect, "namespace", engine.Clip(e.namespace), "error", engine.Clip(err.Error()))
 		conn.refuse(err)

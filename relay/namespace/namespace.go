@@ -5,6 +5,7 @@ package namespace
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"setu/relay/engine"
@@ -74,6 +75,10 @@ func (e *Event) joins(o *Event) bool {
 	return e.kind == socketio.Event && o.kind == socketio.Event && e.Name == o.Name &&
 		e.TooDeep == o.TooDeep && e.TooLarge == o.TooLarge && e.namespace == o.namespace
 }
+
+// ErrComeBack, as an error of Connect, has the client's session closed, so that a stock client connects
+// again by itself. After CONNECT_ERROR it would not.
+var ErrComeBack = errors.New("namespace: the client is to come back")
 
 // ConnectError is an error of Connect that tells programs its kind, as data.code of the
 // CONNECT_ERROR.

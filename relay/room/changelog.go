@@ -9,37 +9,53 @@ import (
 
 // changeLog keeps the changes that are heard while somebody reads from the broker who is in the
 // room: what is read may be from before them or from after them. It is part of a roster, and
-// guarded as that is.
-//
-// It is emptied when no reader is left, and so has no bound while readers overlap. Readers hold
-// marks and see the log through end alone, so that a bound can be put here.
+// guarded as that is. It begins where the earliest reader did, and has at most maxLogged changes.
 type changeLog struct {
-	readers int
-	changes []broker.Change // empty while there are no readers
+	open    []mark // where readers began, the earliest first
+	first   mark   // of changes
+	changes []broker.Change
 }
 
-// mark is the place in a changeLog at which a reader began.
+// mark is the place in a changeLog at which a reader began: it counts all changes that were kept.
 type mark int
+
+// maxLogged bounds a changeLog. A reader in whose time more are heard can't make up for them.
+const maxLogged = 4096
 
 // begin notes that somebody is about to read. The reader calls end with the mark.
 func (l *changeLog) begin() mark {
-	l.readers++
-	return mark(len(l.changes))
+	m := l.first + mark(len(l.changes))
+	l.open = append(l.open, m)
+	return m
 }
 
 func (l *changeLog) add(ch broker.Change) {
-	if l.readers > 0 {
-		l.changes = append(l.changes, ch)
+	if len(l.open) == 0 {
+		return
+	}
+	l.changes = append(l.changes, ch)
+	if over := len(l.changes) - maxLogged; over > 0 {
+		l.changes, l.first = l.changes[over:], l.first+mark(over)
 	}
 }
 
-// end returns the changes that were heard since from.
-func (l *changeLog) end(from mark) []broker.Change {
-	heard := l.changes[from:]
-	if l.readers--; l.readers == 0 {
-		l.changes = nil
+// end returns the changes that were heard since from. It reports whether those are all.
+func (l *changeLog) end(from mark) (heard []broker.Change, whole bool) {
+	heard = l.changes[max(0, from-l.first):]
+	whole = from >= l.first
+	if i := slices.Index(l.open, from); i >= 0 {
+		l.open = slices.Delete(l.open, i, i+1)
 	}
-	return heard
+	switch {
+	case len(l.open) == 0:
+		l.first += mark(len(l.changes))
+		l.changes = nil
+	case l.open[0] > l.first:
+		n := int(l.open[0] - l.first)
+		heard = slices.Clone(heard)
+		l.changes, l.first = slices.Clone(l.changes[n:]), l.open[0] // lest the former ones stay
+	}
+	return heard, whole
 }
 
 // applyChanges brings a list of users up to date with the changes heard since somebody began to

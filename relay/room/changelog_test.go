@@ -30,13 +30,43 @@ func TestChangeLog(t *testing.T) {
 	add(2)
 	b := l.begin()
 	add(3, 4)
-	check("the first", l.end(a), 2, 3, 4)
+	end := func(m mark) []broker.Change {
+		heard, whole := l.end(m)
+		if !whole {
+			t.Error("not whole")
+		}
+		return heard
+	}
+	check("the first", end(a), 2, 3, 4)
 	add(5)
-	check("the second", l.end(b), 3, 4, 5)
+	check("the second", end(b), 3, 4, 5)
 	if add(6); len(l.changes) != 0 {
 		t.Error("kept for nobody: ", l.changes)
 	}
-	check("the next", l.end(l.begin()))
+	check("the next", end(l.begin()))
+
+	// Readers that overlap without an end don't keep what none of them needs.
+	last := l.begin()
+	for i := range 10 * maxLogged {
+		next := l.begin()
+		add(i)
+		check("one of many", end(last), i)
+		last = next
+		if len(l.changes) > 2 {
+			t.Fatal("kept ", len(l.changes))
+		}
+		last = l.begin()
+		end(next)
+	}
+	end(last)
+
+	slow := l.begin()
+	for i := range maxLogged + 1 {
+		add(i)
+	}
+	if heard, whole := l.end(slow); whole || len(heard) != maxLogged {
+		t.Errorf("a slow reader has %d changes, all of them: %v", len(heard), whole)
+	}
 }
 
 // What changes while a join reads who is in the room is in its answer, too.
@@ -71,7 +101,7 @@ func TestMembersChangeDuringJoin(t *testing.T) {
 	join(t, h, "room", b, JoinOptions{})
 	h.Leave("room", b)
 	r.mu.Lock()
-	changes := r.roster.log.end(from)
+	changes, _ := r.roster.log.end(from)
 	r.mu.Unlock()
 	if len(changes) != 2 || r.roster.log.changes != nil {
 		t.Error(changes)

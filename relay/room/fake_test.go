@@ -73,9 +73,10 @@ type fake struct {
 	*broker.Memory
 
 	mu        sync.Mutex
-	down      bool          // Enter, Members, History are unavailable
-	refuse    int           // Subscribes to refuse
-	hold      chan struct{} // while set, Subscribe and Enter wait for it
+	down      bool                                       // Enter, Members, History are unavailable
+	refuse    int                                        // Subscribes to refuse
+	hold      chan struct{}                              // while set, Subscribe and Enter wait for it
+	reach     func(context.Context, broker.Offset) error // instead of the Memory's
 	histories int
 	subs      map[string]int // subscriptions now, by room
 	most      int            // of one room at a time
@@ -146,6 +147,16 @@ func (f *fake) History(ctx context.Context, room string, before broker.Offset, l
 		return nil, false, broker.ErrUnavailable
 	}
 	return f.Memory.History(ctx, room, before, min(limit, 7)) // in pages
+}
+
+func (f *fake) Reach(ctx context.Context, at broker.Offset) error {
+	f.mu.Lock()
+	reach := f.reach
+	f.mu.Unlock()
+	if reach == nil {
+		return f.Memory.Reach(ctx, at)
+	}
+	return reach(ctx, at)
 }
 
 var limits = broker.Limits{History: 50, TTL: time.Hour}

@@ -1,7 +1,9 @@
 package room
 
 import (
+	"bytes"
 	"strconv"
+	"strings"
 
 	"setu/relay/broker"
 	"setu/relay/engineio"
@@ -43,6 +45,12 @@ func resetFrame(room, reason string, tail broker.Offset, messages List, count in
 		dst = strconv.AppendInt(append(dst, `,"count":`...), int64(count), 10)
 		return append(tail.Append(append(dst, `},"`...)), `"]`...)
 	}, attachments...)
+}
+
+// FrameOffset returns the offset that ends a message's frame, as clients take it.
+func FrameOffset(f *engineio.Frame) string {
+	text := string(bytes.TrimSuffix(f.Packet(), []byte(`"]`)))
+	return text[strings.LastIndexByte(text, '"')+1:]
 }
 
 // membersFrame is a presence event that lists everybody; users is nil if they are too many.

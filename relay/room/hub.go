@@ -68,6 +68,7 @@ func NewHub(b broker.Broker, l broker.Limits) *Hub {
 type JoinOptions struct {
 	Since    broker.Offset // a message, or a moment: everything up to a position
 	HasSince bool
+	Vouched  bool // Since, a moment, is known to be of the store's history: all up to it has been had
 	History  int  // how many of the newest messages, if Since is not given or can't be met
 	Presence bool // list the users, and send presence events from then on
 	Replay   bool // it is part of a resumed session: the messages are sent one by one, as frames
@@ -89,7 +90,8 @@ type Joined struct {
 }
 
 // Join makes m a member. It calls reply once, under the room's lock; if it returns an error it
-// has not called reply, and m is no member (if m was one before, it stays one).
+// has not called reply, and m is no member (if m was one before, it stays one). ErrUnavailable: what m
+// has missed since o.Since can't be known now.
 //
 // The store is told between the moment that Joined.Offset names and reply. What happens in the room
 // meanwhile is sent to m, so m must hold what it is sent from before Join until reply, and let it

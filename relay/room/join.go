@@ -1,6 +1,7 @@
 package room
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"sync"
@@ -12,12 +13,11 @@ import (
 // makes m a member at one point of the room's order, and then tells the store of the user and of
 // the session's membership at the same time.
 func (r *Room) join(ctx context.Context, m Member, o JoinOptions, reply func(Joined)) error {
-	past := r.past(ctx, o)
-	if err := ctx.Err(); err != nil {
+	past, err := r.lockedPast(ctx, o)
+	if err != nil {
 		r.release()
 		return err
 	}
-	r.mu.Lock()
 	j := r.state(past, o)
 	u, text, again := r.admit(m)
 	from := r.roster.log.begin()
@@ -26,7 +26,7 @@ func (r *Room) join(ctx context.Context, m Member, o JoinOptions, reply func(Joi
 	count, users := r.announce(ctx, u, text, o, j.Offset)
 
 	r.mu.Lock()
-	heard := r.roster.log.end(from)
+	heard, whole := r.roster.log.end(from)
 	if err := ctx.Err(); err != nil { // nobody waits for the answer
 		r.mu.Unlock()
 		if !again {
@@ -44,7 +44,30 @@ func (r *Room) join(ctx context.Context, m Member, o JoinOptions, reply func(Joi
 	j.Count, j.Members = r.roster.total(), applyChanges(users, heard)
 	r.roster.ask(r.members[m], o.Presence)
 	reply(j)
+	if !whole {
+		r.refresh()
+	}
 	return nil
+}
+
+// pastTries is how often the past is read if the room's messages overtake that.
+const pastTries = 3
+
+// lockedPast returns what m missed, and takes r.mu if it succeeds: with it held, what was read goes on
+// with what the ring holds.
+func (r *Room) lockedPast(ctx context.Context, o JoinOptions) (past, error) {
+	for range pastTries {
+		p, err := r.past(ctx, o)
+		if err = cmp.Or(ctx.Err(), err); err != nil {
+			return p, err
+		}
+		r.mu.Lock()
+		if !r.overtook(p) {
+			return p, nil
+		}
+		r.mu.Unlock()
+	}
+	return past{}, broker.ErrUnavailable
 }
 
 // state is how the room stands for a member that enters it now. r.mu is held.
@@ -87,16 +110,20 @@ func (r *Room) announce(ctx context.Context, u broker.User, text string, o JoinO
 // enter tells the broker that the user is here and reads, if list is set, who else is. If the
 // broker can't answer, this relay's own users are the answer: a live room can be joined without it.
 func (r *Room) enter(ctx context.Context, u broker.User, text string, list bool) (count int, users []string) {
-	count, err := r.hub.broker.Enter(ctx, r.name, u)
-	if err != nil {
-		count = 0
-	}
+	var entering sync.WaitGroup
+	var entered error
+	entering.Go(func() { count, entered = r.hub.broker.Enter(ctx, r.name, u) })
 	if !list {
+		entering.Wait()
+		if entered != nil {
+			return 0, nil
+		}
 		return count, nil
 	}
-	var n int
-	if err == nil { // a broker that has not answered is not waited for twice
-		users, n, err = r.hub.Members(ctx, r.name)
+	users, n, err := r.hub.Members(ctx, r.name)
+	entering.Wait()
+	if entered != nil {
+		count = 0
 	}
 	if err != nil {
 		users, n = r.localUsers()
@@ -104,7 +131,9 @@ func (r *Room) enter(ctx context.Context, u broker.User, text string, list bool)
 	if users == nil && n > 0 {
 		return max(count, n), nil // too many to list
 	}
-	users = withUser(users, u.ID, text)
+	if users = withUser(users, u.ID, text); len(users) > MaxMembers {
+		return max(count, len(users)), nil
+	}
 	return max(count, len(users)), users
 }
 

@@ -17,7 +17,11 @@ func (r *Room) Presence(ch broker.Change) {
 		r.refresh()
 		return
 	}
+	wasLarge := r.roster.count > MaxMembers
 	u, news, renamed := r.roster.hear(ch)
+	if wasLarge && ch.Count <= MaxMembers {
+		r.refresh() // who was there, and came meanwhile, has not been told one by one
+	}
 	if renamed {
 		r.rename(u)
 	}

@@ -2,6 +2,7 @@ package room
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"setu/relay/broker"
@@ -17,56 +18,57 @@ type past struct {
 }
 
 // past does the part of a join that takes I/O or waiting: it reads messages older than the ring
-// has, and waits for one that another relay has seen already.
-func (r *Room) past(ctx context.Context, o JoinOptions) past {
-	if o.HasSince {
-		v := r.judge(o.Since)
-		if v == ahead {
-			v = r.await(ctx, o.Since)
-		}
-		switch v {
-		case covered:
-			return past{recovered: true}
-		case older:
-			if p, ok := r.readSince(ctx, o.Since); ok {
-				return p
-			}
+// has, and waits for one that another relay has seen already. It fails if it can't be known what the
+// member has missed: this relay is behind, or the store does not answer.
+func (r *Room) past(ctx context.Context, o JoinOptions) (past, error) {
+	if !o.HasSince {
+		return r.readLast(ctx, o.History), nil
+	}
+	v := r.judge(o)
+	if v == ahead {
+		var err error
+		if v, err = r.await(ctx, o); err != nil {
+			return past{}, err
 		}
 	}
-	return r.readLast(ctx, o.History)
+	switch v {
+	case covered:
+		return past{recovered: true}, nil
+	case older:
+		if p, ok, err := r.readSince(ctx, o); ok || err != nil {
+			return p, err
+		}
+	}
+	return r.readLast(ctx, o.History), nil
 }
 
-func (r *Room) judge(o broker.Offset) verdict {
+func (r *Room) judge(o JoinOptions) verdict {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	now := time.Now()
 	r.ring.expire(now)
-	_, v := r.ring.since(o, now)
+	_, v := r.ring.since(o.Since, o.Vouched, now)
+	r.mu.Unlock()
+	if v != ahead && o.Since.Seq == 0 && r.hub.broker.Head().Pos < o.Since.Pos {
+		return ahead // what came up to that moment may not be here yet
+	}
 	return v
 }
 
-// await waits until the ring has reached o, which a member brings from a relay that was a moment
-// ahead.
-func (r *Room) await(ctx context.Context, o broker.Offset) verdict {
+// await waits until this relay has what a member brings the offset of, from a relay that was a moment
+// ahead. If the store says that it does not know it, it is lost.
+func (r *Room) await(ctx context.Context, o JoinOptions) (verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, aheadPause)
 	defer cancel()
-	for {
-		r.mu.Lock()
-		_, v := r.ring.since(o, time.Now())
-		if r.moved == nil {
-			r.moved = make(chan struct{})
-		}
-		moved := r.moved
-		r.mu.Unlock()
-		if v != ahead {
-			return v
-		}
-		select {
-		case <-moved:
-		case <-ctx.Done():
-			return lost
-		}
+	switch err := r.hub.broker.Reach(ctx, o.Since); {
+	case errors.Is(err, broker.ErrGap):
+		return lost, nil
+	case err != nil:
+		return ahead, err
 	}
+	if v := r.judge(o); v != ahead {
+		return v, nil
+	}
+	return lost, nil // it is not of this room
 }
 
 // oldest is where the ring begins, and reading older messages ends.
@@ -79,16 +81,19 @@ func (r *Room) oldest() broker.Offset {
 	return r.ring.entries[0].Offset
 }
 
-// readSince reads backwards from the ring to o. It returns false if the store does not reach that
-// far, or holds another history.
-func (r *Room) readSince(ctx context.Context, o broker.Offset) (past, bool) {
-	before := r.oldest()
-	p := past{recovered: true, settled: true}
+// readSince reads backwards from the ring to where the member was. It returns false if the store does
+// not reach that far, or holds another history, and an error if it can't be read.
+func (r *Room) readSince(ctx context.Context, options JoinOptions) (p past, ok bool, err error) {
+	o, before := options.Since, r.oldest()
+	p = past{recovered: true, settled: true}
 	size := 0
 	for len(p.older) < r.hub.history && size < MaxReplay {
 		page, more, err := r.hub.broker.History(ctx, r.name, before, r.hub.history-len(p.older))
+		if err != nil && !errors.Is(err, broker.ErrGap) {
+			return past{}, false, err
+		}
 		if err != nil || len(page) == 0 {
-			return past{}, false
+			return past{}, false, nil
 		}
 		if p.olderEnd.IsZero() {
 			p.olderEnd = page[len(page)-1].Offset()
@@ -101,18 +106,18 @@ func (r *Room) readSince(ctx context.Context, o broker.Offset) (past, bool) {
 		size = p.older.weight()
 		if at > 0 { // page[at-1] is at or before o
 			found := page[at-1]
-			return p, o.Seq == 0 || found.Seq == o.Seq && found.Digest == o.Digest
+			return p, options.Vouched && o.Seq == 0 || found.Seq == o.Seq && found.Digest == o.Digest, nil
 		}
 		first := page[0]
 		if o.Seq > 0 && first.Seq == o.Seq+1 && first.Prev == o.Digest {
-			return p, true // o itself may have been trimmed
+			return p, true, nil // o itself may have been trimmed
 		}
 		if !more {
-			return p, o.Seq == 0 && first.Seq == 1 && time.Now().UnixMilli() < o.At+r.hub.ttl.Milliseconds()
+			return p, o.Seq == 0 && first.Seq == 1 && time.Now().UnixMilli() < o.At+r.hub.ttl.Milliseconds(), nil
 		}
 		before = first.Offset()
 	}
-	return past{}, false
+	return past{}, false, nil
 }
 
 // readLast reads those of the newest n messages that the ring lacks.
@@ -139,17 +144,27 @@ func (r *Room) readLast(ctx context.Context, n int) past {
 	return p
 }
 
+// overtook reports whether the ring has moved past what was read, so that it has to be read again.
+// r.mu is held.
+func (r *Room) overtook(p past) bool {
+	if !p.recovered || p.olderEnd.IsZero() {
+		return false
+	}
+	_, v := r.ring.since(p.olderEnd, false, time.Now())
+	return v != covered && p.olderEnd.Epoch == r.ring.tail.Epoch
+}
+
 // complete joins what was read with what the ring holds now. r.mu is held, so that what is sent
 // next continues it.
 func (r *Room) complete(p past, o JoinOptions) past {
 	now := time.Now()
 	r.ring.expire(now)
 	if p.recovered && !p.settled {
-		missed, v := r.ring.since(o.Since, now)
+		missed, v := r.ring.since(o.Since, o.Vouched, now)
 		p.messages, p.recovered = list(missed), v == covered
 	}
 	if !p.olderEnd.IsZero() {
-		if rest, v := r.ring.since(p.olderEnd, now); v == covered {
+		if rest, v := r.ring.since(p.olderEnd, false, now); v == covered {
 			p.messages = append(p.older, list(rest)...)
 		} else {
 			p.recovered, p.older = false, nil // the ring moved past what was read

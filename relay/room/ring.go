@@ -36,7 +36,7 @@ const (
 	covered verdict = iota // all that was missed is here
 	lost                   // it is gone, or of another history
 	older                  // the store may have it
-	ahead                  // the offset is of a message that has not arrived here yet
+	ahead                  // the offset is of a message that has not arrived here yet, or of another epoch
 )
 
 func (r *ring) load(s broker.Snapshot, messages List, now time.Time) {
@@ -83,15 +83,21 @@ func (r *ring) expire(now time.Time) {
 	}
 }
 
-// since finds what came after o.
-func (r *ring) since(o broker.Offset, now time.Time) ([]entry, verdict) {
+// since finds what came after o. A moment, which names no message, is the client's own claim that the
+// room was empty then, unless it is vouched for: then it stands for all up to it.
+func (r *ring) since(o broker.Offset, vouched bool, now time.Time) ([]entry, verdict) {
+	bare := o.Seq == 0 && !vouched
 	switch {
-	case o.Epoch != r.tail.Epoch:
-		return nil, lost
-	case o.Pos > r.tail.Pos && o.Seq > 0:
+	case o.Epoch != r.tail.Epoch, o.Pos > r.tail.Pos && o.Seq > 0:
 		return nil, ahead
 	case o.Seq > 0 && o.Seq == r.base.Seq && o.Digest == r.base.Digest:
 		return r.entries, covered // the predecessor, whose position a snapshot does not have
+	case bare && len(r.entries) > 0 && r.entries[0].Pos <= o.Pos:
+		return nil, lost // it was not empty: that is another history, or another room
+	case bare && !r.whole:
+		return nil, older
+	case bare && len(r.entries) > 0 && r.entries[0].Seq > 1:
+		return nil, lost // what came first was trimmed
 	case o.Pos < r.base.Pos:
 		if v := r.before(o, now); v != covered {
 			return nil, v

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,7 +68,7 @@ func TestRingSince(t *testing.T) {
 		{"another predecessor", part, foreign(10), nil, older},
 		{"a position between messages", part, broker.Offset{Epoch: "e", Pos: 155, Seq: 15, Digest: "e15"}, upTo(16, 20), covered},
 		{"the same place, another sequence", part, broker.Offset{Epoch: "e", Pos: 150, Seq: 14, Digest: "e15"}, nil, lost},
-		{"another epoch", part, broker.Offset{Epoch: "f", Pos: 150, Seq: 15, Digest: "e15"}, nil, lost},
+		{"another epoch", part, broker.Offset{Epoch: "f", Pos: 150, Seq: 15, Digest: "e15"}, nil, ahead},
 		{"not here yet", part, offset(21), nil, ahead},
 		{"a moment after all", part, moment(500, 0), nil, covered},
 		{"a moment between", part, moment(155, 0), upTo(16, 20), covered},
@@ -77,9 +78,17 @@ func TestRingSince(t *testing.T) {
 		{"a moment before all, long ago", whole, moment(5, time.Hour), nil, lost},
 		{"a moment before all that is left", trimmed, moment(50, time.Minute), nil, lost},
 		{"a moment at what was trimmed last", trimmed, moment(109, time.Hour), upTo(11, 20), covered},
+		{"a bare moment after all", whole, moment(500, 0), nil, lost},
+		{"a bare moment between", whole, moment(155, 0), nil, lost},
+		{"a bare moment before the ring", part, moment(50, 0), nil, older},
+		{"a bare moment at the base", part, moment(109, 0), nil, older},
+		{"a bare moment before all", whole, moment(5, time.Minute), upTo(1, 20), covered},
+		{"a bare moment before all, long ago", whole, moment(5, time.Hour), nil, lost},
+		{"a bare moment at what was trimmed last", trimmed, moment(109, 0), nil, lost},
 	}
 	for _, tt := range tests {
-		got, v := tt.ring.since(tt.o, now)
+		vouched := !strings.Contains(tt.name, "bare")
+		got, v := tt.ring.since(tt.o, vouched, now)
 		if v != tt.verdict || !slices.Equal(sequences(got), tt.want) {
 			t.Errorf("%s: %v, %v; want %v, %v", tt.name, v, sequences(got), tt.verdict, tt.want)
 		}
@@ -154,22 +163,22 @@ func TestRingExpires(t *testing.T) {
 		t.Error("the tail alone stays")
 	}
 	five := story("e", 5, 5)[0].Offset()
-	if got, v := r.since(five, now); v != covered || len(got) != 0 {
+	if got, v := r.since(five, false, now); v != covered || len(got) != 0 {
 		t.Error("whoever had all has all: ", v)
 	}
-	if _, v := r.since(story("e", 4, 4)[0].Offset(), now); v != lost {
+	if _, v := r.since(story("e", 4, 4)[0].Offset(), false, now); v != lost {
 		t.Error("what was missed has expired: ", v)
 	}
 	// The history begins again.
 	m := broker.Message{Epoch: "e", Pos: 99, Seq: 1, Digest: "n1"}
 	r.append(entry{m.Offset(), stored{object: []byte("{}")}}, now)
-	if got, v := r.since(five, now); v != covered || !slices.Equal(sequences(got), []uint64{1}) {
+	if got, v := r.since(five, false, now); v != covered || !slices.Equal(sequences(got), []uint64{1}) {
 		t.Errorf("from the old tail: %v %v", v, sequences(got))
 	}
 	// It may also begin again before this relay noticed.
 	r = loaded(story("e", 1, 5), false, now)
 	r.append(entry{m.Offset(), stored{object: []byte("{}")}}, now)
-	if got, v := r.since(five, now); v != covered || !slices.Equal(sequences(got), []uint64{1}) || len(r.entries) != 1 {
+	if got, v := r.since(five, false, now); v != covered || !slices.Equal(sequences(got), []uint64{1}) || len(r.entries) != 1 {
 		t.Errorf("from the old tail: %v %v", v, sequences(got))
 	}
 }
@@ -190,7 +199,7 @@ func TestRingLoadsAge(t *testing.T) {
 	empty := &ring{count: 100, bytes: 1 << 20, ttl: time.Hour}
 	tail := broker.Offset{Epoch: "e", Pos: 70, At: now.UnixMilli()}
 	empty.load(broker.Snapshot{Tail: tail}, nil, now)
-	if got, v := empty.since(tail, now); v != covered || len(got) != 0 || empty.tail != tail {
+	if got, v := empty.since(tail, false, now); v != covered || len(got) != 0 || empty.tail != tail {
 		t.Error("an empty room: ", v, fmt.Sprint(got))
 	}
 }

@@ -163,8 +163,8 @@ func (r *roster) beginRefresh() refresh { return refresh{r.log.begin(), r.missed
 // endRefresh returns what was heard meanwhile. It reports whether the refresh is complete; if
 // changes have been missed since it began, it has to be done over.
 func (r *roster) endRefresh(f refresh) (heard []broker.Change, complete bool) {
-	heard = r.log.end(f.from)
-	if r.missed != f.missed {
+	heard, whole := r.log.end(f.from)
+	if r.missed != f.missed || !whole {
 		return nil, false
 	}
 	r.missed = 0
