@@ -126,7 +126,7 @@ func (w *writeBehind[K, A]) run(every time.Duration, turn func(c rueidis.Client,
 	ripe := time.NewTimer(time.Hour)
 	defer ripe.Stop()
 	for due := false; ; {
-		if c, err := w.b.use(); err == nil && w.b.feed.ready() == nil {
+		if c, err := w.b.use(); err == nil && w.b.feed.answers() {
 			due = w.takeDue() || due
 			due = turn(c, due)
 		}
@@ -145,6 +145,14 @@ func (w *writeBehind[K, A]) run(every time.Duration, turn func(c rueidis.Client,
 		case <-w.wake:
 		}
 	}
+}
+
+// answers reports whether the feed has caught up and Redis answers, whether or not it takes what is
+// written: a Redis that is full still lets leases and sessions be renewed, and people leave.
+func (f *feed) answers() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.phase == live && time.Since(f.probedAt) <= probeTimeout
 }
 
 // stop ends run.

@@ -2,6 +2,8 @@ package redis
 
 import (
 	"context"
+	"errors"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,19 +28,23 @@ type evictor struct {
 
 	mu      sync.Mutex // guards what follows
 	waiting []string
+	failed  []string // to be tried again
 	current string
 }
 
 func newEvictor(b *Broker) *evictor { return &evictor{b: b, wake: make(chan struct{}, 1)} }
 
-// add has a life taken out, if it is not about to be.
-func (e *evictor) add(life string) {
+// add has lives taken out, if they are not about to be, and those that could not be before.
+func (e *evictor) add(lives ...string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if life != e.current && len(e.waiting) < maxEvicted && !slices.Contains(e.waiting, life) {
-		e.waiting = append(e.waiting, life)
-		nudge(e.wake)
+	for _, life := range slices.Concat(e.failed, lives) {
+		if life != e.current && len(e.waiting) < maxEvicted && !slices.Contains(e.waiting, life) {
+			e.waiting = append(e.waiting, life)
+			nudge(e.wake)
+		}
 	}
+	e.failed = nil
 }
 
 func (e *evictor) next() string {
@@ -51,8 +57,17 @@ func (e *evictor) next() string {
 	return e.current
 }
 
-// run takes lives out until the broker closes. One that can't be taken out now is found again by
-// whoever looks at the leases.
+// fail notes that a life could not be taken out: it is tried again when leases are next looked at.
+// Others than this relay's own are found then in any case; of its own Redis may have lost the lease.
+func (e *evictor) fail(life string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.failed) < maxEvicted {
+		e.failed = append(e.failed, life)
+	}
+}
+
+// run takes lives out until the broker closes.
 func (e *evictor) run() {
 	for {
 		select {
@@ -61,23 +76,28 @@ func (e *evictor) run() {
 		case <-e.wake:
 		}
 		for life := e.next(); life != ""; life = e.next() {
-			if c, err := e.b.use(); err == nil {
-				_ = e.b.evict(e.b.ctx, c, life)
+			c, err := e.b.use()
+			if err == nil {
+				err = e.b.evict(e.b.ctx, c, life)
+			}
+			if err != nil {
+				e.fail(life)
 			}
 		}
 	}
 }
 
-// rest returns the lives that wait.
-func (e *evictor) rest() []string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return append(e.waiting, e.current)
-}
-
-// evict removes all that a life has left in rooms.
+// evict removes all that a life has left in rooms. Scanning a set finds all that stays in it, but
+// this takes out of it what was found, and others may do the same: what is left is scanned again.
 func (b *Broker) evict(ctx context.Context, c rueidis.Client, life string) error {
-	for cursor, left := uint64(0), int64(1); left > 0; {
+	cursor, left, before := uint64(0), int64(math.MaxInt64), int64(math.MaxInt64)
+	for left > 0 {
+		if cursor == 0 {
+			if left == before && left != math.MaxInt64 {
+				return errors.New("what a life has left can't be taken out") // no relay wrote it
+			}
+			before = left
+		}
 		places, next, err := b.places(ctx, c, life, cursor)
 		if err != nil {
 			return err

@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"errors"
-	"slices"
 	"strconv"
 	"time"
 
@@ -32,7 +31,7 @@ func (p *presence) turn(c rueidis.Client, due bool) (stillDue bool) {
 func (p *presence) renew(c rueidis.Client) error {
 	var ended []string
 	if p.takeShaken() {
-		p.steady, p.announced = time.Now(), time.Time{}
+		p.steady, p.announced, p.sweep = time.Now(), time.Time{}, sweep{}
 	}
 	if p.life != "" {
 		l, err := p.lease(c, p.life, false)
@@ -50,25 +49,19 @@ func (p *presence) renew(c rueidis.Client) error {
 		if _, err := p.lease(c, life, true); err != nil {
 			return err
 		}
-		p.life, p.writes = life, 0
+		p.life, p.writes, p.sweep = life, 0, sweep{ended: time.Now()}
 		p.markAll()
 	}
-	if err := p.announce(c); err != nil {
+	failed := p.announce(c)
+	if err := errors.Join(p.write(c), p.mend(c, p.looks())); err != nil {
 		return err
 	}
-	if err := p.write(c); err != nil {
-		return err
-	}
-	for _, life := range p.former {
-		p.evictor.add(life)
-	}
+	p.evictor.add(p.former...) // now that those who are still here are recorded under this life
 	p.former = nil
-	if p.isSteady() {
-		for _, life := range ended {
-			p.evictor.add(life)
-		}
+	if p.isSteady() && p.b.feed.answers() { // Redis may have gone and come back since it said who ended
+		p.evictor.add(ended...)
 	}
-	return nil
+	return failed
 }
 
 // announce tells the fleet of this relay, a few times in a lease.
@@ -124,41 +117,6 @@ func (p *presence) lose() {
 	p.check()
 }
 
-// reconcile compares what is recorded under this life, so many places, with who is here. A write may
-// have been carried out that was taken for failed, and the other way round; or Redis has lost some.
-func (p *presence) reconcile(c rueidis.Client, size int) error {
-	p.mu.Lock()
-	agree := len(p.marks) > 0 || size == len(p.want)
-	p.mu.Unlock()
-	if agree {
-		return nil
-	}
-	there := map[place]bool{}
-	for cursor, more := uint64(0), true; more; more = cursor != 0 {
-		some, next, err := p.b.places(p.b.ctx, c, p.life, cursor)
-		if err != nil {
-			return err
-		}
-		for _, at := range some {
-			there[at] = true
-		}
-		cursor = next
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for at := range there {
-		if _, here := p.want[at]; !here {
-			p.markAgain(at)
-		}
-	}
-	for at := range p.want {
-		if !there[at] {
-			p.markAgain(at)
-		}
-	}
-	return nil
-}
-
 // leased is what the lease script says: whether the lease holds, how many places are recorded under
 // it, and lives, of whatever relay, whose leases have ended.
 type leased struct {
@@ -191,10 +149,7 @@ func (p *presence) retire(ctx context.Context) {
 	p.mu.Unlock()
 	p.b.cancel()
 	p.stop()
-	lives := slices.Concat(p.former, p.evictor.rest())
-	if p.life != "" {
-		lives = append(lives, p.life)
-	}
+	lives := append([]string{p.life}, p.former...) // of the others' lives, others think
 	c := p.b.client.Load()
 	if c == nil {
 		return

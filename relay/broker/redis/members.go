@@ -18,7 +18,8 @@ func (b *Broker) Members(ctx context.Context, room string, limit int) ([]string,
 		return nil, 0, err
 	}
 	do := call{keys: []string{b.keys.members + room}, args: []string{strconv.Itoa(limit)}}
-	fields, err := membersScript.cached(ctx, c, do).ToArray()
+	r := membersScript.cached(ctx, c, do)
+	fields, err := r.ToArray()
 	if err != nil || len(fields) == 0 {
 		return nil, 0, unavailable(errors.Join(err, errors.New("no members")))
 	}
@@ -36,8 +37,17 @@ func (b *Broker) Members(ctx context.Context, room string, limit int) ([]string,
 			users = append(users, text)
 		}
 	}
-	b.presence.doubt(room, int(count))
-	return users, int(count), nil
+	n := int(count)
+	switch {
+	case n > limit:
+		b.presence.doubt(room, n)
+	case !r.IsCacheHit():
+		users, n = b.presence.complete(room, users, n)
+	}
+	if n > limit {
+		users = nil
+	}
+	return users, n, nil
 }
 
 // touch renews the keys of the rooms that have users here, and the secret: each expires, lest a

@@ -29,14 +29,19 @@ type presence struct {
 	announced time.Time // when the fleet was last told of this relay
 	touched   time.Time // when the keys of rooms were last renewed
 	writes    uint64    // numbers what this life writes: what comes late must not count
+	sweep     sweep
+	round     []string  // rooms still to be looked at in this round
+	roundAt   time.Time // when it began
 
 	evictor *evictor
 
 	// guarded by mu
 	want     map[place]wanted
-	inRoom   map[string]int // how many of want are in a room
-	overflow bool           // more have left than are kept: a new life must begin
-	shaken   bool           // Redis was away: the others get a lease's time to come back
+	inRoom   map[string]map[string]struct{} // users of want that are recorded, by their rooms
+	recorded int                            // how many places these are
+	doubted  map[string]struct{}            // rooms of inRoom of which Redis may have lost some
+	overflow bool                           // more have left than are kept: a new life must begin
+	shaken   bool                           // Redis was away: the others get a lease's time to come back
 }
 
 type place struct{ room, user string }
@@ -59,7 +64,7 @@ var (
 )
 
 func newPresence(b *Broker) *presence {
-	return &presence{writeBehind: newWriteBehind[place, entered](b), want: map[place]wanted{}, inRoom: map[string]int{},
+	return &presence{writeBehind: newWriteBehind[place, entered](b), want: map[place]wanted{}, inRoom: map[string]map[string]struct{}{}, doubted: map[string]struct{}{},
 		touched: time.Now(), evictor: newEvictor(b)}
 }
 
@@ -98,9 +103,6 @@ func (p *presence) enter(at place, text string, answer ...chan entered) {
 	if p.ended {
 		return
 	}
-	if _, here := p.want[at]; !here {
-		p.inRoom[at.room]++
-	}
 	p.state(at, text)
 	p.mark(at, answer...)
 }
@@ -111,11 +113,7 @@ func (p *presence) leave(at place) {
 	if p.ended {
 		return
 	}
-	if _, here := p.want[at]; here {
-		if p.inRoom[at.room]--; p.inRoom[at.room] == 0 {
-			delete(p.inRoom, at.room)
-		}
-	}
+	p.setRecorded(at, false)
 	delete(p.want, at)
 	if len(p.marks) < len(p.want)+maxPast {
 		p.mark(at)
@@ -137,7 +135,33 @@ func (p *presence) markAll() {
 		}
 	}
 	for at := range p.want {
+		p.setRecorded(at, false)
 		p.markAgain(at)
+	}
+}
+
+// setRecorded notes whether Redis holds a user who is here. p.mu is held.
+func (p *presence) setRecorded(at place, recorded bool) {
+	w, here := p.want[at]
+	if !here || w.recorded == recorded {
+		return
+	}
+	w.recorded = recorded
+	p.want[at] = w
+	users := p.inRoom[at.room]
+	if recorded {
+		if users == nil {
+			users = map[string]struct{}{}
+			p.inRoom[at.room] = users
+		}
+		users[at.user] = struct{}{}
+		p.recorded++
+		return
+	}
+	p.recorded--
+	if delete(users, at.user); len(users) == 0 {
+		delete(p.inRoom, at.room)
+		delete(p.doubted, at.room)
 	}
 }
 
@@ -197,7 +221,11 @@ func (p *presence) writeLeaves(ctx context.Context, c rueidis.Client, leave []st
 	for i, s := range leave {
 		places[i] = s.key
 	}
-	if err := leaveScript.run(ctx, c, p.b.leaving(p.life, strconv.FormatUint(p.writes, 10), places))[0].Error(); err != nil {
+	left, err := leaveScript.run(ctx, c, p.b.leaving(p.life, strconv.FormatUint(p.writes, 10), places))[0].AsInt64()
+	if err == nil && left < 0 {
+		err = errLate
+	}
+	if err != nil {
 		p.b.feed.noteRefusal(err)
 		failed = p.giveBack(leave, err)
 	}
@@ -220,7 +248,6 @@ func (p *presence) writeEnters(ctx context.Context, c rueidis.Client, enter []st
 				strconv.FormatUint(p.writes, 10)},
 		}
 	}
-	counts := map[string]int{}
 	for i, r := range enterScript.run(ctx, c, calls...) {
 		count, name, err := parseEntered(r)
 		switch {
@@ -239,55 +266,12 @@ func (p *presence) writeEnters(ctx context.Context, c rueidis.Client, enter []st
 		if name != "" {
 			p.b.feed.tellRenamed(enter[i].key.room, count, name)
 		}
-		enter[i].answer(entered{count, unavailable(err)})
 		if err == nil {
-			counts[enter[i].key.room] = count
+			p.record(enter[i].key, count)
 		}
+		enter[i].answer(entered{count, unavailable(err)})
 	}
-	p.compare(counts)
 	return failed
-}
-
-// compare takes the counts of rooms' users that Redis has stated last, when nothing is on its way
-// there but what is marked. Where one is lower than that of those on this relay, Redis has lost some
-// of them, and all are written again.
-func (p *presence) compare(counts map[string]int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for room, count := range counts {
-		if count >= p.inRoom[room] {
-			delete(counts, room)
-		}
-	}
-	if len(counts) == 0 {
-		return
-	}
-	for at := range p.marks {
-		if _, here := p.want[at]; here {
-			counts[at.room]++ // to be written still
-		}
-	}
-	for at := range p.want {
-		if count, low := counts[at.room]; low && count < p.inRoom[at.room] {
-			p.mark(at)
-		}
-	}
-}
-
-// doubt takes a count of a room's users that may be a little old. If it is lower than that of those
-// on this relay, one of them is written again: the answer tells.
-func (p *presence) doubt(room string, count int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if count >= p.inRoom[room] || p.ended {
-		return
-	}
-	for at := range p.want {
-		if at.room == room {
-			p.mark(at)
-			return
-		}
-	}
 }
 
 // giveBack marks work again, for the next time.

@@ -11,8 +11,9 @@ import (
 
 // wanted is a user who is in a room on this relay, and is to be so in Redis.
 type wanted struct {
-	text   string // JSON of the user
-	naming naming
+	text     string // JSON of the user
+	naming   naming
+	recorded bool // by this life, as Redis said last
 }
 
 // naming is what a write of a user means for what the user is called. Users may be in a room over
@@ -29,8 +30,9 @@ const (
 // state notes that a user is in a room under a name. A name that this relay has there already is
 // not stated once more: another relay's may be on its way here. p.mu is held.
 func (p *presence) state(at place, text string) {
-	if p.want[at].text != text {
-		p.want[at] = wanted{text, stated}
+	if w := p.want[at]; w.text != text {
+		w.text, w.naming = text, stated
+		p.want[at] = w
 	}
 }
 
@@ -41,15 +43,18 @@ func (p *presence) takeName(at place) (text string, states bool) {
 	if !here {
 		return "", false
 	}
-	p.want[at] = wanted{text: w.text}
-	return w.text, w.naming != repeated
+	states = w.naming != repeated
+	w.naming = repeated
+	p.want[at] = w
+	return w.text, states
 }
 
 // giveBackName notes that a write failed. It stated a name in vain unless a newer one has been
 // heard or stated meanwhile. p.mu is held.
 func (p *presence) giveBackName(s step) {
-	if s.states && p.want[s.key] == (wanted{text: s.text}) {
-		p.want[s.key] = wanted{s.text, tried}
+	if w := p.want[s.key]; s.states && w.text == s.text && w.naming == repeated {
+		w.naming = tried
+		p.want[s.key] = w
 	}
 }
 
@@ -64,7 +69,8 @@ func (p *presence) renamed(room, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if w, here := p.want[at]; here && w.naming != stated {
-		p.want[at] = wanted{text: text}
+		w.text, w.naming = text, repeated
+		p.want[at] = w
 	}
 }
 

@@ -2,6 +2,7 @@
 -- unless it drains. Strikes from the list relays whose leases have ended.
 -- KEYS: the relay's announcement, relays
 -- ARGV: announcement, entry in the list, lease in ms, 1 if it drains, ttl of the list in ms
+redis.call('PEXPIRE', KEYS[2], ARGV[5]) -- first: after it, a Redis that is full does not refuse
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
 local now = redis.call('TIME')
 now = now[1] * 1000 + math.floor(now[2] / 1000)

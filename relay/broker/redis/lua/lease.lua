@@ -9,6 +9,7 @@ now = now[1] * 1000 + math.floor(now[2] / 1000)
 local held, lease = 0, redis.call('ZSCORE', KEYS[1], ARGV[1])
 if ARGV[3] == '1' or (lease and tonumber(lease) > now) then
   held = 1
+  redis.call('PEXPIRE', KEYS[1], ARGV[4]) -- first: after it, a Redis that is full does not refuse
   redis.call('ZADD', KEYS[1], string.format('%.0f', now + ARGV[2]), ARGV[1])
   redis.call('PEXPIRE', KEYS[2], ARGV[4])
   redis.call('PEXPIRE', KEYS[1], ARGV[4])

@@ -6,6 +6,7 @@
 -- goes with the last of them.
 if ARGV[2] ~= '' then
   if tonumber(redis.call('GET', KEYS[3]) or '0') > tonumber(ARGV[2]) then return -2 end
+  redis.call('PEXPIRE', KEYS[3], ARGV[3]) -- first: after it, a Redis that is full does not refuse
   redis.call('SET', KEYS[3], ARGV[2], 'PX', ARGV[3])
 end
 for i = 4, #ARGV, 4 do

@@ -1,0 +1,86 @@
+package redis_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"setu/relay/broker"
+)
+
+// A Redis that is full for longer than a lease costs nobody the lease, and takes those who leave.
+// Who enters or joins meanwhile is told so at once, and made good.
+func TestRedisFullForLong(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t, "--maxmemory-policy", "noeviction")
+	b, other := open(t, withLease(s, time.Second)), open(t, withLease(s, time.Second))
+	enterIn(t, b, "a", "ann")
+	enterIn(t, b, "a", "ben")
+	enterIn(t, other, "a", "carl")
+	kept := b.Keep("ann", broker.Session{}, nothing)
+	join(t, kept, "a", b.Head())
+	lives := func() []string { return slices.Sorted(strings.FieldsSeq(s.do(t, "ZRANGE setu{0}:lives 0 -1"))) }
+	before := lives()
+	s.do(t, "CONFIG SET maxmemory 1mb")
+	eventually(t, "noticed", func() bool { return b.Ready() != nil })
+	b.Leave("a", "ben")
+	<-time.After(3 * time.Second)
+	if now := lives(); !slices.Equal(now, before) {
+		t.Errorf("lives were %q, are %q", before, now)
+	}
+	if now := s.do(t, "HKEYS setu{0}:members:a"); now != "ann\ncarl" && now != "carl\nann" {
+		t.Errorf("members %q: ben has left", now)
+	}
+	began := time.Now()
+	for range 20 {
+		if _, err := b.Enter(t.Context(), "a", broker.User{ID: "dora"}); !errors.Is(err, broker.ErrUnavailable) {
+			t.Errorf("enter: %v", err)
+		}
+		if err := kept.Join(t.Context(), broker.Membership{Room: "b", Since: b.Head()}); !errors.Is(err, broker.ErrUnavailable) {
+			t.Errorf("join: %v", err)
+		}
+	}
+	if d := time.Since(began); d > time.Second {
+		t.Errorf("20 joins took %v", d)
+	}
+	s.do(t, "CONFIG SET maxmemory 0")
+	waitReady(t, b)
+	membersEventually(t, other, "a", "ann", "carl", "dora")
+}
+
+// So it is where a primary refuses everything, as without its replicas: leases end then, and those
+// who are there stay.
+func TestRedisRefusesForLong(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	b, other := open(t, withLease(s, time.Second)), open(t, withLease(s, time.Second))
+	enterIn(t, b, "a", "ann")
+	enterIn(t, other, "a", "carl")
+	l := changesOf(t, other, "a")
+	kept := b.Keep("ann", broker.Session{}, nothing)
+	join(t, kept, "a", b.Head())
+	s.do(t, "CONFIG SET min-replicas-to-write 1")
+	eventually(t, "noticed", func() bool { return b.Ready() != nil && other.Ready() != nil })
+	<-time.After(2 * time.Second)
+	began := time.Now()
+	for range 20 {
+		if _, err := b.Enter(t.Context(), "a", broker.User{ID: "dora"}); !errors.Is(err, broker.ErrUnavailable) {
+			t.Errorf("enter: %v", err)
+		}
+		if err := kept.Join(t.Context(), broker.Membership{Room: "b", Since: b.Head()}); !errors.Is(err, broker.ErrUnavailable) {
+			t.Errorf("join: %v", err)
+		}
+	}
+	if d := time.Since(began); d > time.Second {
+		t.Errorf("20 joins took %v", d)
+	}
+	s.do(t, "CONFIG SET min-replicas-to-write 0")
+	waitReady(t, b)
+	membersEventually(t, other, "a", "ann", "carl", "dora")
+	<-time.After(3 * time.Second) // former lives are taken out by now
+	if got := l.changes(); !slices.Equal(got, []string{"+dora"}) {
+		t.Errorf("heard %q", got)
+	}
+}
