@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
+	"time"
 
 	"setu/relay/broker"
 )
@@ -49,12 +51,36 @@ func TestPresenceBound(t *testing.T) {
 func TestSessionsBound(t *testing.T) {
 	b := offline()
 	defer b.cancel()
-	for i := range maxPast + 100 {
+	var rooms []broker.Membership
+	for i := range 200 {
+		rooms = append(rooms, broker.Membership{Room: fmt.Sprint(strings.Repeat("x", 190), i)})
+	}
+	sizes := []int{0, 200, 7}
+	var all []*handle
+	for i := range 3000 {
+		h := b.Keep(fmt.Sprint(i), broker.Session{Rooms: rooms[:sizes[i%3]]}, func() {}).(*handle)
+		h.sent = i%2 == 0
+		h.Release()
+		all = append(all, h)
+	}
+	for i := range 3 * maxPastBytes / pastBytes {
 		b.Keep(fmt.Sprint(i), broker.Session{}, func() {}).Release()
+		if i == 500 { // the newest are kept whole; of the oldest, those that Redis may know are ended
+			k := b.sessions
+			if s := all[2998]; s.ownership != released || len(s.rooms.Joined) != 200 || k.owned[s.owner] != s {
+				t.Errorf("a new one: %v, %d rooms", s.ownership, len(s.rooms.Joined))
+			}
+			if s := all[4]; s.ownership != ended || len(s.rooms.Joined) != 0 || k.owned[s.owner] != s || !k.isMarked(s) {
+				t.Errorf("an old one: %v, %d rooms", s.ownership, len(s.rooms.Joined))
+			}
+			if s := all[1]; s.ownership != ended || k.owned[s.owner] != nil {
+				t.Errorf("an old one that Redis never knew: %v", s.ownership)
+			}
+		}
 	}
 	here := b.Keep("here", broker.Session{}, func() {})
-	if n := len(b.sessions.owned); n != maxPast+1 {
-		t.Errorf("%d sessions are remembered", n)
+	if n, listed := b.sessions.pastBytes, len(b.sessions.released)+len(b.sessions.gone); n > maxPastBytes || n < maxPastBytes/2 || listed > 4*maxPastBytes/pastBytes {
+		t.Errorf("%d bytes of sessions are remembered, %d listed", n, listed)
 	}
 	b.sessions.expire() // it is not their time yet
 	for len(b.sessions.marks) > 0 {
@@ -63,7 +89,7 @@ func TestSessionsBound(t *testing.T) {
 			b.sessions.written(u, 1, nil)
 		}
 	}
-	if n, past := len(b.sessions.owned), b.sessions.past; n != 1 || past != 0 {
+	if n, past := len(b.sessions.owned), b.sessions.past+b.sessions.pastBytes; n != 1 || past != 0 {
 		t.Errorf("%d sessions, %d of them past, when all is written", n, past)
 	}
 	if err := here.Join(t.Context(), broker.Membership{Room: "a"}); !errors.Is(err, broker.ErrUnavailable) {
@@ -111,4 +137,46 @@ func TestWriteBehind(t *testing.T) {
 	}); err != broken || len(w.marks) != 10 {
 		t.Errorf("%v, and %d are marked still", err, len(w.marks))
 	}
+}
+
+// Nobody waits while Redis is away, or after having given up; so nothing is kept for that.
+func TestNobodyWaits(t *testing.T) {
+	b := offline()
+	defer b.cancel()
+	at := place{"a", "ann"}
+	enter := func(ctx context.Context) {
+		t.Helper()
+		if _, err := b.Enter(ctx, "a", broker.User{ID: "ann"}); !errors.Is(err, broker.ErrUnavailable) {
+			t.Errorf("enter: %v", err)
+		}
+	}
+	kept := b.Keep("ann", broker.Session{}, func() {}).(*handle)
+	join := func(ctx context.Context) {
+		t.Helper()
+		if err := kept.Join(ctx, broker.Membership{Room: "a"}); !errors.Is(err, broker.ErrUnavailable) {
+			t.Errorf("join: %v", err)
+		}
+	}
+	waiting := func(what string) {
+		t.Helper()
+		if n, m := len(b.presence.marks[at]), len(b.sessions.marks[kept]); n+m > 0 {
+			t.Errorf("%s: %d and %d channels are kept", what, n, m)
+		}
+		if n, m := len(b.presence.marks), len(b.sessions.marks); n != 1 || m != 1 {
+			t.Errorf("%s: %d and %d are marked", what, n, m)
+		}
+	}
+	for range 1000 {
+		enter(t.Context())
+		join(t.Context())
+	}
+	waiting("away")
+	b.feed.phase, b.feed.probedAt = live, time.Now() // it is there, but nothing is written
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 1000 {
+		enter(gone)
+		join(gone)
+	}
+	waiting("given up")
 }

@@ -26,8 +26,10 @@ type sessions struct {
 
 	// guarded by mu
 	owned     map[string]*handle
-	past      int // those of owned that are released or ended
-	pastRooms int // their memberships
+	past      int       // those of owned that are released or ended
+	pastBytes int       // what they take, about
+	released  []*handle // of past, the earliest first; some may be so no more
+	gone      []*handle // those that are ended, likewise
 	fences    []func()
 	count     uint64 // of owners so far
 }
@@ -43,6 +45,7 @@ type handle struct {
 	stored    // as it is here; its version is that of what was written last
 	ownership ownership
 	since     time.Time // it is released or ended
+	cost      int       // of pastBytes
 	busy      bool      // a write is under way
 	sent      bool      // something may be stored
 }
@@ -58,10 +61,6 @@ const (
 	ended
 	fenced // somebody else has resumed it
 )
-
-// maxPastRooms bounds the memberships of sessions that are no longer here and wait for Redis: about
-// 20 MB. Sessions beyond it, or beyond maxPast, can't be resumed.
-const maxPastRooms = 1 << 16
 
 const keepDelay = 50 * time.Millisecond // that a fresh session waits for its first Join
 
@@ -224,7 +223,7 @@ func (k *sessions) install(s *handle, have stored) {
 func (k *sessions) letGo(s *handle, has ownership) {
 	if s.isPast() && k.owned[s.owner] == s {
 		k.past--
-		k.pastRooms -= len(s.rooms.Joined)
+		k.pastBytes -= s.cost
 	}
 	delete(k.owned, s.owner)
 	s.ownership = has
@@ -290,6 +289,9 @@ func (s *handle) Join(ctx context.Context, m broker.Membership) error {
 	case err := <-answer:
 		return err
 	case <-ctx.Done():
+		s.of.mu.Lock()
+		s.of.giveUpWaiting(s, answer)
+		s.of.mu.Unlock()
 		return unavailable(ctx.Err())
 	}
 }
@@ -364,13 +366,11 @@ func (s *handle) finish(has ownership) {
 			has = ended // nobody could resume it
 		}
 		k := s.of
-		if has == ended && !s.sent || k.past >= maxPast || k.pastRooms+len(s.rooms.Joined) > maxPastRooms {
+		if has == ended && !s.sent {
 			k.letGo(s, has)
 			return false
 		}
-		s.ownership, s.since = has, time.Now()
-		k.past++
-		k.pastRooms += len(s.rooms.Joined)
+		k.addPast(s, has)
 		return true
 	})
 }
