@@ -45,7 +45,7 @@ type Config struct {
 	HistoryLimit  int           `env:"HISTORY_LIMIT" envDefault:"256" min:"1" max:"10000" help:"messages kept of a room, the same on all relays"`
 	HistoryTTL    time.Duration `env:"HISTORY_TTL" envDefault:"24h" min:"1s" max:"8760h" help:"how long after its last message a room's history goes, the same on all relays"`
 	RecoveryTTL   time.Duration `env:"RECOVERY_TTL" envDefault:"1h" min:"1s" max:"8760h" help:"how long after its connection was lost a client's session may be recovered, the same on all relays"`
-	PresenceLease time.Duration `env:"PRESENCE_LEASE" envDefault:"15s" min:"1s" max:"1h" help:"after a relay died without a word its users leave within this"`
+	PresenceLease time.Duration `env:"PRESENCE_LEASE" envDefault:"15s" min:"1s" max:"1h" help:"after a relay died without a word its users leave within this and a second"`
 
 	PingInterval   time.Duration `env:"PING_INTERVAL" envDefault:"25s" min:"10ms" max:"1h" help:"between heartbeats to a client"`
 	PingTimeout    time.Duration `env:"PING_TIMEOUT" envDefault:"20s" min:"10ms" max:"1h" help:"how long a client may take to answer one"`

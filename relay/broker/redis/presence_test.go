@@ -38,6 +38,11 @@ func idOf(text string) string {
 func membersEventually(t testing.TB, b broker.Broker, room string, ids ...string) {
 	t.Helper()
 	var got []string
+	defer func() {
+		if t.Failed() {
+			t.Logf("members %q, want %q", got, ids)
+		}
+	}()
 	eventually(t, "with these members", func() bool {
 		got = membersOf(t, b, room)
 		return slices.Equal(got, ids)
@@ -189,7 +194,9 @@ func TestRedisMembersEvicted(t *testing.T) {
 	membersEventually(t, b, "a", all...)
 
 	evict() // seen by who reads
-	eventually(t, "read and made good", func() bool { return slices.Equal(membersOf(t, b, "a"), all) && s.do(t, "HLEN setu{0}:members:a") == "3" })
+	eventually(t, "read and made good", func() bool {
+		return slices.Equal(membersOf(t, b, "a"), all) && s.do(t, "HLEN setu{0}:members:a") == "3"
+	})
 
 	evict() // seen by who enters
 	enterIn(t, b, "a", "dora")

@@ -3,6 +3,8 @@ package redis
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -10,7 +12,8 @@ import (
 
 const (
 	sweepInterval = time.Minute // between comparisons of all that is recorded with who is here
-	lookRooms     = 256         // rooms that are looked at in one trip
+	maxLooks      = 256         // looks at rooms in one trip, about
+	lookUsers     = 1024        // users asked for in one look
 )
 
 // sweep is a comparison of what is recorded under this life with who is here, under way or done. A
@@ -76,8 +79,7 @@ func (p *presence) markLost(found map[place]struct{}) {
 	defer p.mu.Unlock()
 	for at, w := range p.want {
 		if _, there := found[at]; w.recorded && !there {
-			p.setRecorded(at, false)
-			p.markAgain(at)
+			p.lost(at)
 		}
 	}
 }
@@ -130,8 +132,7 @@ func (p *presence) complete(room string, users []string, count int) ([]string, i
 	}
 	for _, at := range missing {
 		users, count = append(users, p.want[at].text), count+1
-		p.setRecorded(at, false)
-		p.mark(at)
+		p.lost(at)
 	}
 	return users, count
 }
@@ -145,31 +146,32 @@ func userID(text string) string {
 	return u.ID
 }
 
-// look is one room that Redis is asked of: for a user, or, in doubt, how many there are.
+// look is some users of a room that Redis is asked for.
 type look struct {
-	room, user string
-	doubted    bool
+	room  string
+	users []string
 }
 
-// looks returns rooms in doubt, and some others: all come round once in sweepInterval or so.
+// looks returns all users of rooms in doubt, and one of some other rooms each: all rooms come round
+// once in sweepInterval or so.
 func (p *presence) looks() (looks []look) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for room := range p.doubted {
-		if len(looks) == lookRooms {
+		if len(looks) >= maxLooks {
 			return looks
 		}
-		looks = append(looks, look{room: room, doubted: true})
-	}
-	if len(p.round) == 0 && time.Since(p.roundAt) > sweepInterval {
-		p.roundAt = time.Now()
-		for room := range p.inRoom {
-			p.round = append(p.round, room)
+		delete(p.doubted, room)
+		for users := range slices.Chunk(slices.Collect(maps.Keys(p.inRoom[room])), lookUsers) {
+			looks = append(looks, look{room, users})
 		}
 	}
-	for len(p.round) > 0 && len(looks) < lookRooms {
+	if len(p.round) == 0 && time.Since(p.roundAt) > sweepInterval {
+		p.round, p.roundAt = slices.Collect(maps.Keys(p.inRoom)), time.Now()
+	}
+	for len(p.round) > 0 && len(looks) < maxLooks {
 		for user := range p.inRoom[p.round[0]] {
-			looks = append(looks, look{room: p.round[0], user: user})
+			looks = append(looks, look{p.round[0], []string{user}})
 			break
 		}
 		p.round = p.round[1:]
@@ -177,46 +179,52 @@ func (p *presence) looks() (looks []look) {
 	return looks
 }
 
-// mend looks at rooms, and marks the users of those on this relay of which some are missing.
-func (p *presence) mend(c rueidis.Client, looks []look) error {
+// mend looks at rooms, and marks the users of those on this relay who are missing.
+func (p *presence) mend(c rueidis.Client, looks []look) (failed error) {
 	if len(looks) == 0 {
 		return nil
 	}
 	cmds := make(rueidis.Commands, len(looks))
 	for i, l := range looks {
-		key := p.b.keys.members + l.room
-		if cmds[i] = c.B().Hlen().Key(key).Build().Pin(); !l.doubted {
-			cmds[i] = c.B().Hget().Key(key).Field(l.user).Build().Pin()
-		}
+		cmds[i] = c.B().Hmget().Key(p.b.keys.members + l.room).Field(l.users...).Build().Pin()
 	}
 	ctx, cancel := context.WithTimeout(p.b.ctx, connTimeout)
 	defer cancel()
 	for i, r := range c.DoMulti(ctx, cmds...) {
-		if err := r.Error(); err != nil && !rueidis.IsRedisNil(err) {
-			return err
+		entries, err := r.ToArray()
+		if err != nil {
+			failed = err
 		}
-		p.seen(looks[i], r)
+		p.seen(looks[i], entries, err)
 	}
-	return nil
+	return failed
 }
 
-// seen takes what Redis said of a room. Who is not recorded by now was not when it said so.
-func (p *presence) seen(l look, r rueidis.RedisResult) {
+// seen takes what Redis has of users who were recorded. Where one is missing there may be others.
+func (p *presence) seen(l look, entries []rueidis.RedisMessage, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	here := p.inRoom[l.room]
-	_, asked := here[l.user]
-	lost := asked && rueidis.IsRedisNil(r.Error())
-	if l.doubted {
-		delete(p.doubted, l.room)
-		count, _ := r.AsInt64()
-		lost = int(count) < len(here)
-	}
-	if !lost {
+	if len(p.inRoom[l.room]) == 0 {
 		return
 	}
-	for user := range here {
-		p.setRecorded(place{l.room, user}, false)
-		p.mark(place{l.room, user})
+	if err != nil {
+		p.doubted[l.room] = struct{}{}
+	}
+	for i, entry := range entries[:min(len(entries), len(l.users))] {
+		if !entry.IsNil() {
+			continue
+		}
+		p.lost(place{l.room, l.users[i]})
+		if len(l.users) == 1 && len(p.inRoom[l.room]) > 0 {
+			p.doubted[l.room] = struct{}{}
+		}
+	}
+}
+
+// lost marks a user who is here and whom Redis does not have. p.mu is held.
+func (p *presence) lost(at place) {
+	if p.want[at].recorded { // else it has been marked, or is gone
+		p.setRecorded(at, false)
+		p.mark(at)
 	}
 }

@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -284,5 +285,92 @@ func BenchmarkRedisSessionChange(b *testing.B) {
 			usec, _ := strconv.Atoi(strings.SplitN(rest, ",", 2)[0])
 			b.ReportMetric(float64(usec)/float64(b.N), "redis-µs/change")
 		})
+	}
+}
+
+// A Resume that failed for want of an answer, before or after the session was taken over, loses
+// nothing: whoever asks again goes on.
+func TestRedisResumeTriedAgain(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	here := open(t, config(s))
+	way := newLink(t, s.addr)
+	way.delay.Store(int64(100 * time.Millisecond)) // each way
+	cfg := config(s)
+	cfg.URL = "redis://" + way.listener.Addr().String()
+	far := openRedis(t, cfg, testLog(t))
+	waitReady(t, far)
+	first := publish(t, here, "a", "1").Offset
+	last := publish(t, here, "a", "2").Offset
+	learn := here.Keep("learn", broker.Session{}, nothing) // Redis gets to know the scripts
+	join(t, learn, "a", first)
+	if _, err := here.Resume(t.Context(), "learn", last, nothing); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		after time.Duration // Resume is given up
+		taken bool          // by then
+	}{{100 * time.Millisecond, false}, {300 * time.Millisecond, true}} {
+		key := c.after.String()
+		join(t, here.Keep(key, broker.Session{ID: "x"}, nothing), "a", first)
+		before := s.do(t, "HGET setu{0}:session:"+key+" owner")
+		ctx, cancel := context.WithTimeout(t.Context(), c.after)
+		if _, err := far.Resume(ctx, key, last, nothing); !errors.Is(err, broker.ErrUnavailable) {
+			t.Errorf("after %v: %v", c.after, err)
+		}
+		cancel()
+		if taken := s.do(t, "HGET setu{0}:session:"+key+" owner") != before; c.taken && !taken {
+			t.Errorf("after %v: not taken over yet", c.after)
+		}
+		if n := far.Sessions(); n != 0 && c.taken {
+			t.Errorf("%d handles are kept", n)
+		}
+		for _, relay := range []*redis.Broker{far, here} {
+			r, err := relay.Resume(t.Context(), key, last, nothing)
+			if err != nil || r.ID != "x" || r.Room != "a" || len(r.Rooms) != 1 || r.Rooms[0].Since != first {
+				t.Errorf("tried again: %+v, %v", r, err)
+			}
+			r.Handle.Release()
+		}
+		eventually(t, "written", func() bool { return far.Sessions() == 0 })
+	}
+	// What can't be vouched for is over, for good.
+	join(t, here.Keep("over", broker.Session{}, nothing), "a", first)
+	never := last
+	never.Digest = first.Digest
+	for _, at := range []broker.Offset{never, last} {
+		if _, err := far.Resume(t.Context(), "over", at, nothing); !errors.Is(err, broker.ErrGone) {
+			t.Errorf("from %v: %v", at, err)
+		}
+	}
+}
+
+// Where the message that the client had last is the newest of a room that is live here, going on
+// takes one trip.
+func TestRedisResumeFromTail(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	b := open(t, config(s))
+	c := &counter{}
+	stop, err := b.Subscribe(t.Context(), "a", c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	was, last := publish(t, b, "a", "1"), publish(t, b, "a", "2")
+	eventually(t, "delivered", func() bool { return c.n.Load() == 2 })
+	join(t, b.Keep("ann", broker.Session{}, nothing), "a", was.Offset)
+	for _, at := range []struct {
+		broker.Receipt
+		reads int
+	}{{last, 0}, {was, 2}, {was, 1}} { // the second finds that Redis does not know the script yet
+		before := s.calls(t, "evalsha_ro")
+		r, err := b.Resume(t.Context(), "ann", at.Offset, nothing)
+		if err != nil || r.Room != "a" || r.At != at.At {
+			t.Errorf("resumed %+v, %v", r, err)
+		}
+		if n := s.calls(t, "evalsha_ro") - before; n != at.reads {
+			t.Errorf("%d reads, want %d", n, at.reads)
+		}
 	}
 }

@@ -1,0 +1,138 @@
+package redis
+
+import (
+	"fmt"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// All rooms come round, a page at a time, once in a while; those in doubt come first, with all their
+// users.
+func TestLooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := offline()
+		defer b.cancel()
+		p := b.presence
+		const rooms, users = 2*maxLooks + 10, 3
+		for i := range rooms * users {
+			at := place{fmt.Sprint("room", i/users), fmt.Sprint(i % users)}
+			p.enter(at, "{}")
+			p.forget(at)
+			p.record(at, i%users+1)
+		}
+		big := 2*lookUsers + 1
+		for i := range big {
+			at := place{"big", fmt.Sprint(i)}
+			p.enter(at, "{}")
+			p.forget(at)
+			p.record(at, i+1)
+		}
+		round := func() {
+			t.Helper()
+			seen := map[string]int{}
+			for range 3 {
+				page := p.looks()
+				if len(page) > maxLooks {
+					t.Errorf("%d at once", len(page))
+				}
+				for _, l := range page {
+					seen[l.room] += len(l.users)
+				}
+			}
+			if len(seen) != rooms+1 || seen["room7"] != 1 || seen["big"] != 1 {
+				t.Errorf("%d rooms came round", len(seen))
+			}
+			if n := len(p.looks()); n != 0 {
+				t.Errorf("%d more at once", n)
+			}
+		}
+		round()
+		time.Sleep(sweepInterval + time.Second)
+		p.doubt("big", big)
+		round()
+		p.doubt("big", big-1)
+		p.doubt("nowhere", 0)
+		looks, n := p.looks(), 0
+		for _, l := range looks {
+			n += len(l.users)
+		}
+		if len(looks) != 3 || n != big {
+			t.Errorf("in doubt: %d looks at %d users", len(looks), n)
+		}
+		// One of them is gone: all others are looked at, next time.
+		time.Sleep(sweepInterval + time.Second)
+		at := p.looks()[0]
+		p.seen(at, make([]rueidis.RedisMessage, 1), errLife)
+		if _, doubted := p.doubted[at.room]; !doubted {
+			t.Error("forgotten, though there was no answer")
+		}
+	})
+}
+
+// A life of this relay that could not be taken out is tried again: Redis may have lost its lease, so
+// that nobody else would find it.
+func TestEvictorTriesAgain(t *testing.T) {
+	e := newEvictor(nil)
+	e.add("one", "two", "one")
+	if got := e.next(); got != "one" {
+		t.Error(got)
+	}
+	e.add("one") // it is under way
+	e.fail("one")
+	if got := e.next(); got != "two" {
+		t.Error(got)
+	}
+	if got := e.next(); got != "" {
+		t.Error("tried again at once: ", got)
+	}
+	e.add()
+	if got := e.next(); got != "one" {
+		t.Errorf("%q is tried again", got)
+	}
+	for i := range 2 * maxEvicted {
+		e.add(fmt.Sprint(i))
+		e.fail(fmt.Sprint(i))
+	}
+	if len(e.waiting) > maxEvicted || len(e.failed) > maxEvicted {
+		t.Errorf("%d wait", len(e.waiting)+len(e.failed))
+	}
+}
+
+// A script names every key that it touches: it gets them as KEYS.
+func TestScriptsDeclareKeys(t *testing.T) {
+	used := regexp.MustCompile(`redis\.call\('([A-Z]+)'(?:, *([^,)]+))?`)
+	for _, name := range luaFiles(t) {
+		text, err := lua.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		declared := []string{"KEYS["}
+		for _, found := range regexp.MustCompile(`for \w+, (\w+) in ipairs\(KEYS\)|local (\w+)[^=\n]*= KEYS\[[^\]]+\]`).FindAllStringSubmatch(string(text), -1) {
+			declared = append(declared, found[1]+found[2])
+		}
+		for _, found := range used.FindAllStringSubmatch(string(text), -1) {
+			command, key := found[1], found[2]
+			if command == "TIME" || command == "PUBLISH" { // a channel is no key
+				continue
+			}
+			if !slices.ContainsFunc(declared, func(d string) bool { return key == d || d == "KEYS[" && strings.HasPrefix(key, d) }) {
+				t.Errorf("%s: %s of %s", name, command, key)
+			}
+		}
+	}
+}
+
+func luaFiles(t *testing.T) []string {
+	files, err := fs.Glob(lua, "lua/*.lua")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	return files
+}
