@@ -143,7 +143,7 @@ func (b *Broker) places(ctx context.Context, c rueidis.Client, life string, curs
 // leaving takes users out of rooms for a life; number is that of the write, or empty if the life has
 // ended.
 func (b *Broker) leaving(life, number string, places []place) call {
-	do := call{keys: []string{b.keys.lives, b.keys.life + life, b.keys.write + life}, args: []string{life, number, ms(membersTTL)}}
+	do := call{keys: []string{b.keys.lives, b.keys.life + life, b.keys.write + life}, args: []string{life, number}}
 	keyOf := map[string]string{}
 	for _, at := range places {
 		if keyOf[at.room] == "" {

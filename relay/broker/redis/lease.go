@@ -129,7 +129,7 @@ func (p *presence) lease(c rueidis.Client, life string, begin bool) (l leased, e
 	ctx, cancel := context.WithTimeout(p.b.ctx, connTimeout)
 	defer cancel()
 	out, err := leaseScript.run(ctx, c, call{
-		keys: []string{p.b.keys.lives, p.b.keys.life + life},
+		keys: []string{p.b.keys.lives, p.b.keys.life + life, p.b.keys.write + life},
 		args: []string{life, ms(p.b.cfg.Lease), flag(begin), ms(membersTTL)},
 	})[0].AsStrSlice()
 	if err != nil || len(out) < 2 {

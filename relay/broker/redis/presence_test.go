@@ -116,7 +116,7 @@ func TestRedisPresenceLateWrites(t *testing.T) {
 	}
 	leave := func(number, want string) {
 		t.Helper()
-		if got := s.do(t, "EVAL", script["leave"], "4", "lives", "life", "write", "members", "me", number, "60000", "1", "room:a", "a", "ann"); got != want {
+		if got := s.do(t, "EVAL", script["leave"], "4", "lives", "life", "write", "members", "me", number, "1", "room:a", "a", "ann"); got != want {
 			t.Errorf("leave %s: %s, want %s", number, got, want)
 		}
 	}

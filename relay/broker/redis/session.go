@@ -147,8 +147,7 @@ func (b *Broker) resume(ctx context.Context, s *handle, at broker.Offset) (broke
 	r := broker.Resumed{Session: have.session(), Handle: s, At: at.At}
 	if at.Seq > 0 {
 		if r.Room, r.At, err = b.vouch(ctx, c, have, at); err != nil {
-			b.abandon(ctx, c, s, have, err)
-			return broker.Resumed{}, err
+			return broker.Resumed{}, b.abandon(ctx, c, s, have, err)
 		}
 	}
 	b.sessions.install(s, have)
@@ -197,12 +196,18 @@ func (f *feed) findTail(rooms []string, at broker.Offset) (room string, when int
 }
 
 // abandon ends a session that was taken over in vain, unless that was for want of an answer. A mark
-// stays for who owned it and has not heard of it yet.
-func (b *Broker) abandon(ctx context.Context, c rueidis.Client, s *handle, have stored, why error) {
-	if errors.Is(why, broker.ErrGone) {
-		saveScript.run(ctx, c, call{keys: []string{b.keys.session + s.key},
-			args: []string{s.owner, ms(2 * b.cfg.Recovery), strconv.FormatUint(have.version+1, 10)}})
+// stays for who owned it and has not heard of it yet. It returns why the session does not go on.
+func (b *Broker) abandon(ctx context.Context, c rueidis.Client, s *handle, have stored, why error) error {
+	if !errors.Is(why, broker.ErrGone) {
+		return why
 	}
+	err := saveScript.run(ctx, c, call{keys: []string{b.keys.session + s.key},
+		args: []string{s.owner, ms(2 * b.cfg.Recovery), strconv.FormatUint(have.version+1, 10)}})[0].Error()
+	if err != nil {
+		b.feed.noteRefusal(err)
+		return unavailable(err) // it may still be gone on with
+	}
+	return why
 }
 
 // install has s go on from what is stored.

@@ -334,6 +334,17 @@ func TestRedisResumeTriedAgain(t *testing.T) {
 		}
 		eventually(t, "written", func() bool { return far.Sessions() == 0 })
 	}
+	// Redis answers, but not that.
+	join(t, here.Keep("odd", broker.Session{ID: "x"}, nothing), "a", first)
+	s.do(t, "RENAME setu{0}:stream:a aside")
+	s.do(t, "SET setu{0}:stream:a x")
+	if _, err := far.Resume(t.Context(), "odd", last, nothing); !errors.Is(err, broker.ErrUnavailable) {
+		t.Errorf("no stream: %v", err)
+	}
+	s.do(t, "RENAME aside setu{0}:stream:a")
+	if r, err := far.Resume(t.Context(), "odd", last, nothing); err != nil || r.Room != "a" {
+		t.Errorf("tried again: %+v, %v", r, err)
+	}
 	// What can't be vouched for is over, for good.
 	join(t, here.Keep("over", broker.Session{}, nothing), "a", first)
 	never := last

@@ -10,9 +10,10 @@
 local now, lease = redis.call('TIME'), redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not lease or tonumber(lease) <= now[1] * 1000 + math.floor(now[2] / 1000) then return -1 end
 local newest = redis.call('GET', KEYS[4])
-if newest ~= ARGV[8] then
+local first = newest ~= ARGV[8] -- of a number that many writes share
+if first then
   if tonumber(newest or '0') > tonumber(ARGV[8]) then return -2 end
-  redis.call('SET', KEYS[4], ARGV[8], 'PX', ARGV[6])
+  redis.call('SET', KEYS[4], ARGV[8], 'KEEPTTL') -- this and the set live as long as the lease is renewed
 end
 local was = redis.call('HGET', KEYS[2], ARGV[2])
 local lives, stored = ',', nil
@@ -21,10 +22,10 @@ local json = ARGV[3]
 if was and ARGV[7] == '0' then json = stored end
 if not string.find(lives, ',' .. ARGV[1] .. ',', 1, true) then lives = lives .. ARGV[1] .. ',' end
 redis.call('HSET', KEYS[2], ARGV[2], lives .. '|' .. json)
-redis.call('PEXPIRE', KEYS[2], ARGV[6])
 redis.call('SADD', KEYS[3], ARGV[4] .. '\0' .. ARGV[2])
-redis.call('PEXPIRE', KEYS[3], ARGV[6])
+if first and redis.call('SCARD', KEYS[3]) == 1 then redis.call('PEXPIRE', KEYS[3], ARGV[6]) end
 local count = redis.call('HLEN', KEYS[2])
+if count == 1 then redis.call('PEXPIRE', KEYS[2], ARGV[6]) end -- who is there renews it
 if not was then
   redis.call('PUBLISH', ARGV[5], 'j' .. count .. ' ' .. json)
 elseif json ~= stored then

@@ -1,7 +1,7 @@
 -- Renews a life's lease and finds those that have ended. A lease that has ended is never renewed:
 -- somebody may be taking that life out already.
--- KEYS: lives, the life's set. ARGV: life, lease in ms, 1 if the life begins, ttl of the set in
--- ms
+-- KEYS: lives, the life's set, the life's newest write. ARGV: life, lease in ms, 1 if the life begins,
+-- ttl of the keys in ms
 -- Returns {1 if the lease holds, size of the life's set, life, life, ...}: lives whose leases have
 -- ended.
 local now = redis.call('TIME')
@@ -13,6 +13,11 @@ if ARGV[3] == '1' or (lease and tonumber(lease) > now) then
   redis.call('ZADD', KEYS[1], string.format('%.0f', now + ARGV[2]), ARGV[1])
   redis.call('PEXPIRE', KEYS[2], ARGV[4])
   redis.call('PEXPIRE', KEYS[1], ARGV[4])
+  if ARGV[3] == '1' then
+    redis.call('SET', KEYS[3], '0', 'PX', ARGV[4])
+  else
+    redis.call('PEXPIRE', KEYS[3], ARGV[4])
+  end
 end
 local out = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now), 'LIMIT', 0, 16)
 table.insert(out, 1, tostring(redis.call('SCARD', KEYS[2])))

@@ -1,17 +1,13 @@
 -- Takes users out of rooms for one relay's life.
 -- KEYS: lives, the life's set of "<room>\0<user>", the life's newest write, members of a room, ...
--- ARGV: life, number of this write or empty for a life that has ended, ttl in ms, then for each user
--- the key of the members, counted from 1, the room's channel, the room and the user
--- Returns how many remain in the life's set, or -2 if a later write came before. A life that has ended
--- goes with the last of them.
-if ARGV[2] ~= '' then
-  if tonumber(redis.call('GET', KEYS[3]) or '0') > tonumber(ARGV[2]) then return -2 end
-  redis.call('PEXPIRE', KEYS[3], ARGV[3]) -- first: after it, a Redis that is full does not refuse
-  redis.call('SET', KEYS[3], ARGV[2], 'PX', ARGV[3])
-end
-for i = 4, #ARGV, 4 do
+-- ARGV: life, number of this write or empty for a life that has ended, then for each user the key of
+-- the members, counted from 1, the room's channel, the room and the user
+-- Returns how many remain of a life that has ended, which goes with the last of them; else 0, or -2 if
+-- a later write came before.
+if ARGV[2] ~= '' and tonumber(redis.call('GET', KEYS[3]) or '0') > tonumber(ARGV[2]) then return -2 end
+for i = 3, #ARGV, 4 do
   local key, channel, room, user = KEYS[3 + ARGV[i]], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-  redis.call('SREM', KEYS[2], room .. '\0' .. user)
+  redis.call('SREM', KEYS[2], room .. '\0' .. user) -- first: after it, a Redis that is full does not refuse
   local was = redis.call('HGET', key, user)
   if was then
     local lives, json = string.match(was, '^([^|]*)|(.*)$')
@@ -25,8 +21,12 @@ for i = 4, #ARGV, 4 do
     end
   end
 end
+if ARGV[2] ~= '' then
+  redis.call('SET', KEYS[3], ARGV[2], 'KEEPTTL')
+  return 0
+end
 local left = redis.call('SCARD', KEYS[2])
-if ARGV[2] == '' and left == 0 then
+if left == 0 then
   redis.call('ZREM', KEYS[1], ARGV[1])
   redis.call('DEL', KEYS[3])
 end
