@@ -101,6 +101,16 @@ func (w *writeBehind[K, A]) giveUpWaiting(k K, answer chan A) {
 	}
 }
 
+// answerAll answers those who wait for what is marked, which stays so.
+func (w *writeBehind[K, A]) answerAll(a A) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for k, waiting := range w.marks {
+		marked[K, A]{k, waiting}.answer(a)
+		w.marks[k] = nil
+	}
+}
+
 // compact takes what was forgotten out of order, once that is most of it. mu is held.
 func (w *writeBehind[K, A]) compact() {
 	if len(w.order) < 2*len(w.marks)+writeBatch {

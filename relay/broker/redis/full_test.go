@@ -84,3 +84,22 @@ func TestRedisRefusesForLong(t *testing.T) {
 		t.Errorf("heard %q", got)
 	}
 }
+
+// While there is no lease to be had, nobody waits for one.
+func TestRedisNoLease(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	s.do(t, "ACL SETUSER default -zadd")
+	b := open(t, config(s))
+	began := time.Now()
+	for _, id := range []string{"ann", "ben", "carl"} {
+		if _, err := b.Enter(t.Context(), "a", broker.User{ID: id}); !errors.Is(err, broker.ErrUnavailable) {
+			t.Errorf("enter: %v", err)
+		}
+	}
+	if d := time.Since(began); d > time.Second {
+		t.Errorf("3 entries took %v", d)
+	}
+	s.do(t, "ACL SETUSER default +zadd")
+	membersEventually(t, b, "a", "ann", "ben", "carl")
+}

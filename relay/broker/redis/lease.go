@@ -17,7 +17,10 @@ func (p *presence) turn(c rueidis.Client, due bool) (stillDue bool) {
 		p.lose()
 	}
 	if due || p.life == "" {
-		due = p.renew(c) != nil
+		err := p.renew(c)
+		if due = err != nil; due && p.life == "" {
+			p.answerAll(entered{err: unavailable(err)}) // nothing can be written for now
+		}
 	}
 	if !due && p.write(c) == nil && time.Since(p.touched) > touchInterval {
 		p.touched = time.Now()

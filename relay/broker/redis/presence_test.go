@@ -335,3 +335,19 @@ func TestRedisOlderNoFlicker(t *testing.T) {
 		}
 	}
 }
+
+// Where the lease holds in what Redis came back with, those who came since are recorded again, and
+// those who went since leave again.
+func TestRedisOlderLeaseHolds(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	b, other := open(t, config(s)), open(t, config(s))
+	enterIn(t, b, "a", "went")
+	rollback := s.save(t)
+	b.Leave("a", "went")
+	enterIn(t, b, "a", "came")
+	membersEventually(t, other, "a", "came")
+	rollback()
+	waitReady(t, other)
+	membersEventually(t, other, "a", "came")
+}
