@@ -10,7 +10,7 @@ import (
 const (
 	maxPastBytes    = 8 << 20 // beyond it, the oldest can't be resumed any more
 	pastBytes       = 512     // of a session without rooms
-	membershipBytes = 128     // without the room's name
+	membershipBytes = 256     // without the room's name, with room to grow
 )
 
 // addPast notes that a session is released or ended. k.mu is held.
