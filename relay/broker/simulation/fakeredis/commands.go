@@ -1,6 +1,7 @@
 package fakeredis
 
 import (
+	"maps"
 	"math"
 	"path"
 	"slices"
@@ -17,14 +18,13 @@ type command struct {
 	do       func(n *node, a []string) any
 }
 
-var commands = map[string]*command{}
-
-func init() { //nolint:gochecknoinits // a table, in parts
-	for _, part := range []map[string]*command{keyCommands, textCommands, hashCommands, streamCommands, setCommands, zsetCommands, serverCommands} {
-		for name, c := range part {
-			commands[name] = c
-		}
+// allCommands returns the table of commands, by their names in capitals.
+func allCommands() map[string]*command {
+	all := serverCommands()
+	for _, part := range []map[string]*command{hashCommands, streamCommands, keyCommands, textCommands, setCommands, zsetCommands} {
+		maps.Copy(all, part)
 	}
+	return all
 }
 
 var keyCommands = map[string]*command{
@@ -240,31 +240,34 @@ func incr(n *node, a []string) any {
 	return v + 1
 }
 
-var serverCommands = map[string]*command{
-	"PING": {1, 2, false, false, func(_ *node, a []string) any {
-		if len(a) > 0 {
-			return a[0]
-		}
-		return status("PONG")
-	}},
-	"ECHO": {2, 2, false, false, func(_ *node, a []string) any { return a[0] }},
-	"TIME": {1, 1, false, false, func(n *node, _ []string) any {
-		now := n.now.UnixMicro()
-		return array{strconv.FormatInt(now/1e6, 10), strconv.FormatInt(now%1e6, 10)}
-	}},
-	"PUBLISH": {3, 3, false, false, func(n *node, a []string) any { return n.of.publish(n, a[0], a[1]) }},
-	"INFO": {1, 0, false, false, func(n *node, _ []string) any {
-		role := "master"
-		if n.readonly {
-			role = "slave"
-		}
-		return "# Replication\r\nrole:" + role + "\r\n"
-	}},
-	"EVAL":       {3, 0, false, false, func(n *node, a []string) any { return n.eval(a[0], a[1:], false) }},
-	"EVAL_RO":    {3, 0, false, false, func(n *node, a []string) any { return n.eval(a[0], a[1:], true) }},
-	"EVALSHA":    {3, 0, false, false, func(n *node, a []string) any { return n.evalSHA(a[0], a[1:], false) }},
-	"EVALSHA_RO": {3, 0, false, false, func(n *node, a []string) any { return n.evalSHA(a[0], a[1:], true) }},
-	"SCRIPT":     {2, 0, false, false, scripts},
+// serverCommands are those that are about no key.
+func serverCommands() map[string]*command {
+	return map[string]*command{
+		"PING": {1, 2, false, false, func(_ *node, a []string) any {
+			if len(a) > 0 {
+				return a[0]
+			}
+			return status("PONG")
+		}},
+		"ECHO": {2, 2, false, false, func(_ *node, a []string) any { return a[0] }},
+		"TIME": {1, 1, false, false, func(n *node, _ []string) any {
+			now := n.now.UnixMicro()
+			return array{strconv.FormatInt(now/1e6, 10), strconv.FormatInt(now%1e6, 10)}
+		}},
+		"PUBLISH": {3, 3, false, false, func(n *node, a []string) any { return n.of.publish(n, a[0], a[1]) }},
+		"INFO": {1, 0, false, false, func(n *node, _ []string) any {
+			role := "master"
+			if n.readonly {
+				role = "slave"
+			}
+			return "# Replication\r\nrole:" + role + "\r\n"
+		}},
+		"EVAL":       {3, 0, false, false, func(n *node, a []string) any { return n.eval(a[0], a[1:], false) }},
+		"EVAL_RO":    {3, 0, false, false, func(n *node, a []string) any { return n.eval(a[0], a[1:], true) }},
+		"EVALSHA":    {3, 0, false, false, func(n *node, a []string) any { return n.evalSHA(a[0], a[1:], false) }},
+		"EVALSHA_RO": {3, 0, false, false, func(n *node, a []string) any { return n.evalSHA(a[0], a[1:], true) }},
+		"SCRIPT":     {2, 0, false, false, scripts},
+	}
 }
 
 func scripts(n *node, a []string) any {

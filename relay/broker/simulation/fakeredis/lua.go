@@ -70,7 +70,7 @@ func (in *interpreter) call(l *lua.LState, raise bool) int {
 		l.RaiseError("ERR Please specify at least one argument for this redis.call() call")
 	}
 	var r any
-	if c := commands[strings.ToUpper(args[0])]; in.readonly && c != nil && c.write {
+	if c := in.n.commands[strings.ToUpper(args[0])]; in.readonly && c != nil && c.write {
 		r = failure("ERR Write commands are not allowed from read-only scripts.")
 	} else {
 		r = in.n.run(args)

@@ -11,6 +11,7 @@ import (
 // by Service.mu, so that one command runs at a time.
 type node struct {
 	of       *Service
+	commands map[string]*command
 	keys     map[string]*item
 	scripts  map[string]string // by hash
 	sessions []*session
@@ -26,7 +27,7 @@ type node struct {
 }
 
 func newNode(s *Service, keys map[string]*item) *node {
-	n := &node{of: s, keys: keys, scripts: map[string]string{}, tracked: map[string]map[*session]bool{},
+	n := &node{of: s, commands: allCommands(), keys: keys, scripts: map[string]string{}, tracked: map[string]map[*session]bool{},
 		chance: rand.New(rand.NewPCG(s.chance.Uint64(), 1))}
 	n.lua = newInterpreter(n)
 	return n
@@ -145,7 +146,7 @@ func (n *node) refuses(c *command) any {
 // run runs one command: of a client's, or of a script's.
 func (n *node) run(args []string) any {
 	name := strings.ToUpper(args[0])
-	c := commands[name]
+	c := n.commands[name]
 	if c == nil {
 		var rest strings.Builder
 		for _, a := range args[1:] {
