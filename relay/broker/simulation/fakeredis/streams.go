@@ -177,7 +177,12 @@ func xrange(n *node, a []string, backwards bool) any {
 	}
 	from, ok1 := edge(lower, false)
 	to, ok2 := edge(upper, true)
-	if !ok1 || !ok2 {
+	switch {
+	case !ok1 && from == (id{math.MaxUint64, math.MaxUint64}):
+		return failure("ERR invalid start ID for the interval")
+	case !ok2 && to == (id{}) && strings.HasPrefix(upper, "("):
+		return failure("ERR invalid end ID for the interval")
+	case !ok1 || !ok2:
 		return errStreamID
 	}
 	most := -1
@@ -193,12 +198,12 @@ func xrange(n *node, a []string, backwards bool) any {
 	}
 	it := n.read(a[0])
 	switch {
-	case most == 0:
-		return nil
 	case it == nil:
 		return array{}
 	case it.stream == nil:
 		return errType
+	case most == 0:
+		return nil
 	}
 	all := it.stream.entries
 	first, _ := slices.BinarySearchFunc(all, from, func(e entry, at id) int { return e.id.compare(at) })
