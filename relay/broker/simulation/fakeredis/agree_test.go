@@ -61,6 +61,7 @@ func compare(t *testing.T, theirs, ours *wire, c *chooser) {
 	for _, w := range []*wire{theirs, ours} {
 		w.do("HELLO", "3")
 		w.do("CLIENT", "TRACKING", "ON", "OPTIN")
+		w.do("SUBSCRIBE", "base") // as a relay is to its own channel: without any, Valkey refuses UNSUBSCRIBE
 	}
 	for range *agreeSteps {
 		args := c.next()
@@ -205,7 +206,7 @@ func (w *wire) read() (text string, pushed bool, err error) {
 
 // What two servers can't have alike: their clocks, choices, and where a script failed.
 var (
-	unlike  = regexp.MustCompile(`\b1[0-9]{12}\b|\b[0-9a-f]{12}\b|on @user_script:\d+\.?|script: [0-9a-f]{40},?`)
+	unlike  = regexp.MustCompile(`\b1[0-9]{12}\b|\b[0-9a-f]{12}\b|on @user_script:\d+\.?|script: [0-9a-f]{40},?|(Lua redis lib c|C)ommand arguments`)
 	inOrder = []string{"HVALS", "HKEYS", "HGETALL", "SMEMBERS", "SSCAN", "KEYS"}
 	chosen  = []string{"SPOP", "SRANDMEMBER", "TIME", "PTTL", "CLIENT", "INFO", "HELLO"}
 )
@@ -213,6 +214,9 @@ var (
 // mask takes that out of an answer.
 func mask(args []string, answer string) string {
 	name := strings.ToUpper(args[0])
+	if strings.HasPrefix(answer, "-NOSCRIPT") {
+		return "-NOSCRIPT" // in whatever words
+	}
 	if slices.Contains(chosen, name) && !strings.HasPrefix(answer, "-") {
 		return "some"
 	}
