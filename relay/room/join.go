@@ -41,7 +41,7 @@ func (r *Room) join(ctx context.Context, m Member, o JoinOptions, reply func(Joi
 	if again { // frames of the room have gone out since, ahead of this answer
 		j = r.state(past, o)
 	}
-	j.Count, j.Members = r.roster.total(), applyChanges(users, heard)
+	j.Count, j.Members = r.roster.total(), r.roster.withLocal(applyChanges(users, heard))
 	r.roster.ask(r.members[m], o.Presence)
 	reply(j)
 	if !whole {

@@ -131,7 +131,7 @@ func (r *Room) endRefresh(reading refresh, users []string, count int, err error)
 		return true // the broker went away again, and reports missed changes when it is back
 	}
 	r.roster.counted(count, heard)
-	users = applyChanges(users, heard)
+	users = r.roster.withLocal(applyChanges(users, heard))
 	for _, u := range r.roster.stale(users) {
 		r.rename(u)
 	}

@@ -75,6 +75,31 @@ func (r *roster) localUsers() (users []string, count int) {
 	return users, len(users)
 }
 
+// withLocal adds to a list the users on this relay that it lacks: who is here is in the room, whatever
+// is still on its way to the broker or back. Nil stays nil: too many to list.
+func (r *roster) withLocal(users []string) []string {
+	if users == nil || len(users) >= MaxMembers {
+		return users
+	}
+	listed := make(map[string]bool, len(users))
+	for _, text := range users {
+		listed[listedID(text)] = true
+	}
+	users = users[:len(users):len(users)]
+	for id, u := range r.users {
+		if !listed[id] {
+			users = append(users, u.json)
+		}
+	}
+	return users
+}
+
+// listedID returns the id of a user's JSON, in which it comes first and needs no escaping.
+func listedID(text string) string {
+	id, _, _ := strings.Cut(strings.TrimPrefix(text, `{"id":"`), `"`)
+	return id
+}
+
 // total is how many users the room has. What was last heard may be older than what is here.
 func (r *roster) total() int { return max(r.count, len(r.users)) }
 
@@ -121,7 +146,7 @@ func parseUser(text string) (u broker.User, err error) {
 // has: they were renamed while changes were missed.
 func (r *roster) stale(users []string) (renamed []broker.User) {
 	for _, text := range users {
-		id, _, _ := strings.Cut(strings.TrimPrefix(text, `{"id":"`), `"`) // ids need no escaping
+		id := listedID(text)
 		here := r.users[id]
 		if here == nil || here.json == text {
 			continue

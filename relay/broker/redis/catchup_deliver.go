@@ -38,7 +38,7 @@ func (u *catchUp) deliver(to uint64) (odd []heldMessage) {
 	slices.SortStableFunc(events, func(a, b event) int { return cmp.Compare(a.pos, b.pos) })
 	for _, e := range events {
 		if e.gap != nil {
-			if s := e.gap.s; u.f.rooms[s.room] == s {
+			if s := e.gap.s; u.f.rooms[s.room] == s && !s.isPast(e.pos, e.gap.now.tail.epoch) {
 				s.load(e.gap.now, e.gap.reason)
 			}
 			continue
@@ -53,6 +53,12 @@ func (u *catchUp) deliver(to uint64) (odd []heldMessage) {
 		}
 	}
 	return odd
+}
+
+// isPast reports whether all up to a position has been delivered. A stream may have let go of what was
+// pushed here before it was read.
+func (s *subscription) isPast(pos uint64, epoch string) bool {
+	return s.tail.Epoch == epoch && s.tail.Pos >= pos
 }
 
 func (u *catchUp) takePending(to uint64) (events []event) {
@@ -86,6 +92,9 @@ func (u *catchUp) finish() {
 	}
 	again := false
 	for _, h := range odd {
+		if s := f.rooms[h.m.Room]; s == nil || f.advance(s, h.m) {
+			continue // what was loaded since has it
+		}
 		if h.old || f.isFormer(h.m.Epoch) {
 			f.drop(h.m)
 			continue

@@ -190,3 +190,22 @@ func TestRedisDemoted(t *testing.T) {
 		t.Errorf("said:\n%s", log)
 	}
 }
+
+// A room whose index was evicted goes on where its stream ends.
+func TestRedisIndexEvicted(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	b, _ := linked(t, s, &wiretest.Log{})
+	l := listen(t, b, "a")
+	publish(t, b, "a", "1")
+	first := publish(t, b, "a", "2")
+	s.do(t, "DEL setu{0}:index:a")
+	next := publish(t, b, "a", "3")
+	if next.Offset.Seq != 3 || next.Offset.Pos <= first.Offset.Pos {
+		t.Errorf("after the second of %+v comes %+v", first, next)
+	}
+	eventually(t, "delivered", func() bool { _, bodies := l.heard(); return len(bodies) == 3 })
+	if reasons, _ := l.heard(); len(reasons) != 1 {
+		t.Errorf("loaded for %q", reasons)
+	}
+}

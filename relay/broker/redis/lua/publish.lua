@@ -18,10 +18,17 @@ if known then return '= ' .. known end
 
 local seq, prev = 1, ''
 local limit, ttl, window = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
--- An index may outlive its stream, whose sequence then begins anew.
+-- An index may outlive its stream, whose sequence then begins anew. One that was lost begins where the
+-- stream ends.
 if index[1] and (ttl >= window or redis.call('EXISTS', KEYS[2]) == 1) then
   local s, d = string.match(index[1], '^(%d+) (%w+)$')
   seq, prev = tonumber(s) + 1, d
+elseif not index[1] then
+  local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
+  if last then
+    seq = tonumber(string.match(last[1], '%-(%d+)$')) + 1
+    prev = string.match(last[2][2], '^%d+ %w* (%w+) ')
+  end
 end
 local now = redis.call('TIME')
 local at = string.format('%d%03d', now[1], math.floor(now[2] / 1000))

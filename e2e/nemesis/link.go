@@ -1,0 +1,200 @@
+// Package nemesis is what happens to relays and Redis that no container can do: relays as processes of
+// this machine, each with a link to Redis of its own that can be slow, lossy and cut one way.
+package nemesis
+
+import (
+	"bytes"
+	"net"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Quality is how a link is.
+type Quality struct {
+	Delay    time.Duration // each way
+	Lag      time.Duration // more, of what comes over a connection that brings pushes
+	Pace     int           // bytes per second and direction; 0: no limit
+	Down     bool          // connections are cut, and no new ones come about
+	LostUp   bool          // what the relay sends does not arrive; connections stay open
+	LostDown bool          // what Redis sends does not
+}
+
+// Link is one relay's way to Redis.
+type Link struct {
+	listener net.Listener
+	wg       sync.WaitGroup
+
+	mu      sync.Mutex // guards what follows
+	target  string
+	is      Quality
+	changed chan struct{} // closed when is changes
+	open    map[*pipe]bool
+}
+
+type pipe struct {
+	near, far net.Conn
+	once      sync.Once
+	ended     chan struct{}
+}
+
+// NewLink makes a link to a server. It lives as long as the test.
+func NewLink(t testing.TB, target string) *Link {
+	t.Helper()
+	l := &Link{target: target, changed: make(chan struct{}), open: map[*pipe]bool{}}
+	var err error
+	if l.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	l.wg.Go(l.accept)
+	t.Cleanup(func() {
+		l.listener.Close()
+		l.Set(Quality{Down: true})
+		l.wg.Wait()
+	})
+	return l
+}
+
+// Address is where the relay finds its Redis.
+func (l *Link) Address() string { return l.listener.Addr().String() }
+
+// Set changes how the link is.
+func (l *Link) Set(is Quality) {
+	l.mu.Lock()
+	l.is = is
+	close(l.changed)
+	l.changed = make(chan struct{})
+	l.mu.Unlock()
+	if is.Down {
+		l.Drop()
+	}
+}
+
+// Lead has new connections go to another server.
+func (l *Link) Lead(target string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.target = target
+}
+
+// Drop ends all connections, once.
+func (l *Link) Drop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for p := range l.open {
+		p.end()
+	}
+}
+
+func (l *Link) state() (is Quality, target string, changed chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.is, l.target, l.changed
+}
+
+func (l *Link) accept() {
+	for {
+		near, err := l.listener.Accept()
+		if err != nil {
+			return
+		}
+		is, target, _ := l.state()
+		if is.Down {
+			near.Close()
+			continue
+		}
+		far, err := net.DialTimeout("tcp", target, time.Second)
+		if err != nil {
+			near.Close()
+			continue
+		}
+		p := &pipe{near: near, far: far, ended: make(chan struct{})}
+		l.mu.Lock()
+		l.open[p] = true
+		l.mu.Unlock()
+		l.wg.Go(func() { l.carry(p, near, far, false) })
+		l.wg.Go(func() { l.carry(p, far, near, true) })
+	}
+}
+
+func (p *pipe) end() {
+	p.once.Do(func() {
+		close(p.ended)
+		p.near.Close()
+		p.far.Close()
+	})
+}
+
+type parcel struct {
+	bytes []byte
+	due   time.Time
+}
+
+// carry carries bytes one way, each at its time.
+func (l *Link) carry(p *pipe, from, to net.Conn, down bool) {
+	defer l.forget(p)
+	way := make(chan parcel, 1<<12)
+	defer close(way)
+	l.wg.Go(func() {
+		defer p.end()
+		for b := range way {
+			if !l.passes(p, b, down) {
+				return
+			}
+			if _, err := to.Write(b.bytes); err != nil {
+				return
+			}
+		}
+	})
+	buf, pushes, free := make([]byte, 64<<10), false, time.Now()
+	for {
+		n, err := from.Read(buf)
+		if err != nil {
+			return
+		}
+		is, _, _ := l.state()
+		pushes = pushes || down && bytes.HasPrefix(buf[:n], []byte(">3\r\n"))
+		if now := time.Now(); free.Before(now) {
+			free = now
+		}
+		if is.Pace > 0 {
+			free = free.Add(time.Duration(n) * time.Second / time.Duration(is.Pace))
+		}
+		due := free.Add(is.Delay)
+		if pushes {
+			due = due.Add(is.Lag)
+		}
+		select {
+		case way <- parcel{bytes.Clone(buf[:n]), due}:
+		case <-p.ended:
+			return
+		}
+	}
+}
+
+// passes waits for a parcel's time, and until its direction is not lost.
+func (l *Link) passes(p *pipe, b parcel, down bool) bool {
+	select {
+	case <-time.After(time.Until(b.due)):
+	case <-p.ended:
+		return false
+	}
+	for {
+		is, _, changed := l.state()
+		if down && !is.LostDown || !down && !is.LostUp {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-p.ended:
+			return false
+		}
+	}
+}
+
+func (l *Link) forget(p *pipe) {
+	p.end()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.open, p)
+}
