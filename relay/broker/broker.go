@@ -160,6 +160,9 @@ type Presence interface {
 	// Members returns the JSON of the room's users over all relays, or none with their count if
 	// that is over limit.
 	Members(ctx context.Context, room string, limit int) (users []string, count int, err error)
+	// MembersNow is Members, read from the store: a change that was heard before the call is in it. What
+	// Members returns may be a moment older than what was heard.
+	MembersNow(ctx context.Context, room string, limit int) (users []string, count int, err error)
 }
 
 // Sessions keeps what a client's next connection, to any relay, needs to go on.

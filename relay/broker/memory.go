@@ -281,6 +281,11 @@ func (b *Memory) Members(_ context.Context, room string, limit int) ([]string, i
 	return users, len(users), nil
 }
 
+// MembersNow implements Broker.
+func (b *Memory) MembersNow(ctx context.Context, room string, limit int) ([]string, int, error) {
+	return b.Members(ctx, room, limit)
+}
+
 // Head implements Broker.
 func (b *Memory) Head() Offset {
 	b.mu.Lock()

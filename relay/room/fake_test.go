@@ -141,6 +141,10 @@ func (f *fake) Members(ctx context.Context, room string, limit int) ([]string, i
 	return f.Memory.Members(ctx, room, limit)
 }
 
+func (f *fake) MembersNow(ctx context.Context, room string, limit int) ([]string, int, error) {
+	return f.Members(ctx, room, limit)
+}
+
 func (f *fake) History(ctx context.Context, room string, before broker.Offset, limit int) ([]broker.Message, bool, error) {
 	f.set(func() { f.histories++ })
 	if f.isDown() {

@@ -120,7 +120,7 @@ func (r *Room) enter(ctx context.Context, u broker.User, text string, list bool)
 		}
 		return count, nil
 	}
-	users, n, err := r.hub.Members(ctx, r.name)
+	users, n, err := r.hub.broker.MembersNow(ctx, r.name, MaxMembers) // at the same time: what it does not show yet is heard
 	entering.Wait()
 	if entered != nil {
 		count = 0

@@ -112,7 +112,7 @@ func (r *Room) sendMembers() {
 		r.mu.Lock()
 		reading := r.roster.beginRefresh()
 		r.mu.Unlock()
-		users, count, err := r.hub.broker.Members(context.Background(), r.name, MaxMembers)
+		users, count, err := r.hub.broker.MembersNow(context.Background(), r.name, MaxMembers)
 		if r.endRefresh(reading, users, count, err) {
 			return
 		}

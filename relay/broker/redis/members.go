@@ -11,14 +11,25 @@ import (
 
 // Members implements broker.Broker, from the client-side cache if that is still valid.
 func (b *Broker) Members(ctx context.Context, room string, limit int) ([]string, int, error) {
+	return b.readMembers(ctx, room, limit, membersScript.cached)
+}
+
+// MembersNow implements broker.Broker.
+func (b *Broker) MembersNow(ctx context.Context, room string, limit int) ([]string, int, error) {
+	return b.readMembers(ctx, room, limit, func(ctx context.Context, c rueidis.Client, do call) rueidis.RedisResult {
+		return membersScript.run(ctx, c, do)[0]
+	})
+}
+
+func (b *Broker) readMembers(ctx context.Context, room string, limit int,
+	read func(context.Context, rueidis.Client, call) rueidis.RedisResult) ([]string, int, error) {
 	ctx, cancel := context.WithTimeout(ctx, connTimeout)
 	defer cancel()
 	c, err := b.use()
 	if err != nil {
 		return nil, 0, err
 	}
-	do := call{keys: []string{b.keys.members + room}, args: []string{strconv.Itoa(limit)}}
-	r := membersScript.cached(ctx, c, do)
+	r := read(ctx, c, call{keys: []string{b.keys.members + room}, args: []string{strconv.Itoa(limit)}})
 	fields, err := r.ToArray()
 	if err != nil || len(fields) == 0 {
 		return nil, 0, unavailable(errors.Join(err, errors.New("no members")))

@@ -63,8 +63,8 @@ func (f *feed) begin(ctx context.Context, s *subscription) error {
 	}
 }
 
-// install loads s with a state and what was held since. If too much was held, it asks for the state
-// once more and returns false.
+// install loads s with a state and what was held since. If too much was held, or the state is of no
+// epoch, it asks for it once more and returns false.
 //
 // What was held becomes part of the snapshot: to deliver it now would bring it behind newer
 // messages of other rooms.
@@ -75,7 +75,11 @@ func (f *feed) install(s *subscription, now state) (bool, error) {
 		return false, broker.ErrUnavailable // the connection went away meanwhile
 	}
 	held := s.held
-	if s.held = (hold{}); held.over {
+	s.held = hold{}
+	if now.tail.epoch == "" { // all is gone, and nobody has begun anew
+		f.requestCatchUp()
+	}
+	if held.over || now.tail.epoch == "" {
 		f.joining = append(f.joining, s)
 		nudge(f.wake)
 		return false, nil
