@@ -35,7 +35,7 @@ func (u *catchUp) deliver(to uint64) (odd []heldMessage) {
 	for _, h := range u.f.held.take(to) {
 		events = append(events, event{pos: h.m.Pos, m: h.m, old: h.old})
 	}
-	slices.SortStableFunc(events, func(a, b event) int { return cmp.Compare(a.pos, b.pos) })
+	slices.SortStableFunc(events, event.compare)
 	for _, e := range events {
 		if e.gap != nil {
 			if s := e.gap.s; u.f.rooms[s.room] == s && !s.isPast(e.pos, e.gap.now.tail.epoch) {
@@ -53,6 +53,18 @@ func (u *catchUp) deliver(to uint64) (odd []heldMessage) {
 		}
 	}
 	return odd
+}
+
+// compare orders events by position; what a snapshot ends with goes before the snapshot, which may be
+// needless then.
+func (e event) compare(other event) int {
+	if c := cmp.Compare(e.pos, other.pos); c != 0 || (e.gap == nil) == (other.gap == nil) {
+		return c
+	}
+	if e.gap == nil {
+		return -1
+	}
+	return 1
 }
 
 // isPast reports whether all up to a position has been delivered. A stream may have let go of what was

@@ -59,8 +59,10 @@ func (p *presence) renew(c rueidis.Client) error {
 	if err := errors.Join(p.write(c), p.mend(c, p.looks())); err != nil {
 		return err
 	}
-	p.evictor.add(p.former...) // now that those who are still here are recorded under this life
-	p.former = nil
+	if time.Since(p.lostAt) > min(formerGrace, p.b.cfg.Lease) {
+		p.evictor.add(p.former...) // now that those who are still here, or elsewhere, are recorded under other lives
+		p.former = nil
+	}
 	if p.isSteady() && p.b.feed.answers() { // Redis may have gone and come back since it said who ended
 		p.evictor.add(ended...)
 	}
@@ -83,6 +85,10 @@ func (p *presence) announce(c rueidis.Client) error {
 // lookInterval is how often a relay looks for leases that have ended, its own among them: after a
 // relay has died, its users leave within a lease and that.
 const lookInterval = time.Second
+
+// formerGrace is how long what a relay recorded before it lost its lease stays: its users may be with
+// other relays by now, which find out in that time that Redis takes what they write.
+const formerGrace = 2 * probeInterval
 
 // isSteady reports whether this relay has renewed its lease without a pause for a lease's time, and
 // Redis was there. Whoever has just come back takes nobody else out: if Redis was away, it was so
@@ -115,7 +121,7 @@ func (p *presence) shake() {
 func (p *presence) lose() {
 	p.b.log.Warn("the presence lease was lost: this relay's users are announced anew")
 	p.former, p.life = append(p.former, p.life), ""
-	p.steady, p.announced = time.Now(), time.Time{}
+	p.lostAt, p.steady, p.announced = time.Now(), time.Now(), time.Time{}
 	p.b.feed.doubtStore()
 	p.check()
 }
