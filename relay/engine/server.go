@@ -220,6 +220,7 @@ func (srv *Server) openSession(w http.ResponseWriter, r *http.Request) *Session 
 		return nil
 	}
 	s.from = from(r) // nobody else knows of s yet
+	s.forwarded.Store(isForwarded(r))
 	return s
 }
 
@@ -236,6 +237,18 @@ func (srv *Server) admit() (*Session, error) {
 	s := srv.newSession()
 	srv.sessions[s.id] = s
 	return s, nil
+}
+
+type forwardedKey struct{}
+
+// Forwarded marks a request that another relay has brought here. What it opens ends with that relay.
+func Forwarded(r *http.Request) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), forwardedKey{}, true))
+}
+
+func isForwarded(r *http.Request) bool {
+	is, _ := r.Context().Value(forwardedKey{}).(bool)
+	return is
 }
 
 func (srv *Server) newSession() *Session {

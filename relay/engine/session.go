@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"setu/relay/engineio"
@@ -53,6 +54,7 @@ type Session struct {
 
 	out       outbox
 	heartbeat heartbeat
+	forwarded atomic.Bool // its newest transport goes through another relay
 	ending    sync.Once
 	handlerMu sync.Mutex // held during Handler.Message: two transports may read during an upgrade
 
@@ -72,6 +74,9 @@ var (
 
 // ID returns the session's id, a secret between the client and this server.
 func (s *Session) ID() string { return s.id }
+
+// Forwarded reports whether another relay has brought the client here, as long as that one lives.
+func (s *Session) Forwarded() bool { return s.forwarded.Load() }
 
 // handshake is the first packet, which the transport sends. upgrades are the transports that may
 // come next.

@@ -54,7 +54,9 @@ func (srv *Server) upgrade(w http.ResponseWriter, r *http.Request, s *Session) {
 			t.turnAway(ctx, "this session has its WebSocket")
 			return
 		}
+		was := s.forwarded.Swap(isForwarded(r))
 		if !p.upgrade(ctx, t) {
+			s.forwarded.Store(was)
 			p.endProbe()
 			t.turnAway(ctx, "the upgrade failed")
 		}

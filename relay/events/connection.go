@@ -51,10 +51,15 @@ func sessionKey(pid string) string { return publicID("pid", pid) }
 // must not come back for it, or the two would take it from each other for ever.
 func (c *connection) fenced() { c.Disconnect("another connection has resumed this session") }
 
-// Left implements namespace.Handler.
+// Left implements namespace.Handler. A client whose connection went through a relay that drained
+// comes back in a moment: nobody is to see it leave.
 func (c *connection) Left(goodbye bool) {
+	leave := c.root.hub.Leave
+	if c.Forwarded() && !goodbye {
+		leave = c.root.hub.LeaveForNow
+	}
 	for _, name := range c.rooms {
-		c.root.hub.Leave(name, c)
+		leave(name, c)
 	}
 	if goodbye {
 		c.session.End()

@@ -76,5 +76,5 @@ func (f *Forwarder) serveForwarded(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Header.Del(signatureHeader)
-	f.engine.ServeHTTP(w, r)
+	f.engine.ServeHTTP(w, engine.Forwarded(r))
 }

@@ -46,6 +46,10 @@ var (
 // SessionID returns the id of the client's session of Engine.IO, which is a secret.
 func (c *Conn) SessionID() string { return c.session.ID() }
 
+// Forwarded reports whether another relay has brought the client here. Its connection ends with that
+// relay, and then it comes back.
+func (c *Conn) Forwarded() bool { return c.session.Forwarded() }
+
 // Send queues a frame, or holds it during a Hold. It never blocks, and reports false if the
 // connection ends.
 func (c *Conn) Send(f *engineio.Frame) bool { return c.session.Send(f) }

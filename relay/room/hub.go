@@ -23,6 +23,7 @@ const (
 	PresencePause = 100 * time.Millisecond // changes within it go out together
 	resetMessages = 100                    // messages in a reset
 	aheadPause    = 2 * time.Second        // how long a resume waits for what another relay has
+	LeaveGrace    = 3 * time.Second        // how long somebody who is expected back stays in a room
 )
 
 // ErrGap reports that a page is of a history that is no more.
@@ -57,11 +58,13 @@ type Hub struct {
 
 	// guarded by mu
 	draining bool // leaves are no longer announced one by one
+
+	drain chan struct{} // closed when draining is set
 }
 
 // NewHub returns an empty hub. The limits are the broker's.
 func NewHub(b broker.Broker, l broker.Limits) *Hub {
-	return &Hub{broker: b, history: l.History, ttl: l.TTL}
+	return &Hub{broker: b, history: l.History, ttl: l.TTL, drain: make(chan struct{})}
 }
 
 // JoinOptions says what a member wants to be told on joining.
@@ -155,7 +158,15 @@ func (h *Hub) Wait() { h.opening.Wait() }
 // Leave takes m out of the room. It does nothing if m is not in it.
 func (h *Hub) Leave(name string, m Member) {
 	if r := h.room(name); r != nil {
-		r.leave(m)
+		r.leave(m, 0)
+	}
+}
+
+// LeaveForNow is Leave for a member that is expected to come back, over whatever relay: that its user
+// has left is announced after LeaveGrace.
+func (h *Hub) LeaveForNow(name string, m Member) {
+	if r := h.room(name); r != nil {
+		r.leave(m, LeaveGrace)
 	}
 }
 
@@ -223,7 +234,10 @@ func (h *Hub) Members(ctx context.Context, name string) (users []string, count i
 func (h *Hub) Drain() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.draining = true
+	if !h.draining {
+		h.draining = true
+		close(h.drain)
+	}
 }
 
 func (h *Hub) isDraining() bool {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"sync"
+	"time"
 
 	"setu/relay/broker"
 )
@@ -30,7 +31,7 @@ func (r *Room) join(ctx context.Context, m Member, o JoinOptions, reply func(Joi
 	if err := ctx.Err(); err != nil { // nobody waits for the answer
 		r.mu.Unlock()
 		if !again {
-			r.leave(m)
+			r.leave(m, 0)
 		}
 		return err
 	}
@@ -137,8 +138,9 @@ func (r *Room) enter(ctx context.Context, u broker.User, text string, list bool)
 	return max(count, len(users)), users
 }
 
-// leave takes m out of the room. It does nothing if m is not a member.
-func (r *Room) leave(m Member) {
+// leave takes m out of the room, and announces after a grace that its user has left. It does nothing if
+// m is not a member.
+func (r *Room) leave(m Member, grace time.Duration) {
 	id := m.User().ID
 	r.mu.Lock()
 	ms := r.members[m]
@@ -149,10 +151,31 @@ func (r *Room) leave(m Member) {
 	r.remove(ms)
 	last := r.roster.leave(id)
 	r.mu.Unlock()
-	if last && !r.hub.isDraining() {
+	switch {
+	case !last || r.hub.isDraining():
+		r.release()
+	case grace > 0:
+		r.hub.opening.Go(func() { r.leaveAfter(id, grace) })
+	default:
+		r.announceLeave(id)
+		r.release()
+	}
+}
+
+// leaveAfter announces after a grace that a user has left, if they are not back by then. The reference
+// of the membership is given back with it.
+func (r *Room) leaveAfter(id string, grace time.Duration) {
+	defer r.release()
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.hub.drain:
+		return
+	}
+	if _, back := r.lookup(id); !back {
 		r.announceLeave(id)
 	}
-	r.release()
 }
 
 // remove ends a membership. r.mu is held.

@@ -246,3 +246,41 @@ func TestReplayFromATrimmedMoment(t *testing.T) {
 		}
 	}
 }
+
+// Who is expected back is not seen to leave, unless they stay away for the grace.
+func TestLeaveForNow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, limits)
+		defer f.Memory.Close(context.Background())
+		h := NewHub(f, limits)
+		asks, ben := guest("asks"), guest("ben")
+		join(t, h, "room", asks, JoinOptions{Presence: true})
+		join(t, h, "room", ben, JoinOptions{})
+		<-time.After(time.Second)
+		asks.got("presence")
+		h.LeaveForNow("room", ben)
+		<-time.After(LeaveGrace - time.Second)
+		again := guest("ben")
+		join(t, h, "room", again, JoinOptions{})
+		<-time.After(2 * LeaveGrace)
+		if got := asks.got("presence"); len(got) != 0 {
+			t.Errorf("back within the grace: %q", got)
+		}
+		began := time.Now()
+		h.LeaveForNow("room", again)
+		<-time.After(LeaveGrace - time.Second)
+		if got := asks.got("presence"); len(got) != 0 {
+			t.Errorf("after %v: %q", time.Since(began), got)
+		}
+		<-time.After(2 * time.Second)
+		if got := asks.got("presence"); len(got) != 1 {
+			t.Errorf("gone for good: %q", got)
+		}
+		h.LeaveForNow("room", asks)
+		h.Drain()
+		h.Wait()
+		if h.count() != 0 {
+			t.Error("the room stays")
+		}
+	})
+}

@@ -100,6 +100,7 @@ func (f *feed) disconnect() {
 		}
 	}
 	f.session++
+	f.trusted = "" // another server may be there next, with another past
 	f.phase, f.held, f.probedAt = disconnected, hold{}, time.Time{}
 	f.joining = nil
 	for name, s := range f.rooms {

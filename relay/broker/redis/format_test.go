@@ -32,7 +32,7 @@ func TestFormatAdded(t *testing.T) {
 	publishLater := func(id string) {
 		t.Helper()
 		s.do(t, "EVAL", later, "4", "setu{0}:head", "setu{0}:stream:a", "setu{0}:index:a", "setu{0}:older:a",
-			at.Epoch, "setu{0}:room:a", redis.IDDigest(broker.Publication{User: "ann", ID: id}), "body of "+id, "50", "3600000", "300000", "ann\x00"+id, "4096")
+			at.Epoch, "setu{0}:room:a", redis.IDDigest(broker.Publication{User: "ann", ID: id}), "body of "+id, "50", "3600000", "300000", "ann\x00"+id, "4096", "0")
 	}
 	publishLater("1")
 	if r := publish(t, b, "a", "2"); r.Offset.Seq != 2 {

@@ -72,10 +72,12 @@ func failed(part []broker.Receipt, err error, whole ...[]broker.Receipt) []broke
 func (b *Broker) publishUnder(ctx context.Context, c rueidis.Client, epoch string, pubs []broker.Publication, receipts []broker.Receipt) {
 	calls := make([]call, len(pubs))
 	limit, ttl, window, large := strconv.Itoa(b.cfg.History), ms(b.cfg.TTL), ms(broker.Idempotency), strconv.Itoa(largeBody)
+	_, known := b.feed.known()
+	taken := strconv.FormatUint(known, 10)
 	for i, p := range pubs {
 		calls[i] = call{
 			keys: []string{b.keys.head, b.keys.stream + p.Room, b.keys.index + p.Room, b.keys.older + p.Room},
-			args: []string{epoch, b.keys.channel + p.Room, idDigest(p), p.Body, limit, ttl, window, p.User + "\x00" + p.ID, large},
+			args: []string{epoch, b.keys.channel + p.Room, idDigest(p), p.Body, limit, ttl, window, p.User + "\x00" + p.ID, large, taken},
 		}
 	}
 	for i, res := range publishScript.inOrder(ctx, c, calls...) {

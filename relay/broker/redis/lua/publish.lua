@@ -2,15 +2,15 @@
 -- KEYS: head {epoch, pos}, stream, index, older index
 -- ARGV: believed epoch, channel, digest of (user, id), body, history limit, history ttl in ms, how
 -- long an id is known at least in ms, "<user>\0<id>" as relays of before have it in the index, size
--- from which on a body is large
+-- from which on a body is large, a position that the caller knows to be taken
 -- An index is {tail: "<seq> <digest>", since: when it began, big: the sequence after which no body is
 -- large, <digest of (user, id)>: receipt}. Once it is old enough and has as many ids as the history
 -- has messages, it becomes the older one: so the two know all ids of their time, and of all messages
 -- that are kept.
 -- Returns "+ pos seq at digest", "= pos seq at digest" for a repeat, "! epoch" if the believed
--- epoch is not ours.
+-- epoch is not ours, or that position was lost, so that it is about to be left.
 local head = redis.call('HMGET', KEYS[1], 'epoch', 'pos')
-if head[1] ~= ARGV[1] then return '! ' .. (head[1] or '') end
+if head[1] ~= ARGV[1] or tonumber(head[2] or '0') < tonumber(ARGV[10]) then return '! ' .. (head[1] or '') end
 
 local index = redis.call('HMGET', KEYS[3], 'tail', 'since', 'big', ARGV[3], 'i' .. ARGV[8])
 local known = index[4] or index[5] or redis.call('HGET', KEYS[4], ARGV[3])

@@ -321,7 +321,7 @@ func (c *chooser) script() []string {
 	case "epoch":
 		keys, args = []string{head}, []string{"e" + c.number(2), c.number(20), c.of("", "e0", "e1"), "1"}
 	case "publish":
-		keys, args = []string{head, stream, index, older}, []string{c.of("e0", "e1"), room, "id" + c.number(30), strings.Repeat("b", c.IntN(3)*3000), "5", c.of("1000000", "1000000", "0"), c.of("300000", "0"), "old", "4096"}
+		keys, args = []string{head, stream, index, older}, []string{c.of("e0", "e1"), room, "id" + c.number(30), strings.Repeat("b", c.IntN(3)*3000), "5", c.of("1000000", "1000000", "0"), c.of("300000", "0"), "old", "4096", c.of("0", "0", "15")}
 	case "missed":
 		keys, args = []string{head, stream, "{0}:stream:r0", "{0}:stream:r1"}, []string{c.of("1", "100", "100000"), c.number(20) + "-" + c.number(5), "0-0", c.number(30) + "-1"}
 	case "newest":
