@@ -25,7 +25,7 @@ func TestFormatAdded(t *testing.T) {
 	at := b.Head()
 	s.do(t, "HSET setu{0}:head later x")
 	later := laterScript(t, "lua/publish.lua", map[string]string{
-		"'m', rest)":        "'m', rest, 'later', 'x')",
+		"'i', ARGV[3])":     "'i', ARGV[3], 'later', 'x')",
 		"ARGV[3], receipt)": "ARGV[3], receipt, 'later', 'x')",
 		"return '+ '":       "redis.call('PUBLISH', ARGV[2], 'zlater') return '+ '",
 	})

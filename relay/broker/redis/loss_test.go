@@ -200,6 +200,10 @@ func TestRedisIndexEvicted(t *testing.T) {
 	publish(t, b, "a", "1")
 	first := publish(t, b, "a", "2")
 	s.do(t, "DEL setu{0}:index:a")
+	if again := publish(t, b, "a", "2"); !again.Duplicate || again.Offset != first.Offset {
+		t.Errorf("the second again: %+v, was %+v", again, first)
+	}
+	s.do(t, "DEL setu{0}:index:a")
 	next := publish(t, b, "a", "3")
 	if next.Offset.Seq != 3 || next.Offset.Pos <= first.Offset.Pos {
 		t.Errorf("after the second of %+v comes %+v", first, next)

@@ -12,32 +12,44 @@
 local head = redis.call('HMGET', KEYS[1], 'epoch', 'pos')
 if head[1] ~= ARGV[1] or tonumber(head[2] or '0') < tonumber(ARGV[10]) then return '! ' .. (head[1] or '') end
 
+local limit, ttl, window = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local keep = math.max(ttl, window)
+local now = redis.call('TIME')
+local at = string.format('%d%03d', now[1], math.floor(now[2] / 1000))
 local index = redis.call('HMGET', KEYS[3], 'tail', 'since', 'big', ARGV[3], 'i' .. ARGV[8])
+local tail, since, big = index[1], index[2], index[3]
 local known = index[4] or index[5] or redis.call('HGET', KEYS[4], ARGV[3])
+
+-- Of a room that is new, or whose index was lost, the stream tells.
+if not tail then
+  for _, e in ipairs(redis.call('XRANGE', KEYS[2], '-', '+')) do
+    local p, s = string.match(e[1], '^(%d+)%-(%d+)$')
+    local t, d = string.match(e[2][2], '^(%d+) %w* (%w+) ')
+    tail, since, big = s .. ' ' .. d, at, s
+    if e[2][4] then
+      redis.call('HSET', KEYS[3], e[2][4], p .. ' ' .. s .. ' ' .. t .. ' ' .. d)
+      if e[2][4] == ARGV[3] then known = p .. ' ' .. s .. ' ' .. t .. ' ' .. d end
+    end
+  end
+  if tail then
+    redis.call('HSET', KEYS[3], 'tail', tail, 'since', since, 'big', big)
+    redis.call('PEXPIRE', KEYS[3], keep)
+  end
+end
 if known then return '= ' .. known end
 
 local seq, prev = 1, ''
-local limit, ttl, window = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
--- An index may outlive its stream, whose sequence then begins anew. One that was lost begins where the
--- stream ends.
-if index[1] and (ttl >= window or redis.call('EXISTS', KEYS[2]) == 1) then
-  local s, d = string.match(index[1], '^(%d+) (%w+)$')
+-- An index may outlive its stream, whose sequence then begins anew.
+if tail and (ttl >= window or redis.call('EXISTS', KEYS[2]) == 1) then
+  local s, d = string.match(tail, '^(%d+) (%w+)$')
   seq, prev = tonumber(s) + 1, d
-elseif not index[1] then
-  local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
-  if last then
-    seq = tonumber(string.match(last[1], '%-(%d+)$')) + 1
-    prev = string.match(last[2][2], '^%d+ %w* (%w+) ')
-  end
 end
-local now = redis.call('TIME')
-local at = string.format('%d%03d', now[1], math.floor(now[2] / 1000))
 local digest = string.sub(redis.sha1hex(prev .. ' ' .. ARGV[3] .. ' ' .. at), 1, 12)
 local pos = string.format('%.0f', redis.call('HINCRBY', KEYS[1], 'pos', 1))
 local rest = at .. ' ' .. prev .. ' ' .. digest .. ' ' .. ARGV[4]
-redis.call('XADD', KEYS[2], 'MAXLEN', '=', limit, pos .. '-' .. seq, 'm', rest)
+redis.call('XADD', KEYS[2], 'MAXLEN', '=', limit, pos .. '-' .. seq, 'm', rest, 'i', ARGV[3])
 
-local since, big = index[2], index[3]
+local was = big
 if since and tonumber(at) - tonumber(since) >= window and redis.call('HLEN', KEYS[3]) - 3 >= limit then
   redis.call('UNLINK', KEYS[4])
   redis.call('RENAME', KEYS[3], KEYS[4])
@@ -49,11 +61,10 @@ local receipt = pos .. ' ' .. seq .. ' ' .. at .. ' ' .. digest
 redis.call('HSET', KEYS[3], 'tail', seq .. ' ' .. digest, ARGV[3], receipt)
 if not since then
   redis.call('HSET', KEYS[3], 'since', at, 'big', big)
-elseif big ~= index[3] then
+elseif big ~= was then
   redis.call('HSET', KEYS[3], 'big', big)
 end
 
-local keep = math.max(ttl, window)
 redis.call('PEXPIRE', KEYS[2], ARGV[6])
 redis.call('PEXPIRE', KEYS[3], keep)
 redis.call('PEXPIRE', KEYS[4], keep)
