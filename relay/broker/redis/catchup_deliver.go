@@ -120,20 +120,27 @@ func (u *catchUp) finish() {
 	f.goLive(u.now)
 }
 
-// goLive ends a catch-up. f.mu is held.
+// goLive ends a catch-up. Presence changes may have been missed, too; presence has the rooms told when
+// it knows what Redis holds. f.mu is held.
 func (f *feed) goLive(now tail) {
 	wasAway := !f.missingSince.IsZero()
 	f.phase, f.missingSince = live, time.Time{}
 	f.adoptEpoch(now)
-	for _, s := range f.rooms {
-		if wasAway && !s.loading {
-			s.sub.Presence(broker.Change{Missed: true})
-		}
-	}
 	if wasAway {
 		f.b.presence.shake()
 	}
 	f.b.check()
+}
+
+// tellMissed tells all rooms that presence changes may have gone by unheard.
+func (f *feed) tellMissed() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range f.rooms {
+		if !s.loading {
+			s.sub.Presence(broker.Change{Missed: true})
+		}
+	}
 }
 
 // agree reports whether all rooms are of one epoch: one may have been loaded from another while the

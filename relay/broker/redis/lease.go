@@ -35,6 +35,7 @@ func (p *presence) renew(c rueidis.Client) error {
 	var ended []string
 	if p.takeShaken() {
 		p.steady, p.announced, p.sweep = time.Now(), time.Time{}, sweep{}
+		p.untold = true
 	}
 	if p.life != "" {
 		l, err := p.lease(c, p.life, false)
@@ -59,7 +60,12 @@ func (p *presence) renew(c rueidis.Client) error {
 	if err := errors.Join(p.write(c), p.mend(c, p.looks())); err != nil {
 		return err
 	}
-	if time.Since(p.lostAt) > min(formerGrace, p.b.cfg.Lease) {
+	graced := time.Since(p.lostAt) > min(formerGrace, p.b.cfg.Lease)
+	if p.untold && (graced || len(p.former) == 0) { // before, a list lacks those whom others have yet to record anew
+		p.untold = false
+		p.b.feed.tellMissed()
+	}
+	if graced {
 		p.evictor.add(p.former...) // now that those who are still here, or elsewhere, are recorded under other lives
 		p.former = nil
 	}

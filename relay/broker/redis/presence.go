@@ -25,6 +25,7 @@ type presence struct {
 	life      string    // empty: it must begin
 	former    []string  // lives of ours whose leases were lost, to be taken out
 	lostAt    time.Time // when the last of them was
+	untold    bool      // presence changes may have been missed, and the rooms have not been told
 	renewed   time.Time // when the lease was last renewed
 	steady    time.Time // since when it was renewed without a pause
 	announced time.Time // when the fleet was last told of this relay

@@ -26,7 +26,7 @@ func refusal(text string) error {
 }
 
 // noteRefusal looks at what Redis answered to a write: if it refused it, the health check finds
-// out at once how it is.
+// out at once how it is. The answer alone may be a former server's, that came late.
 func (f *feed) noteRefusal(err error) {
 	if _, ok := rueidis.IsRedisErr(err); !ok || refusal(err.Error()) == nil {
 		return
@@ -35,15 +35,15 @@ func (f *feed) noteRefusal(err error) {
 	f.refused++
 	f.refusedAt = f.probeSent // what was sent until now may tell of before
 	known := f.refusal != nil
-	f.setRefusal(refusal(err.Error()))
+	f.refusal = refusal(err.Error())
 	f.mu.Unlock()
+	nudge(f.tell)
 	if !known {
 		nudge(f.doubt)
 	}
 }
 
-// setRefusal notes whether Redis takes what is written. A change is told by the health check. f.mu
-// is held.
+// setRefusal notes what the health check has found: whether Redis takes what is written. f.mu is held.
 func (f *feed) setRefusal(why error) {
 	if why != nil && strings.HasPrefix(why.Error(), "READONLY") {
 		f.suspectConnection(errDemoted)
