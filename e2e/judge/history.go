@@ -70,6 +70,14 @@ type Event struct {
 // Rules are what a run promises.
 type Rules struct {
 	Kept int // messages that a room keeps for whoever comes back (HISTORY_LIMIT)
+
+	// Lossy: Redis loses what it took while relays run, so that for a moment, in one epoch, a place may be
+	// two messages', until all are told. What each client was told is judged, and nothing else: whether
+	// something was lost without need is for whoever can look into Redis.
+	Lossy bool
+
+	// Expires: a room's history may expire whole while members are there, and begins again with 1.
+	Expires bool
 }
 
 // History is a run's events in the order in which they happened: a request is

@@ -79,6 +79,9 @@ func Judge(rules Rules, events []Event) Verdict {
 	return c.verdict
 }
 
+// moves reports whether a place in one epoch may be two messages'.
+func (r Rules) moves() bool { return r.Lossy || r.Expires }
+
 func (c *court) fault(i int, format string, args ...any) {
 	c.verdict.Faults = append(c.verdict.Faults, fmt.Sprintf("line %d: ", i+1)+fmt.Sprintf(format, args...))
 }
@@ -157,7 +160,7 @@ func (c *court) hearStored(i int, e Event) {
 	}
 	c.verdict.Stored++
 	for _, f := range c.floors[identity{e.Room, "", m.User, m.ID}] {
-		if f.epoch == epoch && m.Seq <= f.seq {
+		if !c.rules.moves() && f.epoch == epoch && m.Seq <= f.seq {
 			c.fault(i, "order: %s published %s after %d had been acknowledged, and it was stored at %d", e.Client, m.ID, f.seq, m.Seq)
 		}
 	}
@@ -184,12 +187,12 @@ func (c *court) see(i int, room string, m Message) {
 	}
 	at := place{room, epoch, m.Seq}
 	m.Data = ""
-	if other, taken := c.placed[at]; taken && other != m {
+	if other, taken := c.placed[at]; taken && other != m && !c.rules.moves() {
 		c.fault(i, "order: place %d in %s is %s by %s to one and %s by %s to another", m.Seq, room, other.ID, other.User, m.ID, m.User)
 	}
 	c.placed[at] = m
 	who := identity{room, epoch, m.User, m.ID}
-	if other, seen := c.where[who]; seen && other != at {
+	if other, seen := c.where[who]; seen && other != at && !c.rules.moves() {
 		c.fault(i, "duplicate: %s by %s stands at %d and at %d in %s", m.ID, m.User, other.seq, at.seq, room)
 	}
 	c.where[who] = at

@@ -192,3 +192,52 @@ func TestRolledBack(t *testing.T) {
 		t.Errorf("asha was not told: %s", v)
 	}
 }
+
+// Where Redis loses what it took while relays run, one place may be two messages' for a moment, and is
+// not judged; what a client is told without a break still is.
+func TestLossy(t *testing.T) {
+	other := said("e1", 2)
+	other.ID, other.Offset = "other", "e1.2s.2.d9"
+	events := []Event{
+		{Client: "asha", Kind: Joined, Room: room, Offset: "e1.0.0.0"}, {Client: "cleo", Kind: Joined, Room: room, Offset: "e1.0.0.0"},
+		{Client: "ben", Kind: Publishing, Room: room, Message: Message{User: "uben", ID: "m1", Data: `"1"`}},
+		{Client: "ben", Kind: Publishing, Room: room, Message: Message{User: "uben", ID: "m2", Data: `"2"`}},
+		{Client: "ben", Kind: Publishing, Room: room, Message: Message{User: "uben", ID: "other", Data: `"2"`}},
+	}
+	events = append(events, heard("asha", "e1", 1, 2)...)
+	events = append(events, heard("cleo", "e1", 1)...)
+	events = append(events, Event{Client: "cleo", Kind: Received, Room: room, Message: other})
+	if v := Judge(Rules{Kept: 8, Lossy: true}, events); len(v.Faults) > 0 {
+		t.Errorf("faults where Redis may lose: %s", v)
+	}
+	if v := Judge(Rules{Kept: 8}, events); len(v.Faults) == 0 {
+		t.Error("no fault where Redis loses nothing")
+	}
+	if v := Judge(Rules{Kept: 8, Lossy: true}, append(events, heard("cleo", "e1", 4)...)); len(v.Faults) == 0 {
+		t.Error("a gap that nobody told of is no fault")
+	}
+}
+
+// A room whose history has expired begins again with 1, for who was there.
+func TestExpires(t *testing.T) {
+	again := said("e1", 1)
+	again.ID, again.Offset = "again", "e1.7s.1.d8"
+	events := []Event{{Client: "asha", Kind: Joined, Room: room, Offset: "e1.0.0.0"}}
+	for _, id := range []string{"m1", "m2", "again"} {
+		events = append(events, Event{Client: "ben", Kind: Publishing, Room: room, Message: Message{User: "uben", ID: id}})
+	}
+	for i := range events[1:] {
+		events[i+1].Message.Data = []string{`"1"`, `"2"`, `"1"`}[i]
+	}
+	events = append(events, heard("asha", "e1", 1, 2)...)
+	events = append(events, Event{Client: "asha", Kind: Received, Room: room, Message: again})
+	if v := Judge(Rules{Kept: 8, Expires: true}, events); len(v.Faults) > 0 {
+		t.Errorf("faults where histories expire: %s", v)
+	}
+	if v := Judge(Rules{Kept: 8}, events); len(v.Faults) == 0 {
+		t.Error("no fault where they do not")
+	}
+	if v := Judge(Rules{Kept: 8, Expires: true}, append(events, heard("asha", "e1", 3)...)); len(v.Faults) == 0 {
+		t.Error("a gap that nobody told of is no fault")
+	}
+}

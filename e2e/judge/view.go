@@ -1,5 +1,7 @@
 package judge
 
+import "setu/relay/broker"
+
 // view is what one client has of one room: an unbroken run of messages up to
 // its position. It ends when the client is told of a gap, and another begins.
 type view struct {
@@ -20,6 +22,9 @@ func (c *court) follow(i int, who seat, m Message) {
 		return
 	}
 	epoch, _ := where(m.Offset)
+	if c.beginsAgain(m, v.offset) {
+		v.seq, v.first = 0, 0
+	}
 	switch {
 	case epoch != v.epoch:
 		c.fault(i, "silent gap: %s heard %d in %s of epoch %s while following %s, without a reset", who.client, m.Seq, who.room, epoch, v.epoch)
@@ -33,6 +38,13 @@ func (c *court) follow(i int, who seat, m Message) {
 		c.fault(i, "silent gap: %s heard %d in %s after %d", who.client, m.Seq, who.room, v.seq)
 	}
 	v.epoch, v.seq, v.offset, v.rollbacks = epoch, m.Seq, m.Offset, c.rollbacks
+}
+
+// beginsAgain reports whether m is the first message of a room whose history has expired since offset.
+func (c *court) beginsAgain(m Message, offset string) bool {
+	before, _ := broker.ParseOffset(offset)
+	now, err := broker.ParseOffset(m.Offset)
+	return c.rules.Expires && err == nil && m.Seq == 1 && now.Epoch == before.Epoch && now.Pos > before.Pos
 }
 
 // hearJoined takes the answer to a join: the run goes on where it was recovered,
@@ -52,7 +64,7 @@ func (c *court) hearJoined(i int, who seat, e Event) {
 		if epoch != sinceEpoch {
 			c.fault(i, "silent gap: %s came back to %s from epoch %s, and epoch %s is said to continue it", who.client, who.room, sinceEpoch, epoch)
 		}
-		if at, known := c.placed[place{e.Room, epoch, since}]; known && at.Offset != e.Since {
+		if at, known := c.placed[place{e.Room, epoch, since}]; known && at.Offset != e.Since && !c.rules.moves() {
 			c.fault(i, "silent gap: %s came back to %s with %s, and %s, which stands there, is said to continue it", who.client, who.room, e.Since, at.Offset)
 		}
 		v.first = since
@@ -64,11 +76,14 @@ func (c *court) hearJoined(i int, who seat, e Event) {
 		if since == 0 && len(e.Messages) > 0 {
 			follows = e.Messages[0].Seq - 1
 		}
+		if len(e.Messages) == 0 && c.rules.Expires && seq == 0 {
+			follows = 0 // expired since, and nothing came
+		}
 		c.run(i, who, e, follows+1)
 	default:
 		c.verdict.Unrecovered++
 		rolledBack := c.rollbacks > 0 && (before == nil || before.rollbacks < c.rollbacks)
-		if !rolledBack && epoch == sinceEpoch && seq >= since && seq-since <= uint64(c.rules.Kept) {
+		if !rolledBack && !c.rules.moves() && epoch == sinceEpoch && seq >= since && seq-since <= uint64(c.rules.Kept) {
 			c.fault(i, "loss: %s came back to %s with %d, at %d the room held what it missed, and it was not recovered", who.client, who.room, since, seq)
 		}
 		v.first = c.run(i, who, e, 0)
@@ -82,7 +97,7 @@ func (c *court) hearReset(i int, who seat, e Event) {
 		return
 	}
 	epoch, seq := where(e.Offset)
-	if epoch == v.epoch && seq-v.seq <= uint64(c.rules.Kept) {
+	if !c.rules.moves() && epoch == v.epoch && seq-v.seq <= uint64(c.rules.Kept) {
 		c.fault(i, "loss: %s was at %d in %s, at %d the room held what it missed, and it was reset", who.client, v.seq, who.room, seq)
 	}
 	v.epoch, v.seq, v.offset = epoch, seq, e.Offset
@@ -105,7 +120,12 @@ func (c *court) run(i int, who seat, e Event, from uint64) uint64 {
 	if from == 0 {
 		from = e.Messages[0].Seq
 	}
+	last := e.Since
 	for n, m := range e.Messages {
+		if c.beginsAgain(m, last) {
+			from = 1 - uint64(n) // wraps, and back below
+		}
+		last = m.Offset
 		if at, _ := where(m.Offset); at != epoch {
 			c.fault(i, "silent gap: %s was given %d in %s of epoch %s among epoch %s", who.client, m.Seq, who.room, at, epoch)
 		}
@@ -122,7 +142,7 @@ func (c *court) run(i int, who seat, e Event, from uint64) uint64 {
 
 // close looks at where a client ended: whoever is still a member has everything.
 func (c *court) close(who seat, v *view) {
-	if !v.live {
+	if !v.live || c.rules.moves() {
 		return
 	}
 	l := line{who.room, v.epoch}

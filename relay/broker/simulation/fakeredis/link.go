@@ -23,7 +23,8 @@ type link struct {
 	changed chan struct{}
 	is      Link
 	lag     time.Duration // of subscriptions
-	chance  *rand.Rand
+	chance  uint64        // seeds what is left to chance on its connections
+	dialed  uint64
 }
 
 func (l *link) set(change func()) {
@@ -34,18 +35,27 @@ func (l *link) set(change func()) {
 	l.changed = make(chan struct{})
 }
 
+// chances returns what decides of the delays of a connection that is made now, up and down: its own, so
+// that they do not depend on what happens on others at the same moment.
+func (l *link) chances() (up, down *rand.Rand) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dialed++
+	return rand.New(rand.NewPCG(l.chance, 2*l.dialed)), rand.New(rand.NewPCG(l.chance, 2*l.dialed+1))
+}
+
 // travel is how long a parcel takes that is sent now, and at what pace.
-func (l *link) travel(_ *session, lagging bool) (delay time.Duration, pace int) {
+func (l *link) travel(chance *rand.Rand, lagging bool) (delay time.Duration, pace int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delay = l.is.Delay
 	if l.is.Jitter > 0 {
-		delay += time.Duration(l.chance.Int64N(int64(l.is.Jitter)))
+		delay += time.Duration(chance.Int64N(int64(l.is.Jitter)))
 	}
 	if lagging {
 		delay += l.lag
 	}
-	return delay + time.Duration(l.chance.Int64N(1000)), l.is.Bytes // no two at the same moment
+	return delay + time.Duration(chance.Int64N(1000)), l.is.Bytes // no two at the same moment
 }
 
 // passes waits while nothing gets through in a direction. It returns false if the connection ends.

@@ -9,6 +9,7 @@ package fakeredis
 import (
 	"context"
 	"errors"
+	"hash/fnv"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -20,6 +21,7 @@ import (
 // Service is a primary and its replica. Its methods may be called concurrently.
 type Service struct {
 	mu     sync.Mutex // guards what follows; held while a command runs
+	seed   uint64
 	chance *rand.Rand
 	links  map[string]*link
 	all    []*session // that are open
@@ -49,9 +51,16 @@ type change struct {
 
 // New starts an empty service. What is left to chance, the seed decides.
 func New(seed uint64) *Service {
-	s := &Service{chance: rand.New(rand.NewPCG(seed, 7)), links: map[string]*link{}, replica: map[string]*item{}}
+	s := &Service{seed: seed, chance: rand.New(rand.NewPCG(seed, 7)), links: map[string]*link{}, replica: map[string]*item{}}
 	s.nodes = []*node{newNode(s, map[string]*item{})}
 	return s
+}
+
+// named makes a number of a name.
+func named(name string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(name))
+	return h.Sum64()
 }
 
 func (s *Service) link(name string) *link {
@@ -59,7 +68,7 @@ func (s *Service) link(name string) *link {
 	defer s.mu.Unlock()
 	l := s.links[name]
 	if l == nil {
-		l = &link{name: name, changed: make(chan struct{}), chance: rand.New(rand.NewPCG(s.chance.Uint64(), 3))}
+		l = &link{name: name, changed: make(chan struct{}), chance: named(name) ^ s.seed}
 		s.links[name] = l
 	}
 	return l
@@ -98,7 +107,8 @@ func (s *Service) open(l *link) (net.Conn, error) {
 	near, far := net.Pipe()
 	s.numbering++
 	c := &session{of: s, on: s.nodes[0], link: l, number: s.numbering, far: far, ended: make(chan struct{}), subscribed: map[string]bool{}}
-	c.up, c.down = newWay(c, false), newWay(c, true)
+	up, down := l.chances()
+	c.up, c.down = newWay(c, false, up), newWay(c, true, down)
 	s.all = append(s.all, c)
 	c.on.sessions = append(c.on.sessions, c)
 	s.wg.Go(func() { // what the client writes goes up

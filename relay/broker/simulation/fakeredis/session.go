@@ -2,6 +2,7 @@ package fakeredis
 
 import (
 	"bufio"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"strings"
@@ -201,6 +202,7 @@ type way struct {
 	lag  bool // it belongs to a subscription: guarded by Service.mu
 
 	mu      sync.Mutex
+	chance  *rand.Rand
 	changed *sync.Cond // on mu
 	queue   []parcel
 	free    time.Time // when the line has carried all that was put
@@ -213,17 +215,17 @@ type parcel struct {
 	due   time.Time
 }
 
-func newWay(s *session, back bool) *way {
-	w := &way{s: s, back: back}
+func newWay(s *session, back bool, chance *rand.Rand) *way {
+	w := &way{s: s, back: back, chance: chance}
 	w.changed = sync.NewCond(&w.mu)
 	return w
 }
 
 // put sends bytes off.
 func (w *way) put(b []byte) {
-	delay, pace := w.s.link.travel(w.s, w.back && w.lag)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	delay, pace := w.s.link.travel(w.chance, w.back && w.lag)
 	now := time.Now()
 	if w.free.Before(now) {
 		w.free = now
