@@ -73,18 +73,22 @@ func (w *world) refusal(over *node, _ time.Duration) {
 }
 
 // left looks at somebody who is said to have left a room. m.mu is held.
-func (w *world) left(m *member, room, user string) {
+func (w *world) left(m *member, fault, room, user string) {
 	if w.evicted {
 		return
 	}
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.flickers = append(w.flickers, flicker{m.name, room, user, time.Now()})
+	late := w.checkLate(user)
+	w.flickers = append(w.flickers, flicker{fault, m.name, room, user, time.Now()})
+	w.mu.Unlock()
+	if late != "" {
+		w.fault("%s", late)
+	}
 }
 
 type flicker struct {
-	told, room, user string
-	at               time.Time
+	fault, told, room, user string
+	at                      time.Time
 }
 
 // checkFlickers looks for people who were said to have left, and had been there all the time.
@@ -102,18 +106,83 @@ func (w *world) checkFlickers() {
 			name := m.name
 			m.mu.Unlock()
 			if stayed {
-				w.fault("flicker: %s was told that %s left %s, and who never did", f.told, name, f.room)
+				w.fault("%s: %s was told that %s left %s, and who never did", f.fault, f.told, name, f.room)
 				return
 			}
 		}
 	}
 }
 
+// checkEpoch: the epoch moves on when Redis has lost something, and never otherwise.
+func (w *world) checkEpoch() {
+	switch now := w.head().epoch; {
+	case w.epoch == "" || w.lossy || w.evicted:
+		w.epoch = now
+	case w.epoch != now:
+		w.fault("epoch: it moved on, and Redis has lost nothing")
+		w.epoch = now
+	}
+}
+
+// lateLeave is how much later than its lease a relay that has died may lose its people: a second for
+// looks that come once a second, and the way there and back.
+const lateLeave = 2 * time.Second
+
+// checkLate: whoever was connected to a relay that was killed, and nowhere else since, has left within its
+// lease and a second. w.mu is held.
+func (w *world) checkLate(user string) (text string) {
+	killed, orphan := w.orphans[user]
+	delete(w.orphans, user)
+	d := time.Since(killed)
+	if !orphan || w.lastFault.After(killed) || d <= w.plan.lease+lateLeave+8*w.plan.link.Delay {
+		return ""
+	}
+	return fmt.Sprintf("late leave: %s left %v after the relay was killed, whose lease was %v", w.byUser[user], d.Round(100*time.Millisecond), w.plan.lease)
+}
+
+// orphan notes who is to leave because a relay was killed, if all else is well and has been.
+func (w *world) orphan(n *node, before time.Time) {
+	if time.Since(before) < 3*w.plan.lease+healTime || slices.ContainsFunc(w.nodes, func(n *node) bool { return n.sick || n.frozen }) {
+		return
+	}
+	here, elsewhere := map[string]bool{}, map[string]bool{}
+	for _, m := range w.everybody() {
+		m.mu.Lock()
+		if m.c != nil && m.relay == n {
+			here[m.user] = true
+		} else if m.c != nil {
+			elsewhere[m.user] = true
+		}
+		m.mu.Unlock()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for user := range here {
+		if !elsewhere[user] {
+			w.orphans[user] = time.Now()
+		}
+	}
+}
+
+// slowJoin is how long a join may take, beside its trips to Redis, when no connection fails.
+const slowJoin = 2 * time.Second
+
+// joinTook looks at how long a join took while Redis refuses what is written.
+func (w *world) joinTook(m *member, over *node, d time.Duration) {
+	w.mu.Lock()
+	w.verdict.slowestJoin = max(w.verdict.slowestJoin, d)
+	since := w.refusedSince
+	w.mu.Unlock()
+	if !since.IsZero() && time.Since(since) > w.plan.lease+d && d > slowJoin+10*w.plan.link.Delay && time.Since(over.disturbed) > d+healTime {
+		w.fault("slow join: %s took %v to join over %s, while Redis takes nothing", m.name, d.Round(time.Millisecond), over.name)
+	}
+}
+
 // heal ends all that fails.
 func (w *world) heal() {
 	w.redis.Thaw()
-	w.redis.Refuse("")
-	w.refusing, w.frozen = "", false
+	w.taken()
+	w.frozen = false
 	w.redis.ReplicationLag(0)
 	for slot, n := range w.nodes {
 		if n.dead {
@@ -135,12 +204,9 @@ func (w *world) calm() {
 	}
 	w.heal()
 	w.wait(healTime + w.plan.lease)
-	for _, n := range w.nodes {
-		if err := n.broker.Ready(); err != nil {
-			w.fault("unready: %s is not ready %v after all was healed: %v", n.name, healTime+w.plan.lease, err)
-		}
-	}
+	w.checkReady(fmt.Sprint(healTime+w.plan.lease, " after all was healed"))
 	w.checkFlickers()
+	w.checkEpoch()
 	if w.broken() {
 		return
 	}
@@ -163,6 +229,14 @@ func (w *world) calm() {
 	w.checkSeats()
 	w.checkLost()
 	w.checkQuiet()
+}
+
+func (w *world) checkReady(when string) {
+	for _, n := range w.nodes {
+		if err := n.broker.Ready(); err != nil && !n.dead {
+			w.fault("unready: %s is not ready %s: %v", n.name, when, err)
+		}
+	}
 }
 
 // checkRefusals: a relay that has refused publishes for a while must not call itself ready.
@@ -248,7 +322,7 @@ const harbour = "harbour"
 
 func (w *world) checkHeard(p *publication) {
 	if p.acked.IsZero() {
-		w.fault("stuck: %s published %s in %s 3 s ago, all being well, and was not answered", p.by.name, p.data, p.room)
+		w.fault("stuck: %s published %s in %s 3 s ago, all being well, and was not answered", p.by.name, p.name, p.room)
 	}
 	for _, m := range w.everybody() {
 		m.mu.Lock()
@@ -256,7 +330,7 @@ func (w *world) checkHeard(p *publication) {
 		deaf := s != nil && !slices.ContainsFunc(s.run, func(h heard) bool { return h.id == p.id })
 		m.mu.Unlock()
 		if deaf && !p.acked.IsZero() {
-			w.fault("stuck: %s has not heard %s in %s, published 3 s ago, all being well", m.name, p.data, p.room)
+			w.fault("stuck: %s has not heard %s in %s, published 3 s ago, all being well", m.name, p.name, p.room)
 			return
 		}
 	}

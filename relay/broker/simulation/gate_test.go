@@ -42,12 +42,19 @@ func (g *gate) wait(ended chan struct{}) {
 	}
 }
 
+// frozenBytes is how much of what a frozen relay writes its machine takes for each connection: its writers
+// hold locks meanwhile, on which nobody must wait for long in a bubble.
+const frozenBytes = 1 << 20
+
 // gated is a connection of a relay's.
 type gated struct {
 	net.Conn
 	gate  *gate
 	once  sync.Once
 	ended chan struct{}
+
+	mu   sync.Mutex // guards held
+	held []byte     // written while the relay was frozen
 }
 
 func (g *gate) conn(c net.Conn) net.Conn {
@@ -63,12 +70,55 @@ func (c *gated) Read(p []byte) (int, error) {
 
 // Write implements net.Conn.
 func (c *gated) Write(p []byte) (int, error) {
-	c.gate.wait(c.ended)
+	select {
+	case <-c.ended:
+		return 0, net.ErrClosed
+	default:
+	}
+	c.mu.Lock()
+	if len(c.held) > 0 || c.gate.isShut() {
+		defer c.mu.Unlock()
+		if len(c.held)+len(p) > frozenBytes {
+			return 0, net.ErrClosed
+		}
+		if len(c.held) == 0 {
+			go c.flush()
+		}
+		c.held = append(c.held, p...)
+		return len(p), nil
+	}
+	c.mu.Unlock()
 	return c.Conn.Write(p)
+}
+
+// flush writes what was held once the relay goes on.
+func (c *gated) flush() {
+	c.gate.wait(c.ended)
+	for {
+		c.mu.Lock()
+		b := c.held
+		c.mu.Unlock()
+		if _, err := c.Conn.Write(b); err != nil {
+			return
+		}
+		c.mu.Lock()
+		c.held = c.held[len(b):]
+		done := len(c.held) == 0
+		c.mu.Unlock()
+		if done {
+			return
+		}
+	}
 }
 
 // Close implements net.Conn.
 func (c *gated) Close() error {
 	c.once.Do(func() { close(c.ended) })
 	return c.Conn.Close()
+}
+
+func (g *gate) isShut() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.shut != nil
 }

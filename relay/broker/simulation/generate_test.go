@@ -13,7 +13,8 @@ func newPlan(seed uint64, steps int) plan {
 	p := plan{seed: seed, relays: 2 + r.IntN(3), members: 3 + r.IntN(6), rooms: 1 + r.IntN(6), history: pick(r, 8, 16, 32, 64),
 		ttl: pick(r, 24*time.Hour, 24*time.Hour, 24*time.Hour, time.Hour, 10*time.Minute, time.Minute, 15*time.Second), recovery: time.Hour,
 		lease: time.Duration(3+r.IntN(13)) * time.Second,
-		link:  fakeredis.Link{Delay: time.Duration(pick(r, 1, 1, 5, 40, 140)) * time.Millisecond, Jitter: time.Millisecond}}
+		link:  fakeredis.Link{Delay: time.Duration(pick(r, 1, 1, 5, 40, 140)) * time.Millisecond, Jitter: time.Millisecond},
+		pad:   pick(r, 0, 0, 0, 0, 500, 3000)}
 	for m := range p.members {
 		p.steps = append(p.steps, step{op: "join", a: m, b: r.IntN(64)}, step{op: "join", a: m, b: r.IntN(64)})
 	}

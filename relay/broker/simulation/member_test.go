@@ -305,6 +305,11 @@ func (in incoming) changes() string {
 // people takes a presence event. m.mu is held.
 func (m *member) people(s *seat, in incoming) {
 	if in.Members != nil {
+		for id := range s.people {
+			if !slices.ContainsFunc(in.Members, func(u broker.User) bool { return u.ID == id }) {
+				m.w.left(m, "list flicker", in.Room, id)
+			}
+		}
 		s.people = map[string]bool{}
 	}
 	for _, u := range slices.Concat(in.Members, in.Joined) {
@@ -314,7 +319,7 @@ func (m *member) people(s *seat, in incoming) {
 	}
 	for _, u := range in.Left {
 		delete(s.people, u.ID)
-		m.w.left(m, in.Room, u.ID)
+		m.w.left(m, "flicker", in.Room, u.ID)
 	}
 	s.count = in.Count
 }
@@ -382,11 +387,11 @@ func (m *member) join(room string, s *seat) {
 	s.asked = true
 	m.w.j.add(m.name, &judge.Event{Kind: judge.Joining, Room: room, Since: since}, "asks to join %s over %s, since %q", room, m.relay.name, since)
 	began := time.Now()
-	c := m.c
+	c, over := m.c, m.relay
 	m.ask("join", body, func(a answer) {
 		s.asked = false
 		took := time.Since(began)
-		m.w.verdict.joinTook(took)
+		m.w.joinTook(m, over, took)
 		if !a.OK {
 			m.w.j.add(m.name, nil, "may not join %s: %s", room, a.Error.Code)
 			time.AfterFunc(retryPause, func() { m.again(c, room) })

@@ -3,6 +3,7 @@ package simulation
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"testing/synctest"
 	"time"
 
@@ -35,6 +36,8 @@ func (w *world) take(s step) {
 		w.wait(s.d)
 	case "calm":
 		w.calm()
+	case "ready":
+		w.checkReady("though nothing keeps it")
 	case "join":
 		m.wantIn(room)
 	case "leave":
@@ -55,13 +58,14 @@ func (w *world) take(s step) {
 		m.come(w.nodes[s.b%len(w.nodes)], s.c%2 == 0)
 	default:
 		w.verdict.done[s.op]++
+		before := w.lastFault
 		w.lastFault = time.Now()
-		w.fail(s, w.nodes[s.a%len(w.nodes)])
+		w.fail(s, w.nodes[s.a%len(w.nodes)], before)
 	}
 }
 
 // fail brings about what a step says.
-func (w *world) fail(s step, n *node) {
+func (w *world) fail(s step, n *node, before time.Time) {
 	if n.dead && s.op != "start" && s.op[0] == 'r' {
 		return
 	}
@@ -72,6 +76,7 @@ func (w *world) fail(s step, n *node) {
 	}
 	switch s.op {
 	case "relay kill":
+		w.orphan(n, before)
 		n.kill()
 	case "relay drain":
 		n.drain()
@@ -100,8 +105,8 @@ func (w *world) fail(s step, n *node) {
 		w.redis.SetLink(n.name, is)
 	case "relay slow":
 		is := w.plan.link
-		is.Delay, is.Jitter, is.Bytes = time.Duration(s.b%300)*time.Millisecond, time.Duration(s.c%100)*time.Millisecond, 1<<20
-		link("is %v from Redis", is.Delay)
+		is.Delay, is.Jitter, is.Bytes = time.Duration(s.b%300)*time.Millisecond, time.Duration(s.c%100)*time.Millisecond, 4<<10<<(s.c%9)
+		link("is %v from Redis, at %d bytes/s", is.Delay, is.Bytes)
 		w.redis.SetLink(n.name, is)
 	case "relay lag":
 		link("what is published comes %v later", s.d)
@@ -148,10 +153,12 @@ func (w *world) failRedis(s step, tell func(string, ...any)) {
 		w.refusing = refusals[s.b%len(refusals)]
 		tell("refuses what is written: %s", w.refusing)
 		w.redis.Refuse(w.refusing)
+		w.mu.Lock()
+		w.refusedSince = time.Now()
+		w.mu.Unlock()
 	case "take":
 		tell("takes what is written")
-		w.refusing = ""
-		w.redis.Refuse("")
+		w.taken()
 	case "forget scripts":
 		tell("forgets all scripts")
 		w.redis.ForgetScripts()
@@ -171,6 +178,15 @@ func (w *world) failRedis(s step, tell func(string, ...any)) {
 	default:
 		panic("no such step: " + s.op)
 	}
+}
+
+// taken has Redis take what is written.
+func (w *world) taken() {
+	w.refusing = ""
+	w.redis.Refuse("")
+	w.mu.Lock()
+	w.refusedSince = time.Time{}
+	w.mu.Unlock()
 }
 
 var (
@@ -242,14 +258,15 @@ func (w *world) say(m *member, room string, named bool) *publication {
 		return nil
 	}
 	text := "x" + strconv.Itoa(len(w.said)+1)
-	p := &publication{by: m, room: room, data: text, asked: time.Now(), event: &judge.Event{Kind: judge.Told, Room: room,
-		Message: judge.Message{User: m.user, Data: text}}}
+	data := text + strings.Repeat(".", w.plan.pad)
+	p := &publication{by: m, room: room, name: text, data: data, asked: time.Now(), event: &judge.Event{Kind: judge.Told, Room: room,
+		Message: judge.Message{User: m.user, Data: data}}}
 	if named {
 		p.id, p.event.Kind, p.event.Message.ID = text, judge.Publishing, text
 	}
 	w.said = append(w.said, p)
 	w.mu.Lock()
-	w.byData[text] = p
+	w.byData[data] = p
 	w.mu.Unlock()
 	w.j.add(m.name, p.event, "publishes %s in %s over %s", text, room, m.relay.name)
 	m.publish(p)
@@ -266,7 +283,7 @@ func (m *member) publish(p *publication) {
 	began := time.Now()
 	m.ask("publish", body, func(a answer) {
 		if !a.OK {
-			m.w.j.add(m.name, &judge.Event{Kind: judge.Refused, Room: p.room}, "is refused %s: %s", p.data, a.Error.Code)
+			m.w.j.add(m.name, &judge.Event{Kind: judge.Refused, Room: p.room}, "is refused %s: %s", p.name, a.Error.Code)
 			m.w.refusal(over, time.Since(began))
 			m.w.mu.Lock()
 			p.told = true
@@ -287,7 +304,7 @@ func (m *member) publish(p *publication) {
 		}
 		m.w.j.add(m.name, &judge.Event{Kind: judge.Stored, Room: p.room, Duplicate: a.Duplicate,
 			Message: judge.Message{User: m.user, ID: a.ID, Seq: a.Seq, Offset: a.Offset, Data: p.data}},
-			"has %s acknowledged by %s at %s%s", p.data, over.name, a.Offset, repeat)
+			"has %s acknowledged by %s at %s%s", p.name, over.name, a.Offset, repeat)
 		m.w.acked(p, over, a)
 	})
 }
@@ -311,6 +328,6 @@ func (w *world) repeat(who, nth int) {
 	if unnamed {
 		return
 	}
-	w.j.add(m.name, nil, "publishes %s again, over %s", p.data, m.relay.name)
+	w.j.add(m.name, nil, "publishes %s again, over %s", p.name, m.relay.name)
 	m.publish(p)
 }

@@ -99,7 +99,7 @@ func (w *world) joined(m *member, s *seat, room, since string, a answer) {
 	w.mu.Lock()
 	w.verdict.unrecovered++
 	w.mu.Unlock()
-	w.refusedPast(m, room, "came back to "+room+" since "+since, offsetOf(since), a.Offset)
+	w.refusedPast(m, room, "not recovered", "came back to "+room+" since "+since, offsetOf(since), a.Offset)
 }
 
 // resets looks at a reset in the same way. m.mu is held.
@@ -107,12 +107,12 @@ func (w *world) resets(m *member, s *seat, in incoming) {
 	if s == nil || s.offset == "" {
 		return
 	}
-	w.refusedPast(m, in.Room, "was at "+s.offset+" in "+in.Room, offsetOf(s.offset), in.Offset)
+	w.refusedPast(m, in.Room, "reset without need", "was at "+s.offset+" in "+in.Room, offsetOf(s.offset), in.Offset)
 }
 
 // refusedPast judges an answer by which a member that had all up to since is told that what it missed
 // is gone: it must be so, by what Redis holds.
-func (w *world) refusedPast(m *member, room, what string, since broker.Offset, now string) {
+func (w *world) refusedPast(m *member, room, fault, what string, since broker.Offset, now string) {
 	h := w.head()
 	at := offsetOf(now)
 	if h.epoch != since.Epoch || at.Epoch != since.Epoch {
@@ -120,7 +120,7 @@ func (w *world) refusedPast(m *member, room, what string, since broker.Offset, n
 	}
 	for _, k := range w.stream(room) {
 		if k.is(since) {
-			w.fault("not recovered: %s %s, Redis holds that message and all after it, and it was told that they are gone", m.name, what)
+			w.fault("%s: %s %s, Redis holds that message and all after it, and it was told that they are gone", fault, m.name, what)
 			if at.Pos < since.Pos {
 				w.fault("older state: %s %s, and was given %s", m.name, what, now)
 			}
@@ -149,13 +149,16 @@ func (w *world) checkSeats() {
 	}
 }
 
+// idempotency is how long the promise says that an id is known, at least.
+const idempotency = 5 * time.Minute
+
 // checkTwice looks for something that was said once and stands there twice.
 func (w *world) checkTwice(room string, stream []kept) {
 	first := map[string]kept{}
 	for _, k := range stream {
 		was, twice := first[k.data]
-		if twice && !w.evicted && k.at-was.at < broker.Idempotency.Milliseconds() {
-			w.fault("stored twice: %s stands in %s at %d and at %d", k.data, room, was.seq, k.seq)
+		if twice && !w.evicted && k.at-was.at < idempotency.Milliseconds() {
+			w.fault("stored twice: %s stands in %s at %d and at %d", short(k.data), room, was.seq, k.seq)
 		}
 		first[k.data] = k
 	}
@@ -179,7 +182,7 @@ func (w *world) checkSeat(m *member, room string, s seat, stream []kept) {
 			continue
 		}
 		if !has[name(k.pos, k.digest)] && p.asked.After(s.since) && (!full || k.seq > s.run[0].seq) {
-			w.fault("silent gap: %s is in %s at %s, and has no %s, which stands there at %d", m.name, room, s.offset, k.data, k.seq)
+			w.fault("silent gap: %s is in %s at %s, and has no %s, which stands there at %d", m.name, room, s.offset, short(k.data), k.seq)
 			return
 		}
 	}
@@ -193,7 +196,7 @@ func (w *world) checkSeat(m *member, room string, s seat, stream []kept) {
 		}
 	}
 	if last := stream[len(stream)-1]; s.offset != "" && offsetOf(s.offset).Seq > 0 && !last.is(offsetOf(s.offset)) {
-		w.fault("silent gap: %s is in %s at %s, which ends with %s at %d", m.name, room, s.offset, last.data, last.seq)
+		w.fault("silent gap: %s is in %s at %s, which ends with %s at %d", m.name, room, s.offset, short(last.data), last.seq)
 	}
 }
 
@@ -205,8 +208,8 @@ func (w *world) acked(p *publication, over *node, a answer) {
 		p.acked, p.over, p.offset = time.Now(), over, a.Offset
 	}
 	w.mu.Unlock()
-	if !first.IsZero() && !a.Duplicate && !w.lossy && !w.evicted && time.Since(first) < broker.Idempotency {
-		w.fault("stored twice: %s was acknowledged, and stored again %v later", p.data, time.Since(first).Round(time.Millisecond))
+	if !first.IsZero() && !a.Duplicate && !w.lossy && !w.evicted && time.Since(first) < idempotency {
+		w.fault("stored twice: %s was acknowledged, and stored again %v later", p.name, time.Since(first).Round(time.Millisecond))
 	}
 }
 
@@ -240,8 +243,11 @@ func (w *world) checkTold(p *publication) {
 		silent := s != nil && s.since.Before(p.acked) && s.joining.Before(p.acked)
 		m.mu.Unlock()
 		if silent {
-			w.fault("lost: %s was acknowledged at %s, is gone, and %s, who was there, was not told", p.data, p.offset, m.name)
+			w.fault("lost: %s was acknowledged at %s, is gone, and %s, who was there, was not told", p.name, p.offset, m.name)
 			return
 		}
 	}
 }
+
+// short names a message by what is no padding.
+func short(data string) string { return strings.TrimRight(data, ".") }

@@ -1,0 +1,176 @@
+package simulation
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"setu/relay/broker/simulation/fakeredis"
+)
+
+// scenario is a world whose steps are given: each has shown a fault once. Members and relays go by their
+// numbers: asha (0) is at tokyo (0), ben (1) at lagos (1), cleo (2) at tokyo.
+type scenario struct {
+	name  string
+	from  uint64 // the seed whose world it is; 0: a plain one
+	shows string // the kinds of faults that it showed, separated by commas
+	plan  func(p *plan)
+	steps []step
+}
+
+// failing are scenarios that still fail, and why. One that passes is to be taken out.
+var failing = map[string]string{
+	"ComesBackAtOnce":   "a list that was read before the own joining is heard lacks the own user (own presence)",
+	"BurstAfterFlush":   "a second reset, trimmed, follows although nothing is lost (reset without need)",
+	"JoinAcrossFlush":   "a join between FLUSHALL and the next epoch is answered with an offset that has none (offset)",
+	"OlderNoFlicker":    "a list is read of the older Redis before people are written down anew (list flicker)",
+	"JoinsAtOneInstant": "of two who join over one relay at one instant, one does not learn of the other (presence)",
+	"HopWhileRefusing":  "a life that has ended is evicted before the other relay has recorded who hopped (flicker)",
+}
+
+func wait(d time.Duration) step      { return step{op: "wait", d: d} }
+func on(op string, a, b, c int) step { return step{op: op, a: a, b: b, c: c} }
+func lag(who int, d time.Duration) step {
+	return step{op: "relay lag", a: who, d: d}
+}
+
+var (
+	calm      = step{op: "calm"}
+	still     = step{op: "replicate", d: -1}
+	second    = wait(time.Second)
+	inRoom1   = []step{on("join", 0, 0, 0), on("join", 1, 0, 0), on("join", 2, 0, 0), second}
+	scenarios = slices.Concat(catchUpScenarios, lossScenarios, refusalScenarios, presenceScenarios)
+)
+
+var catchUpScenarios = []scenario{
+	{name: "StrayPublish", shows: "silent, unready, spins, stuck", steps: slices.Concat(inRoom1, []step{on("say", 1, 0, 2), second,
+		on("stray", 3, 0, 1), wait(20 * time.Second), on("say", 1, 0, 2), second, calm})},
+	{name: "StrayOfAnotherEpoch", shows: "silent, unready, spins, stuck", steps: slices.Concat(inRoom1, []step{on("say", 1, 0, 2), second,
+		on("stray", 3, 0, 3), wait(20 * time.Second), on("say", 1, 0, 2), second, calm})},
+	{name: "FlushWithLag", shows: "silent, unready, spins, stuck", steps: slices.Concat(inRoom1, []step{on("say", 1, 0, 2), second,
+		lag(0, 150*time.Millisecond), lag(1, 150*time.Millisecond), on("say", 0, 0, 3), wait(9 * time.Millisecond), on("flush", 0, 0, 0), on("say", 0, 0, 3), wait(20 * time.Second), calm})},
+	{name: "RolledBackUnderChat", shows: "silent, unready, spins, stuck", plan: func(p *plan) { p.link.Delay = 140 * time.Millisecond }, steps: slices.Concat(inRoom1,
+		[]step{calm, still, on("say", 0, 0, 2), wait(3 * time.Second), on("failover", 0, 0, 0), on("say", 1, 0, 2), calm})},
+	{name: "MuchMissedOverASlowLink", shows: "silent, unready, stuck", plan: func(p *plan) { p.pad, p.history, p.rooms = 16000, 64, 4 },
+		steps: slices.Concat(inRoom1, []step{on("join", 0, 1, 0), on("join", 1, 1, 0), on("join", 0, 2, 0), on("join", 1, 2, 0), on("join", 0, 3, 0), on("join", 1, 3, 0), second,
+			on("relay apart", 1, 0, 0), on("say", 0, 0, 60), on("say", 0, 1, 60), on("say", 0, 2, 60), on("say", 0, 3, 60), wait(2 * time.Second),
+			on("relay slow", 1, 10, 7), wait(25 * time.Second), {op: "ready"}, calm})},
+	{name: "BehindWithSince", shows: "not recovered, older state, loss, duplicate or order", steps: slices.Concat(inRoom1, []step{on("say", 1, 0, 3), second,
+		lag(1, 3*time.Second), on("say", 0, 0, 3), wait(300 * time.Millisecond), on("gone", 0, 0, 0), on("come", 0, 1, 1), wait(8 * time.Second), calm})},
+	{name: "ApartWithSince", shows: "not recovered, older state, loss, duplicate or order", steps: slices.Concat(inRoom1, []step{on("say", 1, 0, 3), second,
+		on("relay apart", 1, 0, 0), on("say", 0, 0, 3), wait(300 * time.Millisecond), on("gone", 0, 0, 0), on("come", 0, 1, 1), wait(8 * time.Second), calm})},
+	{name: "BurstAfterFlush", from: 5139, shows: "reset without need", steps: []step{on("join", 4, 29, 0), wait(1020 * time.Millisecond), on("say", 34, 39, 5),
+		on("flush", 0, 0, 0), on("say", 19, 12, 5), wait(200 * time.Millisecond)}},
+	{name: "JoinAcrossFlush", shows: "offset", plan: func(p *plan) { p.link.Delay = 140 * time.Millisecond },
+		steps: []step{on("join", 0, 0, 0), on("join", 0, 1, 0), wait(2001 * time.Millisecond), on("flush", 0, 0, 0), wait(3 * time.Second)}},
+}
+
+var lossScenarios = []scenario{
+	{name: "RegrownSinceEmpty", shows: "silent gap", steps: []step{on("join", 1, 1, 0), second, still, on("say", 1, 1, 5), second, on("join", 0, 0, 0), second,
+		on("gone", 0, 0, 0), on("gone", 1, 0, 0), on("relay kill", 0, 0, 0), on("relay kill", 1, 0, 0), on("failover", 0, 0, 0),
+		on("start", 0, 0, 0), on("start", 1, 0, 0), wait(5 * time.Second), on("come", 1, 1, 1), on("join", 1, 0, 0), wait(5 * time.Second),
+		on("say", 1, 0, 8), second, on("come", 0, 0, 1), wait(3 * time.Second), calm}},
+	{name: "AcknowledgedAndLost", shows: "lost", steps: slices.Concat(inRoom1, []step{on("say", 1, 0, 2), wait(3 * time.Second), still, lag(0, 3*time.Second), lag(1, 3*time.Second),
+		on("say", 0, 0, 1), wait(300 * time.Millisecond), on("failover", 0, 0, 0), wait(5 * time.Second), calm})},
+	{name: "RepeatAfterMany", shows: "stored twice", plan: func(p *plan) { p.history = 16 }, steps: slices.Concat(inRoom1, []step{on("say", 0, 0, 1), second,
+		on("say", 1, 0, 300), wait(3 * time.Second), {op: "repeat", b: 300}, second, calm})},
+	{name: "UnnamedAgain", shows: "stored twice", steps: slices.Concat(inRoom1, []step{on("say", 0, 0, 1), second, on("relay lost", 0, 1, 0), on("murmur", 0, 0, 0), wait(8 * time.Second),
+		on("relay heal", 0, 0, 0), wait(5 * time.Second), {op: "repeat"}, second, calm})},
+}
+
+var refusalScenarios = []scenario{
+	{name: "Demoted", shows: "refuses while ready, stuck, unready, presence", steps: slices.Concat(inRoom1, []step{on("demote", 0, 0, 0), on("say", 1, 0, 1),
+		wait(8 * time.Second), on("say", 1, 0, 1), wait(8 * time.Second), on("say", 1, 0, 1), wait(8 * time.Second), on("say", 1, 0, 1), wait(time.Second), calm})},
+	{name: "Full", shows: "refuses while ready", steps: refused(0)},
+	{name: "CannotPersist", shows: "refuses while ready", steps: refused(1)},
+	{name: "TooFewReplicas", shows: "refuses while ready", steps: refused(2)},
+	{name: "JoinsWhileFull", shows: "slow join", steps: slices.Concat(inRoom1, []step{wait(40 * time.Second), on("refuse", 0, 0, 0), wait(12 * time.Second), on("gone", 0, 0, 0),
+		second, on("come", 0, 0, 1), wait(10 * time.Second), {op: "take"}, wait(5 * time.Second), calm})},
+}
+
+// refused is a world in which Redis refuses for a while what is written.
+func refused(code int) []step {
+	s := slices.Concat(inRoom1, []step{on("refuse", 0, code, 0)})
+	for range 5 {
+		s = append(s, on("say", 1, 0, 1), wait(5*time.Second))
+	}
+	return append(s, on("say", 1, 0, 1), second, calm)
+}
+
+var presenceScenarios = []scenario{
+	{name: "KilledRelayLeaves", shows: "late leave, presence", plan: func(p *plan) { p.lease = 15 * time.Second }, steps: slices.Concat(inRoom1, killed(6))},
+	{name: "OlderNoFlicker", shows: "flicker, list flicker", steps: slices.Concat([]step{on("join", 0, 0, 0), second, on("snapshot", 0, 0, 0)}, inRoom1, []step{wait(time.Minute),
+		on("restart", 0, 0, 0), wait(20 * time.Second), calm})},
+	{name: "MembersEvicted", shows: "presence", steps: slices.Concat(inRoom1, []step{second, on("evict", 0, 2, 0), second, calm})},
+	{name: "ComesBackAtOnce", shows: "own presence", steps: slices.Concat(inRoom1, comesBack(20), []step{calm})},
+	{name: "JoinsAtOneInstant", from: 20066, shows: "presence", steps: []step{on("join", 0, 11, 0), on("join", 2, 17, 0), on("join", 4, 55, 0), on("join", 4, 28, 0),
+		on("join", 6, 3, 0), calm}},
+	{name: "HopWhileRefusing", shows: "flicker", plan: func(p *plan) { p.relays, p.lease = 3, 3*time.Second }, steps: []step{on("join", 1, 0, 0), on("join", 2, 0, 0), wait(40 * time.Second),
+		on("relay apart", 1, 0, 0), on("refuse", 0, 0, 0), wait(20 * time.Millisecond), on("come", 1, 2, 1), wait(16 * time.Second), calm}},
+}
+
+// killed kills the relay of ben's n times, at other moments of its lease, and has ben come back.
+func killed(n int) (s []step) {
+	for i := range n {
+		s = append(s, wait(80*time.Second+time.Duration(i)*900*time.Millisecond), on("relay kill", 1, 0, 0), wait(30*time.Second), on("start", 1, 0, 0), wait(5*time.Second),
+			on("come", 1, 1, 1))
+	}
+	return append(s, calm)
+}
+
+// comesBack has asha come back n times to the other relay, before anybody has noticed that she was gone.
+func comesBack(n int) (s []step) {
+	for i := range n {
+		s = append(s, on("come", 0, i+1, i/2), wait(2*time.Second))
+	}
+	return s
+}
+
+func (s scenario) world() plan {
+	p := plan{seed: 1, relays: 2, members: 4, rooms: 3, history: 32, ttl: expires, recovery: time.Hour, lease: 5 * time.Second,
+		link: fakeredis.Link{Delay: 5 * time.Millisecond, Jitter: time.Millisecond}}
+	if s.from != 0 {
+		p = newPlan(s.from, 0)
+	}
+	if s.plan != nil {
+		s.plan(&p)
+	}
+	p.steps = s.steps
+	return p
+}
+
+// tries is how often a scenario is run, each time with other delays.
+const tries = 3
+
+// What showed a fault once does not show it again.
+func TestScenarios(t *testing.T) {
+	for _, s := range scenarios {
+		t.Run(s.name, func(t *testing.T) {
+			p := s.world()
+			var v verdict
+			var bad []string
+			for range tries {
+				v = run(t, p)
+				for _, f := range v.faults {
+					if isNews(f) || slices.Contains(strings.Split(s.shows, ", "), kind(f)) {
+						bad = append(bad, f)
+					}
+				}
+				if len(bad) > 0 {
+					break
+				}
+				p.seed++
+			}
+			why, fails := failing[s.name]
+			switch {
+			case len(bad) == 0 && fails:
+				t.Errorf("it passes: take it out of the list of those that fail (%s)", why)
+			case len(bad) > 0 && !fails:
+				t.Errorf("seed %d: %s\n%s", p.seed, strings.Join(bad, "\n"), v.story)
+			case fails:
+				t.Logf("known: %s: %s", why, bad[0])
+			}
+		})
+	}
+}
