@@ -386,7 +386,7 @@ func (w *world) checkList(g *member, room string, want map[string]bool) {
 	if !answered {
 		w.fault("stuck: %s does not say who is in %s, all being well", relay, room)
 	} else if !maps.Equal(got, want) {
-		w.fault("presence: %s says that %s are in %s, where %s are", relay, w.names(got), room, w.names(want))
+		w.fault("members: %s says that %s are in %s, where %s are", relay, w.names(got), room, w.names(want))
 	}
 }
 

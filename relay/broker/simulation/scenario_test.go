@@ -80,7 +80,7 @@ var lossScenarios = []scenario{
 }
 
 var refusalScenarios = []scenario{
-	{name: "Demoted", shows: "refuses while ready, stuck, unready, presence", steps: slices.Concat(inRoom1, []step{on("demote", 0, 0, 0), on("say", 1, 0, 1),
+	{name: "Demoted", shows: "refuses while ready, stuck, unready, members", steps: slices.Concat(inRoom1, []step{on("demote", 0, 0, 0), on("say", 1, 0, 1),
 		wait(8 * time.Second), on("say", 1, 0, 1), wait(8 * time.Second), on("say", 1, 0, 1), wait(8 * time.Second), on("say", 1, 0, 1), wait(time.Second), calm})},
 	{name: "Full", shows: "refuses while ready", steps: refused(0)},
 	{name: "CannotPersist", shows: "refuses while ready", steps: refused(1)},
@@ -99,10 +99,10 @@ func refused(code int) []step {
 }
 
 var presenceScenarios = []scenario{
-	{name: "KilledRelayLeaves", shows: "late leave, presence", plan: func(p *plan) { p.lease = 15 * time.Second }, steps: slices.Concat(inRoom1, killed(6))},
+	{name: "KilledRelayLeaves", shows: "late leave, members", plan: func(p *plan) { p.lease = 15 * time.Second }, steps: slices.Concat(inRoom1, killed(6))},
 	{name: "OlderNoFlicker", shows: "flicker, list flicker", steps: slices.Concat([]step{on("join", 0, 0, 0), second, on("snapshot", 0, 0, 0)}, inRoom1, []step{wait(time.Minute),
 		on("restart", 0, 0, 0), wait(20 * time.Second), calm})},
-	{name: "MembersEvicted", shows: "presence", steps: slices.Concat(inRoom1, []step{second, on("evict", 0, 2, 0), second, calm})},
+	{name: "MembersEvicted", shows: "members", steps: slices.Concat(inRoom1, []step{second, on("evict", 0, 2, 0), second, calm})},
 	{name: "ComesBackAtOnce", shows: "own presence", steps: slices.Concat(inRoom1, comesBack(20), []step{calm})},
 	{name: "JoinsAtOneInstant", from: 20066, shows: "presence", steps: []step{on("join", 0, 11, 0), on("join", 2, 17, 0), on("join", 4, 55, 0), on("join", 4, 28, 0),
 		on("join", 6, 3, 0), calm}},
