@@ -20,14 +20,7 @@ type scenario struct {
 }
 
 // failing are scenarios that still fail, and why. One that passes is to be taken out.
-var failing = map[string]string{
-	"ComesBackAtOnce":   "a list that was read before the own joining is heard lacks the own user (own presence)",
-	"BurstAfterFlush":   "a second reset, trimmed, follows although nothing is lost (reset without need)",
-	"JoinAcrossFlush":   "a join between FLUSHALL and the next epoch is answered with an offset that has none (offset)",
-	"OlderNoFlicker":    "a list is read of the older Redis before people are written down anew (list flicker)",
-	"JoinsAtOneInstant": "of two who join over one relay at one instant, one does not learn of the other (presence)",
-	"HopWhileRefusing":  "a life that has ended is evicted before the other relay has recorded who hopped (flicker)",
-}
+var failing = map[string]string{}
 
 func wait(d time.Duration) step      { return step{op: "wait", d: d} }
 func on(op string, a, b, c int) step { return step{op: op, a: a, b: b, c: c} }

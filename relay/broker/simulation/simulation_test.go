@@ -113,13 +113,7 @@ func isSet(name string) (set bool) {
 }
 
 // known are kinds of faults that are known and not yet mended, and why: they are told and fail nothing.
-var known = map[string]string{
-	"list flicker":       "after Redis comes back older, or emptied, a list is sent that lacks people who are there",
-	"own presence":       "whoever joins while an earlier connection of theirs is taken out is missing from their own list",
-	"presence":           "of two who join at one instant over one relay, one does not learn of the other",
-	"offset":             "a join between FLUSHALL and the next epoch is answered with an offset that has none",
-	"reset without need": "after a reset amid a burst another follows, trimmed, with nothing lost",
-}
+var known = map[string]string{}
 
 // maxReports bounds the stories told of one kind of fault.
 const maxReports = 2

@@ -67,7 +67,7 @@ func parseKept(e any) (k kept, err error) {
 	}
 	name, _ := pair[0].(string)
 	fields, _ := pair[1].([]any)
-	if len(fields) != 2 {
+	if len(fields) < 2 {
 		return k, bad
 	}
 	rest, _ := fields[1].(string)
