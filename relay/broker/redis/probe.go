@@ -77,7 +77,10 @@ func (f *feed) sendProbeOver(c rueidis.CoreClient) {
 	f.mu.Unlock()
 	ctx, cancel := context.WithTimeout(f.b.ctx, probeInterval)
 	defer cancel()
-	probeScript.run(ctx, c, call{keys: []string{f.b.keys.head, f.b.keys.probe}, args: []string{f.channel, strconv.FormatUint(number, 10)}})
+	refused, err := probeScript.run(ctx, c, call{keys: []string{f.b.keys.head, f.b.keys.probe}, args: []string{f.channel, strconv.FormatUint(number, 10)}})[0].ToString()
+	if err == nil && isDemoted(refused) && f.b.isCurrent(c) {
+		f.suspectConnection(errDemoted)
+	}
 }
 
 // receivePrivate takes what was said to this relay alone.

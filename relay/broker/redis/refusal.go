@@ -25,6 +25,15 @@ func refusal(text string) error {
 	return nil
 }
 
+func isDemoted(refused string) bool { return strings.HasPrefix(refused, "READONLY") }
+
+// isCurrent reports whether c is the client that commands go to, or a connection of its.
+func (b *Broker) isCurrent(c rueidis.CoreClient) bool {
+	client, shared := c.(rueidis.Client)
+	now := b.client.Load()
+	return !shared || now != nil && *now == client
+}
+
 // noteRefusal looks at what Redis answered to a write: if it refused it, the health check finds
 // out at once how it is. The answer alone may be a former server's, that came late.
 func (f *feed) noteRefusal(err error) {
@@ -45,7 +54,7 @@ func (f *feed) noteRefusal(err error) {
 
 // setRefusal notes what the health check has found: whether Redis takes what is written. f.mu is held.
 func (f *feed) setRefusal(why error) {
-	if why != nil && strings.HasPrefix(why.Error(), "READONLY") {
+	if why != nil && isDemoted(why.Error()) {
 		f.suspectConnection(errDemoted)
 	}
 	f.refusal = why
