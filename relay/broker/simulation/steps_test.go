@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -262,7 +263,7 @@ func (w *world) say(m *member, room string, named bool) *publication {
 	p := &publication{by: m, room: room, name: text, data: data, asked: time.Now(), event: &judge.Event{Kind: judge.Told, Room: room,
 		Message: judge.Message{User: m.user, Data: data}}}
 	if named {
-		p.id, p.event.Kind, p.event.Message.ID = text, judge.Publishing, text
+		p.id, p.own, p.event.Kind, p.event.Message.ID = text, text, judge.Publishing, text
 	}
 	w.said = append(w.said, p)
 	w.mu.Lock()
@@ -276,8 +277,8 @@ func (w *world) say(m *member, room string, named bool) *publication {
 // publish sends a publication. m.mu is held.
 func (m *member) publish(p *publication) {
 	body := map[string]any{"room": p.room, "data": p.data}
-	if p.id != "" {
-		body["id"] = p.id
+	if p.own != "" {
+		body["id"] = p.own
 	}
 	over := m.relay
 	began := time.Now()
@@ -286,7 +287,7 @@ func (m *member) publish(p *publication) {
 			m.w.j.add(m.name, &judge.Event{Kind: judge.Refused, Room: p.room}, "is refused %s: %s", p.name, a.Error.Code)
 			m.w.refusal(over, time.Since(began))
 			m.w.mu.Lock()
-			p.told = true
+			p.told, p.own = true, cmp.Or(a.ID, p.own)
 			if a.ID != "" && p.id == "" {
 				m.w.name(p, a.ID)
 			}
@@ -297,11 +298,12 @@ func (m *member) publish(p *publication) {
 		if a.Duplicate {
 			repeat = ", as a repeat"
 		}
+		m.w.mu.Lock()
+		p.own = a.ID
 		if p.id == "" {
-			m.w.mu.Lock()
 			m.w.name(p, a.ID)
-			m.w.mu.Unlock()
 		}
+		m.w.mu.Unlock()
 		m.w.j.add(m.name, &judge.Event{Kind: judge.Stored, Room: p.room, Duplicate: a.Duplicate,
 			Message: judge.Message{User: m.user, ID: a.ID, Seq: a.Seq, Offset: a.Offset, Data: p.data}},
 			"has %s acknowledged by %s at %s%s", p.name, over.name, a.Offset, repeat)
@@ -323,7 +325,7 @@ func (w *world) repeat(who, nth int) {
 		return
 	}
 	w.mu.Lock()
-	unnamed := p.id == "" && !p.told
+	unnamed := p.own == "" && !p.told
 	w.mu.Unlock()
 	if unnamed {
 		return

@@ -87,6 +87,7 @@ type publication struct {
 	acked  time.Time // zero: not yet
 	over   *node     // that acknowledged it
 	offset string
+	own    string       // the id that its publisher knows it by: it has made it up, or was told
 	told   bool         // it was refused, and may be tried again
 	event  *judge.Event // says that it was asked
 }
