@@ -216,6 +216,11 @@ func (m *member) event(text string) {
 		m.w.know(m.user, m.name)
 		if in.Recovered {
 			m.w.verdict.resumed++
+			for room, s := range m.seats { // a failover may have lost a join alone: the welcome tells
+				if s.joined && !slices.Contains(in.Rooms, room) {
+					s.joined = false
+				}
+			}
 		}
 		m.rejoin()
 	case `"message"`:
@@ -244,6 +249,7 @@ type incoming struct {
 	message
 	User      broker.User
 	Recovered bool
+	Rooms     []string // of a welcome that recovered
 	Reason    string
 	Messages  []message
 	Count     int
