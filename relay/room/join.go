@@ -74,7 +74,11 @@ func (r *Room) lockedPast(ctx context.Context, o JoinOptions) (past, error) {
 // state is how the room stands for a member that enters it now. r.mu is held.
 func (r *Room) state(p past, o JoinOptions) Joined {
 	p = r.complete(p, o)
-	return Joined{Offset: r.ring.tail, Recovered: p.recovered, Messages: p.messages}
+	j := Joined{Offset: r.ring.tail, Recovered: p.recovered, Messages: p.messages}
+	if p.recovered && len(p.messages) == 0 && o.Since.Pos > j.Offset.Pos && !o.Vouched {
+		j.Offset = o.Since // the room's last message had expired by then
+	}
+	return j
 }
 
 // admit makes m a member, or lets it stay one; the caller's reference becomes the membership's.

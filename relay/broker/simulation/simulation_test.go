@@ -113,7 +113,9 @@ func isSet(name string) (set bool) {
 }
 
 // known are kinds of faults that are known and not yet mended, and why: they are told and fail nothing.
-var known = map[string]string{}
+var known = map[string]string{
+	"offset": "a leave that was answered is stored a moment later: if its relay is killed in it, the session has the room still, as the welcome tells",
+}
 
 // maxReports bounds the stories told of one kind of fault.
 const maxReports = 2
