@@ -3,6 +3,7 @@ package nemesis
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -145,4 +146,20 @@ func (r *Relay) Status() int {
 	}
 	response.Body.Close()
 	return response.StatusCode
+}
+
+// Memory is how many bytes of it are resident, 0 if it does not run.
+func (r *Relay) Memory() int64 {
+	r.mu.Lock()
+	pid := r.process.Process.Pid
+	r.mu.Unlock()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0
+	}
+	var size, resident int64
+	if _, err := fmt.Sscan(string(text), &size, &resident); err != nil {
+		return 0
+	}
+	return resident * int64(os.Getpagesize())
 }
