@@ -1,6 +1,10 @@
 package room
 
-import "setu/relay/broker"
+import (
+	"slices"
+
+	"setu/relay/broker"
+)
 
 // changes are what has happened to users in one moment, without what undoes itself.
 type changes struct {
@@ -14,15 +18,22 @@ type change struct {
 	was     string // the user's JSON before; empty if it is not known
 	here    bool
 	user    string // the user's JSON now, or as the user left
+	flipped bool   // the user came or went more than once
 }
 
 // netChange is a user who joined, left or was renamed.
 type netChange struct{ id, user string }
 
-// netChanges are the changes of a moment, as members are told them.
-type netChanges struct{ joined, left, renamed []netChange }
+// netChanges are the changes of a moment, as members are told them. Those who came back, or came and
+// went, are news only to whoever was told in between who is there.
+type netChanges struct{ joined, left, renamed, back, gone []netChange }
 
 func (n netChanges) empty() bool { return len(n.joined)+len(n.left)+len(n.renamed) == 0 }
+
+// whole is n for somebody who was told in between who is there.
+func (n netChanges) whole() netChanges {
+	return netChanges{joined: slices.Concat(n.joined, n.back), left: slices.Concat(n.left, n.gone), renamed: n.renamed}
+}
 
 // add notes a change. was is what members know the user as if it is renamed; empty if that is not
 // known.
@@ -41,6 +52,8 @@ func (c *changes) add(id string, ch broker.Change, was string) {
 		}
 		c.byID[id] = noted
 		c.order = append(c.order, id)
+	} else if !ch.Renamed {
+		noted.flipped = true
 	}
 	noted.here, noted.user = ch.Joined || ch.Renamed, ch.User
 }
@@ -59,6 +72,12 @@ func (c *changes) take() (net netChanges) {
 			net.left = append(net.left, n)
 		case ch.here && ch.user != ch.was:
 			net.renamed = append(net.renamed, n)
+		}
+		switch {
+		case ch.flipped && ch.here && ch.wasHere:
+			net.back = append(net.back, n)
+		case ch.flipped && !ch.here && !ch.wasHere:
+			net.gone = append(net.gone, n)
 		}
 	}
 	c.order, c.byID = nil, nil

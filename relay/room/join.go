@@ -44,6 +44,7 @@ func (r *Room) join(ctx context.Context, m Member, o JoinOptions, reply func(Joi
 	}
 	j.Count, j.Members = r.roster.total(), r.roster.withLocal(applyChanges(users, heard))
 	r.roster.ask(r.members[m], o.Presence)
+	r.members[m].fresh = len(r.roster.pending.order) > 0
 	reply(j)
 	if !whole {
 		r.refresh()

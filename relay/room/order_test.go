@@ -284,3 +284,30 @@ func TestLeaveForNow(t *testing.T) {
 		}
 	})
 }
+
+// Who is told the list between somebody's leaving and coming back hears of the coming back, though for
+// the others nothing has changed.
+func TestListAmidChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, limits)
+		defer f.Memory.Close(context.Background())
+		h := NewHub(f, limits)
+		asks, ben, late := guest("asks"), guest("ben"), guest("late")
+		join(t, h, "room", asks, JoinOptions{Presence: true})
+		join(t, h, "room", ben, JoinOptions{})
+		<-time.After(time.Second)
+		asks.got("presence")
+		h.Leave("room", ben)
+		if j := join(t, h, "room", late, JoinOptions{Presence: true}); len(j.Members) != 2 {
+			t.Fatalf("without ben there are %q", j.Members)
+		}
+		join(t, h, "room", ben, JoinOptions{})
+		<-time.After(time.Second)
+		if got := late.got("presence"); len(got) != 1 || !strings.Contains(got[0], `"joined":[{"id":"user-ben"`) {
+			t.Errorf("the one who was told the list hears %q", got)
+		}
+		if got := asks.got("presence"); len(got) != 1 || strings.Contains(got[0], "user-ben") {
+			t.Errorf("the other hears %q", got)
+		}
+	})
+}

@@ -48,14 +48,19 @@ func (r *Room) sendChanges() {
 	if r.roster.count > MaxMembers {
 		net.renamed = nil // the count alone is told, and has not changed by that
 	}
-	if r.closed || net.empty() {
+	if r.closed {
 		return
 	}
 	u := presenceUpdate{room: r.quoted, count: r.roster.count, net: net}
+	fresh := presenceUpdate{room: r.quoted, count: r.roster.count, net: net.whole()}
 	for _, m := range r.list {
-		if m.presence {
+		switch {
+		case m.presence && m.fresh && !fresh.net.empty():
+			fresh.send(m.member)
+		case m.presence && !m.fresh && !net.empty():
 			u.send(m.member)
 		}
+		m.fresh = false
 	}
 }
 
@@ -80,7 +85,7 @@ func (u *presenceUpdate) send(m Member) {
 		m.Send(u.all)
 		return
 	}
-	others := netChanges{without(u.net.joined, own), without(u.net.left, own), u.net.renamed}
+	others := netChanges{joined: without(u.net.joined, own), left: without(u.net.left, own), renamed: u.net.renamed}
 	if !others.empty() {
 		m.Send(u.frame(others))
 	}
@@ -139,6 +144,7 @@ func (r *Room) endRefresh(reading refresh, users []string, count int, err error)
 	for _, m := range r.list {
 		if m.presence {
 			m.member.Send(f)
+			m.fresh = len(r.roster.pending.order) > 0
 		}
 	}
 	return true

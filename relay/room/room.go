@@ -42,6 +42,7 @@ type membership struct {
 	member   Member
 	at       int
 	presence bool // set by roster.ask
+	fresh    bool // it was told who is there amid changes that are still to be sent
 }
 
 func newRoom(h *Hub, name string) *Room {

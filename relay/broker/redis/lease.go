@@ -53,7 +53,7 @@ func (p *presence) renew(c rueidis.Client) error {
 		if _, err := p.lease(c, life, true); err != nil {
 			return err
 		}
-		p.life, p.writes, p.sweep = life, 0, sweep{ended: time.Now()}
+		p.life, p.writes, p.sweep, p.lostAt = life, 0, sweep{ended: time.Now()}, time.Now()
 		p.markAll()
 	}
 	failed := p.announce(c)
@@ -127,7 +127,8 @@ func (p *presence) shake() {
 func (p *presence) lose() {
 	p.b.log.Warn("the presence lease was lost: this relay's users are announced anew")
 	p.former, p.life = append(p.former, p.life), ""
-	p.lostAt, p.steady, p.announced = time.Now(), time.Now(), time.Time{}
+	p.steady, p.announced = time.Now(), time.Time{}
+	p.untold = true // Redis may have forgotten people without a word
 	p.b.feed.doubtStore()
 	p.check()
 }

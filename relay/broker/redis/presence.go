@@ -24,7 +24,7 @@ type presence struct {
 	// owned by run; retire uses them after run has ended
 	life      string    // empty: it must begin
 	former    []string  // lives of ours whose leases were lost, to be taken out
-	lostAt    time.Time // when the last of them was
+	lostAt    time.Time // when this life took the place of the last of them
 	untold    bool      // presence changes may have been missed, and the rooms have not been told
 	renewed   time.Time // when the lease was last renewed
 	steady    time.Time // since when it was renewed without a pause
