@@ -167,7 +167,12 @@ var limits = broker.Limits{History: 50, TTL: time.Hour}
 
 func newTestHub(t testing.TB) (*Hub, *fake) {
 	f := newFake(t, limits)
-	return NewHub(f, limits), f
+	h := NewHub(f, limits)
+	t.Cleanup(func() {
+		h.Drain()
+		h.Wait()
+	})
+	return h, f
 }
 
 // join makes m a member and returns the answer.

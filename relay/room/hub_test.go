@@ -166,6 +166,7 @@ func TestSubscribeFailsForMany(t *testing.T) {
 		f := newFake(t, limits)
 		defer f.Memory.Close(context.Background())
 		h := NewHub(f, limits)
+		defer h.Drain()
 		f.refuse, f.hold = 1, make(chan struct{})
 		failed := make(chan error, 20)
 		for i := range cap(failed) {
@@ -194,6 +195,7 @@ func TestRoomNobodyWaitsFor(t *testing.T) {
 		f := newFake(t, limits)
 		defer f.Memory.Close(context.Background())
 		h := NewHub(f, limits)
+		defer h.Drain()
 		f.hold = make(chan struct{})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -236,6 +238,7 @@ func TestLargeRoomsAreCounted(t *testing.T) {
 		f := newFake(t, limits)
 		defer f.Memory.Close(context.Background())
 		h := NewHub(f, limits)
+		defer h.Drain()
 		asks := guest("asks")
 		join(t, h, "room", asks, JoinOptions{Presence: true})
 		for i := range MaxMembers - 1 {

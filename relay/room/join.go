@@ -24,7 +24,7 @@ func (r *Room) join(ctx context.Context, m Member, o JoinOptions, reply func(Joi
 	from := r.roster.log.begin()
 	r.mu.Unlock()
 
-	count, users := r.announce(ctx, u, text, o, j.Offset)
+	count, users, partial := r.announce(ctx, u, text, o, j.Offset)
 
 	r.mu.Lock()
 	heard, whole := r.roster.log.end(from)
@@ -46,7 +46,7 @@ func (r *Room) join(ctx context.Context, m Member, o JoinOptions, reply func(Joi
 	r.roster.ask(r.members[m], o.Presence)
 	r.members[m].fresh = len(r.roster.pending.order) > 0
 	reply(j)
-	if !whole {
+	if !whole || partial {
 		r.refresh()
 	}
 	return nil
@@ -103,28 +103,29 @@ func (r *Room) admit(m Member) (u broker.User, text string, again bool) {
 
 // announce tells the broker that the user is here, and has the membership saved meanwhile.
 func (r *Room) announce(ctx context.Context, u broker.User, text string, o JoinOptions,
-	at broker.Offset) (count int, users []string) {
+	at broker.Offset) (count int, users []string, partial bool) {
 	var saving sync.WaitGroup
 	if o.Save != nil {
 		saving.Go(func() { _ = o.Save(ctx, at) }) // the broker makes it good
 	}
-	count, users = r.enter(ctx, u, text, o.Presence)
+	count, users, partial = r.enter(ctx, u, text, o.Presence)
 	saving.Wait()
-	return count, users
+	return count, users, partial
 }
 
 // enter tells the broker that the user is here and reads, if list is set, who else is. If the
-// broker can't answer, this relay's own users are the answer: a live room can be joined without it.
-func (r *Room) enter(ctx context.Context, u broker.User, text string, list bool) (count int, users []string) {
+// broker can't answer, this relay's own users are the answer, which may be part of them: a live room
+// can be joined without it.
+func (r *Room) enter(ctx context.Context, u broker.User, text string, list bool) (count int, users []string, partial bool) {
 	var entering sync.WaitGroup
 	var entered error
 	entering.Go(func() { count, entered = r.hub.broker.Enter(ctx, r.name, u) })
 	if !list {
 		entering.Wait()
 		if entered != nil {
-			return 0, nil
+			count = 0
 		}
-		return count, nil
+		return count, nil, false
 	}
 	users, n, err := r.hub.broker.MembersNow(ctx, r.name, MaxMembers) // at the same time: what it does not show yet is heard
 	entering.Wait()
@@ -135,12 +136,12 @@ func (r *Room) enter(ctx context.Context, u broker.User, text string, list bool)
 		users, n = r.localUsers()
 	}
 	if users == nil && n > 0 {
-		return max(count, n), nil // too many to list
+		return max(count, n), nil, err != nil // too many to list
 	}
 	if users = withUser(users, u.ID, text); len(users) > MaxMembers {
-		return max(count, len(users)), nil
+		return max(count, len(users)), nil, err != nil
 	}
-	return max(count, len(users)), users
+	return max(count, len(users)), users, err != nil
 }
 
 // leave takes m out of the room, and announces after a grace that its user has left. It does nothing if

@@ -126,6 +126,7 @@ func TestResumeAhead(t *testing.T) {
 		f := newFake(t, limits)
 		defer f.Memory.Close(context.Background())
 		h := NewHub(f, limits)
+		defer h.Drain()
 		tail := publishMany(t, h, "room", 3)[2]
 		join(t, h, "room", guest("stay"), JoinOptions{})
 		next := broker.Message{Room: "room", Epoch: tail.Epoch, Pos: tail.Pos + 1, Seq: 4, Prev: tail.Digest, Digest: "d4", Body: `"data":4`}

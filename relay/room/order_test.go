@@ -67,6 +67,7 @@ func TestJoinIsGivenUp(t *testing.T) {
 		f := &laggard{fake: newFake(t, limits)}
 		defer f.Memory.Close(context.Background())
 		h := NewHub(f, limits)
+		defer h.Drain()
 		stay, m := guest("stay"), guest("m")
 		tail := publishMany(t, h, "room", 1)[0]
 		join(t, h, "room", stay, JoinOptions{})
@@ -253,6 +254,7 @@ func TestLeaveForNow(t *testing.T) {
 		f := newFake(t, limits)
 		defer f.Memory.Close(context.Background())
 		h := NewHub(f, limits)
+		defer h.Drain()
 		asks, ben := guest("asks"), guest("ben")
 		join(t, h, "room", asks, JoinOptions{Presence: true})
 		join(t, h, "room", ben, JoinOptions{})
@@ -292,6 +294,7 @@ func TestListAmidChanges(t *testing.T) {
 		f := newFake(t, limits)
 		defer f.Memory.Close(context.Background())
 		h := NewHub(f, limits)
+		defer h.Drain()
 		asks, ben, late := guest("asks"), guest("ben"), guest("late")
 		join(t, h, "room", asks, JoinOptions{Presence: true})
 		join(t, h, "room", ben, JoinOptions{})

@@ -2,6 +2,7 @@ package room
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -110,8 +111,11 @@ func (r *Room) refresh() {
 	}
 }
 
+// refreshPause is how long a refresh waits that could not be made.
+const refreshPause = 2 * time.Second
+
 // sendMembers reads who is in the room and sends it. It reads again for as long as changes were
-// missed while it read.
+// missed while it read, or the broker can't say.
 func (r *Room) sendMembers() {
 	for {
 		r.mu.Lock()
@@ -121,6 +125,16 @@ func (r *Room) sendMembers() {
 		if r.endRefresh(reading, users, count, err) {
 			return
 		}
+		if err == nil {
+			continue
+		}
+		select {
+		case <-time.After(refreshPause):
+		case <-r.gone:
+			return
+		case <-r.hub.drain:
+			return
+		}
 	}
 }
 
@@ -128,12 +142,15 @@ func (r *Room) sendMembers() {
 func (r *Room) endRefresh(reading refresh, users []string, count int, err error) (done bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err != nil && !errors.Is(err, broker.ErrClosed) {
+		r.roster.miss() // nothing was read
+	}
 	heard, complete := r.roster.endRefresh(reading)
+	if r.closed || err != nil && complete {
+		return true
+	}
 	if !complete {
 		return false
-	}
-	if err != nil || r.closed {
-		return true // the broker went away again, and reports missed changes when it is back
 	}
 	r.roster.counted(count, heard)
 	users = r.roster.withLocal(applyChanges(users, heard))
