@@ -22,6 +22,7 @@ var (
 	triesFlag  = flag.Int("tries", 1, "how often a world is run until it fails")
 	huntFlag   = flag.Bool("hunt", false, "list what fails, in a line each")
 	allFlag    = flag.Bool("all", false, "let faults fail that are known, too")
+	ignored    = flag.String("ignore", "", "kinds of faults that do not fail, comma-separated, to see what hides behind them")
 	without    = flag.String("without", "", "steps to leave out, comma-separated, to see what hides behind a fault")
 	shrinkFlag = flag.Duration("shrink", 20*time.Second, "how long to look for fewer steps that fail")
 )
@@ -114,7 +115,9 @@ func isSet(name string) (set bool) {
 
 // known are kinds of faults that are known and not yet mended, and why: they are told and fail nothing.
 var known = map[string]string{
-	"offset": "a leave that was answered is stored a moment later: if its relay is killed in it, the session has the room still, as the welcome tells",
+	"list flicker": "emptied right after a restart, Redis is believed whole, and a list of it is sent that lacks people who are there",
+	"presence":     "of two who come back at one instant, one does not learn of the other",
+	"offset":       "a leave that was answered is stored a moment later: if its relay is killed in it, the session has the room still, as the welcome tells",
 }
 
 // maxReports bounds the stories told of one kind of fault.
@@ -163,26 +166,52 @@ func kind(fault string) string {
 	return before
 }
 
-// shrink leaves steps out for as long as the same kind of fault comes about.
+// shrink leaves steps out, and then makes simpler what is left, for as long as the same kind of fault
+// comes about and the budget lasts.
 func shrink(t *testing.T, p plan, v verdict, want string, budget time.Duration) (plan, verdict) {
 	began := time.Now()
 	p.steps = slices.Clone(p.steps[:min(v.steps, len(p.steps))])
-	for size := max(len(p.steps)/2, 1); ; size = max(size/2, 1) {
-		cut := false
+	try := func(less plan) bool {
+		if time.Since(began) > budget {
+			return false
+		}
+		got := run(t, less)
+		if !slices.ContainsFunc(got.faults, func(f string) bool { return kind(f) == want }) {
+			return false
+		}
+		p, v = less, got
+		return true
+	}
+	for size, cut := max(len(p.steps)/2, 1), true; size > 1 || cut; size = max(size/2, 1) {
+		cut = false
 		for at := len(p.steps) - size; at >= 0; at = min(at-1, at-size) {
-			if time.Since(began) > budget {
-				return p, v
-			}
 			less := p
 			less.steps = slices.Delete(slices.Clone(p.steps), at, min(at+size, len(p.steps)))
-			if got := run(t, less); slices.ContainsFunc(got.faults, func(f string) bool { return kind(f) == want }) {
-				p, v, cut = less, got, true
-			}
+			cut = try(less) || cut
 		}
-		if size == 1 && !cut {
-			return p, v
+		if time.Since(began) > budget {
+			break
 		}
 	}
+	for i, s := range p.steps {
+		less := p
+		less.steps = slices.Clone(p.steps)
+		switch {
+		case s.op == "say" && s.c > 1:
+			less.steps[i].c = 1
+		case s.op == "wait" && s.d > time.Second:
+			less.steps[i].d = time.Second
+		default:
+			continue
+		}
+		try(less)
+	}
+	if p.pad > 0 {
+		less := p
+		less.pad = 0
+		try(less)
+	}
+	return p, v
 }
 
 // A world in which one thing happens at a time tells one story, however often it is run. Where several

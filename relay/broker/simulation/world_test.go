@@ -136,7 +136,9 @@ func (w *world) broken() bool {
 }
 
 // isNews reports whether a fault is of a kind that is not known yet.
-func isNews(fault string) bool { return *allFlag || known[kind(fault)] == "" }
+func isNews(fault string) bool {
+	return (*allFlag || known[kind(fault)] == "") && !slices.Contains(strings.Split(*ignored, ","), kind(fault))
+}
 
 // run plays a plan in a bubble of its own.
 func run(t *testing.T, p plan) (v verdict) {
