@@ -241,3 +241,21 @@ func TestExpires(t *testing.T) {
 		t.Error("a gap that nobody told of is no fault")
 	}
 }
+
+// A relay where a room's newest message has not expired yet takes a moment of after it, from one where it
+// has: nothing is missing. With a moment of before it, it is.
+func TestExpiredElsewhere(t *testing.T) {
+	events := []Event{
+		{Client: "ben", Kind: Publishing, Room: room, Message: Message{User: "uben", ID: "m1", Data: `"1"`}},
+		{Client: "ben", Kind: Stored, Room: room, Message: said("e1", 1)},
+	}
+	back := func(since string) Verdict {
+		return Judge(Rules{Kept: 8, Expires: true}, append(events, Event{Client: "asha", Kind: Joined, Room: room, Since: since, Recovered: true, Offset: at("e1", 1)}))
+	}
+	if v := back("e1.65.0.1"); len(v.Faults) > 0 { // position 101 is m1's in base 16, and 65 in base 36 is after it
+		t.Errorf("faults of a moment after the newest: %s", v)
+	}
+	if v := back("e1.1.0.1"); len(v.Faults) == 0 {
+		t.Error("no fault of a moment before what was not given")
+	}
+}

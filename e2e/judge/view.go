@@ -47,6 +47,14 @@ func (c *court) beginsAgain(m Message, offset string) bool {
 	return c.rules.Expires && err == nil && m.Seq == 1 && now.Epoch == before.Epoch && now.Pos > before.Pos
 }
 
+// nothingSince reports whether a room that stands at an offset has expired since a message or moment, or
+// holds nothing that is newer.
+func nothingSince(since, offset string) bool {
+	before, _ := broker.ParseOffset(since)
+	now, err := broker.ParseOffset(offset)
+	return err == nil && now.Epoch == before.Epoch && (now.Seq == 0 || now.Pos <= before.Pos)
+}
+
 // hearJoined takes the answer to a join: the run goes on where it was recovered,
 // and begins anew where it was not.
 func (c *court) hearJoined(i int, who seat, e Event) {
@@ -76,8 +84,8 @@ func (c *court) hearJoined(i int, who seat, e Event) {
 		if since == 0 && len(e.Messages) > 0 {
 			follows = e.Messages[0].Seq - 1
 		}
-		if len(e.Messages) == 0 && c.rules.Expires && seq == 0 {
-			follows = 0 // expired since, and nothing came
+		if len(e.Messages) == 0 && c.rules.Expires && nothingSince(e.Since, e.Offset) {
+			follows = seq
 		}
 		c.run(i, who, e, follows+1)
 	default:
