@@ -15,7 +15,7 @@ import (
 )
 
 var (
-	seedFlag   = flag.Uint64("seed", 0, "of the first world; 0: random")
+	seedFlag   = flag.Uint64("seed", 1, "of the first world, the others count on; 0: random")
 	stepsFlag  = flag.Int("steps", 80, "in a world")
 	worldsFlag = flag.Int("worlds", 15, "to run")
 	forFlag    = flag.Duration("for", 0, "how long to run worlds; 0: as many as -worlds says")
