@@ -153,6 +153,8 @@ func options(cfg Config) (rueidis.ClientOption, error) {
 	opt.Dialer.KeepAlive = time.Second
 	if cfg.Dial != nil {
 		opt.DialCtxFn = func(ctx context.Context, address string, _ *net.Dialer, _ *tls.Config) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(ctx, connTimeout)
+			defer cancel()
 			return cfg.Dial(ctx, address)
 		}
 	}
