@@ -215,7 +215,7 @@ func (m *member) event(text string) {
 		m.user = in.User.ID
 		m.w.know(m.user, m.name)
 		if in.Recovered {
-			m.w.verdict.resumed++
+			m.w.count(&m.w.verdict.resumed)
 			for room, s := range m.seats { // a failover may have lost a join alone: the welcome tells
 				if s.joined && !slices.Contains(in.Rooms, room) {
 					s.joined = false
@@ -232,7 +232,7 @@ func (m *member) event(text string) {
 	case `"reset"`:
 		m.w.j.add(m.name, &judge.Event{Kind: judge.Reset, Room: in.Room, Offset: in.Offset, Messages: judgedAll(in.Messages)},
 			"is told of a gap in %s (%s), which stands at %s", in.Room, in.Reason, in.Offset)
-		m.w.verdict.resets++
+		m.w.count(&m.w.verdict.resets)
 		m.w.resets(m, s, in)
 		if s != nil {
 			s.begin(in.Offset, in.Messages)

@@ -129,6 +129,12 @@ func (w *world) fault(format string, args ...any) {
 	}
 }
 
+func (w *world) count(n *int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	*n++
+}
+
 func (w *world) broken() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
