@@ -354,9 +354,9 @@ func (u *catchUp) takeMissed(m *missing, now tail, fd found) bool {
 	if m.s == nil {
 		return u.endWitness(m)
 	}
-	for i, e := range entries {
+	for _, e := range entries {
 		if e.Epoch = now.epoch; !e.Follows(m.from) { // it was trimmed while it was read
-			m.reason, entries = broker.ReasonTrimmed, entries[:i]
+			m.reason = broker.ReasonTrimmed
 			break
 		}
 		m.from = e.Offset()

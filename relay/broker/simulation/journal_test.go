@@ -92,9 +92,8 @@ func (j *journal) story() string {
 
 // logs is a relay's log as a slog.Handler: warnings and errors are told in the story.
 type logs struct {
-	j    *journal
-	who  string
-	with string
+	j   *journal
+	who string
 
 	mu   *sync.Mutex
 	last *time.Time // when something was said of a fault; guarded by mu

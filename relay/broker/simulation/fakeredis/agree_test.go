@@ -234,7 +234,6 @@ type chooser struct {
 	*rand.Rand
 	scripts map[string]string
 	names   []string
-	shas    map[string]string
 	queue   [][]string
 	pos     int
 }

@@ -26,7 +26,6 @@ type Service struct {
 	links  map[string]*link
 	all    []*session // that are open
 	nodes  []*node    // the primary first; then servers that were demoted in place
-	dialed int64
 
 	replica   map[string]*item
 	log       []change // that the replica has not applied

@@ -25,7 +25,6 @@ type session struct {
 
 	ended chan struct{} // closed by end
 	once  sync.Once
-	wg    sync.WaitGroup
 	up    *way // from the client
 	down  *way // to it
 
@@ -36,8 +35,7 @@ type session struct {
 	caching    bool // the next command's keys are tracked
 	subscribed map[string]bool
 	multi      [][]string // commands since MULTI; nil: none
-	queueing   bool
-	deliver    int64 // what is on its way down, in bytes
+	deliver    int64      // what is on its way down, in bytes
 }
 
 // send queues a reply or a push. of.mu is held.
