@@ -81,6 +81,15 @@ func (r *roster) withLocal(users []string) []string {
 	if users == nil || len(users) >= MaxMembers {
 		return users
 	}
+	here := 0
+	for _, text := range users {
+		if r.users[listedID(text)] != nil {
+			here++
+		}
+	}
+	if here == len(r.users) { // as it mostly is
+		return users
+	}
 	listed := make(map[string]bool, len(users))
 	for _, text := range users {
 		listed[listedID(text)] = true
