@@ -293,11 +293,7 @@ func (a *arena) evils() map[string]evil {
 			m.Cut()
 		}
 	}, nil)
-	add("somebody stops reading", func() {
-		if a.people[0].Relay() != "" {
-			a.people[0].StopReading()
-		}
-	}, func() { a.people[0].Cut() })
+	add("somebody stops reading", func() { a.people[0].TryStopReading() }, func() { a.people[0].Cut() })
 	return out
 }
 

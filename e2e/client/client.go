@@ -106,7 +106,19 @@ func (m *Client) Prefer(relays ...string) {
 // ends or ResumeReading.
 func (m *Client) StopReading() {
 	m.t.Helper()
-	c := m.connection()
+	if !m.TryStopReading() {
+		m.t.Fatalf("%s stops reading: %v", m.options.As, errGone)
+	}
+}
+
+// TryStopReading is StopReading where the connection may be gone, or ending.
+func (m *Client) TryStopReading() bool {
+	m.mu.Lock()
+	c := m.conn
+	m.mu.Unlock()
+	if c == nil {
+		return false
+	}
 	parked := c.hold()
 	// The reader waits for one more packet, and so gets one.
 	go func() {
@@ -114,8 +126,9 @@ func (m *Client) StopReading() {
 	}()
 	select {
 	case <-parked:
+		return true
 	case <-c.done:
-		m.t.Fatalf("%s stops reading: %v", m.options.As, errGone)
+		return false
 	}
 }
 
