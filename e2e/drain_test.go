@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -59,21 +60,5 @@ func TestDrainBehindBlindBalancer(t *testing.T) {
 	if polling+webSocket == 0 {
 		t.Error("none came to the relay that drained")
 	}
-	t.Logf("drained in %v; passed on %d by polling, %d by WebSocket; away for at most %v", took, polling, webSocket, longestAway(clients))
-}
-
-// longestAway is the longest time for which one of the clients had no connection.
-func longestAway(clients []*stock) (longest time.Duration) {
-	for _, s := range clients {
-		var gone time.Time
-		for _, e := range s.log {
-			switch {
-			case e.Kind == "gone":
-				gone = e.at()
-			case e.Kind == "connected" && !gone.IsZero():
-				longest = max(longest, e.at().Sub(gone))
-			}
-		}
-	}
-	return longest
+	t.Logf("drained in %v; passed on %d by polling, %d by WebSocket; away for at most %v", took, polling, webSocket, slices.Max(append(timesAway(clients), 0)))
 }

@@ -10,6 +10,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -69,6 +70,17 @@ type User struct {
 	ID    string `json:"id"`
 	Name  string `json:"name"`
 	Guest bool   `json:"guest"`
+}
+
+// UserID returns the ID of a user, given its JSON, in which the ID comes first and needs no
+// escaping: a cut, as rooms have many users. It is empty if no relay wrote the JSON.
+func UserID(text string) string {
+	rest, ours := strings.CutPrefix(text, `{"id":"`)
+	if !ours {
+		return ""
+	}
+	id, _, _ := strings.Cut(rest, `"`)
+	return id
 }
 
 // Change is what happened to a user of a room: they joined, were renamed or, with neither set,

@@ -2,7 +2,6 @@ package room
 
 import (
 	"encoding/json"
-	"strings"
 
 	"setu/relay/broker"
 )
@@ -83,7 +82,7 @@ func (r *roster) withLocal(users []string) []string {
 	}
 	here := 0
 	for _, text := range users {
-		if r.users[listedID(text)] != nil {
+		if r.users[broker.UserID(text)] != nil {
 			here++
 		}
 	}
@@ -92,7 +91,7 @@ func (r *roster) withLocal(users []string) []string {
 	}
 	listed := make(map[string]bool, len(users))
 	for _, text := range users {
-		listed[listedID(text)] = true
+		listed[broker.UserID(text)] = true
 	}
 	users = users[:len(users):len(users)]
 	for id, u := range r.users {
@@ -101,12 +100,6 @@ func (r *roster) withLocal(users []string) []string {
 		}
 	}
 	return users
-}
-
-// listedID returns the id of a user's JSON, in which it comes first and needs no escaping.
-func listedID(text string) string {
-	id, _, _ := strings.Cut(strings.TrimPrefix(text, `{"id":"`), `"`)
-	return id
 }
 
 // total is how many users the room has. What was last heard may be older than what is here.
@@ -155,7 +148,7 @@ func parseUser(text string) (u broker.User, err error) {
 // has: they were renamed while changes were missed.
 func (r *roster) stale(users []string) (renamed []broker.User) {
 	for _, text := range users {
-		id := listedID(text)
+		id := broker.UserID(text)
 		here := r.users[id]
 		if here == nil || here.json == text {
 			continue

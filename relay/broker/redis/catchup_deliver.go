@@ -108,7 +108,7 @@ func (u *catchUp) finish() {
 			continue // what was loaded since has it
 		}
 		if h.old || f.isFormer(h.m.Epoch) {
-			f.drop(h.m)
+			f.drop()
 			continue
 		}
 		f.held.add(h.m)

@@ -109,7 +109,7 @@ func (f *feed) receive(session int, push rueidis.PubSubMessage) {
 func (f *feed) arrive(s *subscription, m broker.Message) {
 	switch {
 	case f.isFormer(m.Epoch):
-		f.drop(m)
+		f.drop()
 	case f.phase != live:
 		f.held.add(m)
 	case s.loading:
@@ -145,7 +145,7 @@ func (f *feed) isFormer(epoch string) bool {
 
 // drop lets go of a message that can't follow: it is of a former epoch, or of a position that Redis
 // does not know. f.mu is held.
-func (f *feed) drop(m broker.Message) { f.dropped++ }
+func (f *feed) drop() { f.dropped++ }
 
 // tellDropped logs what was dropped since the last time.
 func (f *feed) tellDropped() {

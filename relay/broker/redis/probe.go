@@ -145,7 +145,7 @@ func (f *feed) ready() error {
 	case f.refusal != nil:
 		return fmt.Errorf("%w: Redis does not take what is written: %w", broker.ErrUnavailable, f.refusal)
 	case time.Since(f.probedAt) > probeTimeout:
-		return fmt.Errorf("%w: what is published does not come back", broker.ErrUnavailable)
+		return fmt.Errorf("%w: %w", broker.ErrUnavailable, errSilent)
 	}
 	return nil
 }

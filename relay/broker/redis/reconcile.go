@@ -2,12 +2,13 @@ package redis
 
 import (
 	"context"
-	"encoding/json"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"setu/relay/broker"
 )
 
 const (
@@ -122,7 +123,7 @@ func (p *presence) complete(room string, users []string, count int) ([]string, i
 	}
 	found := make(map[string]struct{}, len(users))
 	for _, text := range users {
-		found[userID(text)] = struct{}{}
+		found[broker.UserID(text)] = struct{}{}
 	}
 	var missing []place
 	for user := range here {
@@ -135,15 +136,6 @@ func (p *presence) complete(room string, users []string, count int) ([]string, i
 		p.lost(at)
 	}
 	return users, count
-}
-
-// userID is the ID of a user, given its JSON.
-func userID(text string) string {
-	var u struct {
-		ID string `json:"id"`
-	}
-	_ = json.Unmarshal([]byte(text), &u) // what no relay wrote is nobody
-	return u.ID
 }
 
 // look is some users of a room that Redis is asked for.
