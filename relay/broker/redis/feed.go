@@ -50,7 +50,7 @@ type feed struct {
 	caughtUpAt   time.Time // when the last one ended
 	dropped      int       // messages that could not follow, not yet told
 	refusal      error     // why Redis takes nothing that is written; nil if it does
-	refused      int       // publishes since it does not
+	refused      int       // writes that it refused, not yet told
 	refusedAt    uint64    // the newest health check that was sent before it last did not
 
 	// where the feed is

@@ -3,11 +3,13 @@ package redis_test
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"setu/relay/broker"
+	"setu/relay/wiretest"
 )
 
 // A Redis that is full for longer than a lease costs nobody the lease, and takes those who leave.
@@ -82,6 +84,30 @@ func TestRedisRefusesForLong(t *testing.T) {
 	<-time.After(3 * time.Second) // former lives are taken out by now
 	if got := l.changes(); !slices.Equal(got, []string{"+dora"}) {
 		t.Errorf("heard %q", got)
+	}
+}
+
+// A Redis that refuses now and then, as one that is all but full does, is told of once, and that it
+// is over when it is.
+func TestRedisRefusesNowAndThen(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	log := &wiretest.Log{}
+	b := openRedis(t, config(s), newLog(log))
+	waitReady(t, b)
+	for n := range 4 {
+		s.do(t, "CONFIG SET min-replicas-to-write 1")
+		if r := b.Publish(t.Context(), broker.Publication{Room: "a", User: "ann", ID: strconv.Itoa(n)})[0]; !errors.Is(r.Err, broker.ErrUnavailable) {
+			t.Errorf("publish: %+v", r)
+		}
+		s.do(t, "CONFIG SET min-replicas-to-write 0")
+		waitReady(t, b)
+	}
+	eventually(t, "told that it is over", func() bool { return strings.Contains(log.String(), "again") })
+	_, refused, _ := strings.Cut(log.String(), `"writes refused"=`)
+	count, _ := strconv.Atoi(strings.TrimSpace(refused)) // the relay's own writes are among them
+	if n := strings.Count(log.String(), "level=ERROR"); n != 1 || count < 4 {
+		t.Errorf("%d errors, %d writes refused:\n%s", n, count, log)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"github.com/redis/rueidis"
 )
 
+const calmAfter = probeTimeout // without a refusal: Redis takes what is written
+
 // errDemoted: this connection leads to a server that is a replica now. The primary is to be found
 // behind the same address.
 var errDemoted = errors.New("the server that was the primary is a replica now")
@@ -61,32 +63,47 @@ func (f *feed) setRefusal(why error) {
 	nudge(f.tell)
 }
 
-// tellRefusals logs, once each, that Redis takes nothing that is written, and that it does again.
-// It ends with the broker.
+// tellRefusals logs that Redis takes nothing that is written and, when nothing was refused for
+// calmAfter, that it does again: once each, though at its very limit Redis takes little things between
+// what it refuses. It ends with the broker.
 func (f *feed) tellRefusals() {
 	defer f.b.wg.Done()
-	told, since := false, time.Time{}
+	var since, last time.Time // of what was told, the first and the last refusal; zero: none was
+	count := 0
+	calm := time.NewTimer(calmAfter)
+	defer calm.Stop()
 	for {
 		select {
 		case <-f.b.ctx.Done():
 			return
 		case <-f.tell:
+		case <-calm.C:
 		}
-		f.mu.Lock()
-		why, refused := f.refusal, f.refused
-		if why == nil {
-			f.refused = 0
-		}
-		f.mu.Unlock()
-		switch {
-		case why != nil && !told:
-			told, since = true, time.Now()
+		refused, why := f.takeRefused()
+		count += refused
+		if why != nil && since.IsZero() {
+			since = time.Now()
 			f.b.log.Error("Redis answers and takes nothing that is written: not ready", "error", f.b.redact(why))
-		case why == nil && told:
-			told = false
-			f.b.log.Info("Redis takes what is written again", "after", time.Since(since).Round(time.Millisecond), "publishes refused", refused)
+		}
+		switch {
+		case why != nil || refused > 0:
+			last = time.Now()
+			calm.Reset(calmAfter)
+		case !since.IsZero() && time.Since(last) >= calmAfter:
+			f.b.log.Info("Redis takes what is written again", "after", last.Sub(since).Round(time.Millisecond), "writes refused", count)
+			since, count = time.Time{}, 0
 		}
 	}
+}
+
+// takeRefused returns how many writes Redis has refused since the last call, and why it takes nothing
+// that is written; nil: it does.
+func (f *feed) takeRefused() (refused int, why error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	refused, why = f.refused, f.refusal
+	f.refused = 0
+	return refused, why
 }
 
 // dropClient closes the connections to a server that is the primary no more. The next are made anew.
