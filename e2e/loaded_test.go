@@ -12,6 +12,7 @@ import (
 	"setu/e2e/cluster"
 	"setu/e2e/nemesis"
 	"setu/e2e/swarm"
+	"setu/relay/wiretest"
 )
 
 // These stories measure, so they run one after the other, and not with others.
@@ -34,7 +35,7 @@ func startLoaded(t *testing.T, args ...string) *loaded {
 
 func (l *loaded) relay(name string, env ...string) *nemesis.Relay {
 	l.t.Helper()
-	return nemesis.StartRelay(l.t, name, nemesis.NewLink(l.t, l.redis.Address()), append([]string{"LOG_LEVEL=warn"}, env...)...)
+	return nemesis.StartRelay(l.t, name, wiretest.NewLink(l.t, l.redis.Address()), append([]string{"LOG_LEVEL=warn"}, env...)...)
 }
 
 // staysSmall checks that a relay has kept to its memory, and has not panicked.

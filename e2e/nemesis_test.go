@@ -22,6 +22,7 @@ import (
 	"setu/relay/broker"
 	"setu/relay/broker/redis"
 	"setu/relay/room"
+	"setu/relay/wiretest"
 )
 
 // arena is two relays as processes, and two servers of Redis, of which one is the primary.
@@ -98,7 +99,7 @@ func newArena(t *testing.T, seed uint64) *arena {
 	}
 	a.replicate()
 	for _, name := range []string{"dublin", "tokyo"} {
-		link := nemesis.NewLink(t, a.primary.Address())
+		link := wiretest.NewLink(t, a.primary.Address())
 		a.relays = append(a.relays, nemesis.StartRelay(t, name, link, "PRESENCE_LEASE=3s", "PING_INTERVAL=2s", "PING_TIMEOUT=2s",
 			"HISTORY_LIMIT="+strconv.Itoa(kept), "DRAIN_TIMEOUT=3s"))
 	}
@@ -267,11 +268,11 @@ func (a *arena) evils() map[string]evil {
 		add(r.Name()+" killed", r.Kill, r.Start)
 		add(r.Name()+" drained", r.Term, r.Start)
 		add(r.Name()+" frozen", r.Freeze, r.Thaw)
-		for what, is := range map[string]nemesis.Quality{
+		for what, is := range map[string]wiretest.Quality{
 			"cut off": {Down: true}, "half-open": {LostUp: true, LostDown: true}, "unheard": {LostUp: true}, "deaf": {LostDown: true},
 			"far away": {Delay: 140 * time.Millisecond, Pace: 4 << 20}, "slow": {Delay: 20 * time.Millisecond, Pace: 256 << 10}, "lagging": {Lag: 150 * time.Millisecond},
 		} {
-			add(r.Name()+" "+what, func() { r.Link.Set(is) }, func() { r.Link.Set(nemesis.Quality{}) })
+			add(r.Name()+" "+what, func() { r.Link.Set(is) }, func() { r.Link.Set(wiretest.Quality{}) })
 		}
 		add(r.Name()+" dropped", r.Link.Drop, nil)
 	}

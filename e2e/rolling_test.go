@@ -15,6 +15,7 @@ import (
 	"setu/e2e/cluster"
 	"setu/e2e/judge"
 	"setu/e2e/nemesis"
+	"setu/relay/wiretest"
 )
 
 // A deploy replaces three relays, one after the other, under people who talk. Clients behind a load
@@ -91,7 +92,7 @@ func startProcesses(t *testing.T, names ...string) (f *fleet, relays []*nemesis.
 	f = &fleet{t: t, network: cluster.NewNetwork(t), room: "lobby", history: judge.Record(t, judge.Rules{Kept: kept})}
 	f.redis = cluster.StartRedis(t, f.network, cluster.RedisOptions{AppendOnly: true})
 	for _, name := range names {
-		link := nemesis.NewLink(t, f.redis.Address())
+		link := wiretest.NewLink(t, f.redis.Address())
 		relays = append(relays, nemesis.StartRelay(t, name, link, "HISTORY_LIMIT="+strconv.Itoa(kept)))
 	}
 	return f, relays

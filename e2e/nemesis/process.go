@@ -1,3 +1,5 @@
+// Package nemesis is what happens to relays and Redis that no container can do: relays as processes of
+// this machine, each with a link to Redis of its own.
 package nemesis
 
 import (

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"setu/relay/wiretest"
 )
 
 var build = sync.OnceValues(func() (string, error) {
@@ -34,7 +36,7 @@ type Relay struct {
 	name    string
 	address string
 	env     []string
-	Link    *Link
+	Link    *wiretest.Link
 
 	mu      sync.Mutex // guards what follows
 	process *exec.Cmd
@@ -43,7 +45,7 @@ type Relay struct {
 
 // StartRelay starts a relay over a link, and waits until it is ready. Its log is shown if the test
 // fails.
-func StartRelay(t testing.TB, name string, link *Link, env ...string) *Relay {
+func StartRelay(t testing.TB, name string, link *wiretest.Link, env ...string) *Relay {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

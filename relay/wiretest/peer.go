@@ -1,5 +1,5 @@
 // Package wiretest has clients for tests that speak the wire by hand, so that they can be wrong when they
-// want to be, and read it strictly.
+// want to be, and read it strictly, and a link to Redis that can be broken.
 package wiretest
 
 import (

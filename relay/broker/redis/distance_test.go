@@ -31,8 +31,8 @@ func benchmarkCatchUp(b *testing.B, trip, away time.Duration) {
 	cfg.History = 10000
 	near := openRedis(b, cfg, newLog(&wiretest.Log{}))
 	waitReady(b, near)
-	way := newLink(b, s.addr)
-	cfg.URL = "redis://" + way.listener.Addr().String()
+	way := wiretest.NewLink(b, s.addr)
+	cfg.URL = "redis://" + way.Address()
 	log := &wiretest.Log{}
 	far := openRedis(b, cfg, newLog(log))
 	waitReady(b, far)
@@ -50,17 +50,16 @@ func benchmarkCatchUp(b *testing.B, trip, away time.Duration) {
 	defer all.Wait()
 	defer close(stop)
 	all.Go(func() { load(near, rooms, rate, stop) })
-	way.delay.Store(int64(trip / 2))
+	way.Set(wiretest.Quality{Delay: trip / 2})
 	way.Drop()
 	<-time.After(5 * trip)
 	waitReady(b, far)
 	for b.Loop() {
 		mend := way.Cut()
 		<-time.After(away)
-		way.first.Store(0)
 		mend()
 		awaitWhole(b, far, log)
-		took := time.Since(time.Unix(0, way.first.Load()))
+		took := time.Since(way.FirstConnected())
 		b.ReportMetric(float64(took.Milliseconds()), "ms")
 		b.ReportMetric(float64(took)/float64(trip), "trips")
 	}
@@ -131,7 +130,7 @@ func BenchmarkRedisSignals(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer stop()
-	way.delay.Store(int64(140 * time.Millisecond))
+	way.Set(wiretest.Quality{Delay: 140 * time.Millisecond})
 	way.Drop()
 	<-time.After(4 * time.Second)
 	waitReady(b, far)

@@ -56,11 +56,11 @@ func listen(t testing.TB, b broker.Broker, room string) *listener {
 }
 
 // linked opens a relay over a link of its own.
-func linked(t testing.TB, s *server, log *wiretest.Log) (*redis.Broker, *link) {
+func linked(t testing.TB, s *server, log *wiretest.Log) (*redis.Broker, *wiretest.Link) {
 	t.Helper()
-	l := newLink(t, s.addr)
+	l := wiretest.NewLink(t, s.addr)
 	cfg := config(s)
-	cfg.URL = "redis://" + l.listener.Addr().String()
+	cfg.URL = "redis://" + l.Address()
 	b := openRedis(t, cfg, newLog(log))
 	waitReady(t, b)
 	return b, l
@@ -108,7 +108,7 @@ func TestRedisFlushedWithLag(t *testing.T) {
 	slow, way := linked(t, s, log)
 	quick, _ := linked(t, s, &wiretest.Log{})
 	l := listen(t, slow, "a")
-	way.lag.Store(int64(150 * time.Millisecond))
+	way.Set(wiretest.Quality{Lag: 150 * time.Millisecond})
 	for round := range 3 {
 		for i := range 200 {
 			publish(t, quick, "a", fmt.Sprint(round, "-", i))

@@ -270,10 +270,10 @@ func TestRedisManyTakenOut(t *testing.T) {
 	t.Parallel()
 	s, log := ownServer(t), &wiretest.Log{}
 	const places, lease = 30_000, 2 * time.Second
-	way := newLink(t, s.addr)
-	way.delay.Store(int64(75 * time.Millisecond)) // each way
+	way := wiretest.NewLink(t, s.addr)
+	way.Set(wiretest.Quality{Delay: 75 * time.Millisecond}) // each way
 	cfg := withLease(s, lease)
-	cfg.URL = "redis://" + way.listener.Addr().String()
+	cfg.URL = "redis://" + way.Address()
 	b := openRedis(t, cfg, newLog(log))
 	waitReady(t, b)
 	heard := changesOf(t, b, "room7")

@@ -54,8 +54,8 @@ func newRedisStore(t *testing.T, o brokertest.Options) *brokertest.Store {
 	prefix, stopped := fmt.Sprintf("%s-%d", t.Name(), stores.Add(1)), false
 	return &brokertest.Store{
 		Open: func(t *testing.T) *brokertest.Relay {
-			l := newLink(t, s.addr)
-			cfg := redis.Config{URL: "redis://" + l.listener.Addr().String(), Prefix: prefix, Lease: o.Lease, Self: newSelf(), Limits: o.Limits}
+			l := wiretest.NewLink(t, s.addr)
+			cfg := redis.Config{URL: "redis://" + l.Address(), Prefix: prefix, Lease: o.Lease, Self: newSelf(), Limits: o.Limits}
 			b := openRedis(t, cfg, testLog(t))
 			if !stopped {
 				waitReady(t, b)

@@ -13,6 +13,7 @@ import (
 
 	"setu/relay/broker"
 	"setu/relay/broker/redis"
+	"setu/relay/wiretest"
 )
 
 func nothing() {}
@@ -294,10 +295,10 @@ func TestRedisResumeTriedAgain(t *testing.T) {
 	t.Parallel()
 	s := ownServer(t)
 	here := open(t, config(s))
-	way := newLink(t, s.addr)
-	way.delay.Store(int64(100 * time.Millisecond)) // each way
+	way := wiretest.NewLink(t, s.addr)
+	way.Set(wiretest.Quality{Delay: 100 * time.Millisecond}) // each way
 	cfg := config(s)
-	cfg.URL = "redis://" + way.listener.Addr().String()
+	cfg.URL = "redis://" + way.Address()
 	far := openRedis(t, cfg, testLog(t))
 	waitReady(t, far)
 	first := publish(t, here, "a", "1").Offset

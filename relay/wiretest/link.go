@@ -1,11 +1,10 @@
-// Package nemesis is what happens to relays and Redis that no container can do: relays as processes of
-// this machine, each with a link to Redis of its own that can be slow, lossy and cut one way.
-package nemesis
+package wiretest
 
 import (
 	"bytes"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -20,7 +19,7 @@ type Quality struct {
 	LostDown bool          // what Redis sends does not
 }
 
-// Link is one relay's way to Redis.
+// Link is one relay's way to Redis: a proxy that can be slow, lossy, cut, and cut one way.
 type Link struct {
 	listener net.Listener
 	wg       sync.WaitGroup
@@ -29,13 +28,17 @@ type Link struct {
 	target  string
 	is      Quality
 	changed chan struct{} // closed when is changes
+	first   time.Time     // when a connection came about first since then; zero: none did
 	open    map[*pipe]bool
 }
 
+// pipe is one connection through a link.
 type pipe struct {
 	near, far net.Conn
 	once      sync.Once
 	ended     chan struct{}
+	hung      atomic.Bool // it carries nothing any more
+	deaf      atomic.Bool // what is published does not come through
 }
 
 // NewLink makes a link to a server. It lives as long as the test.
@@ -61,7 +64,7 @@ func (l *Link) Address() string { return l.listener.Addr().String() }
 // Set changes how the link is.
 func (l *Link) Set(is Quality) {
 	l.mu.Lock()
-	l.is = is
+	l.is, l.first = is, time.Time{}
 	close(l.changed)
 	l.changed = make(chan struct{})
 	l.mu.Unlock()
@@ -78,12 +81,36 @@ func (l *Link) Lead(target string) {
 }
 
 // Drop ends all connections, once.
-func (l *Link) Drop() {
+func (l *Link) Drop() { l.each((*pipe).end) }
+
+// Hang leaves the connections that there are open, and they carry nothing any more.
+func (l *Link) Hang() { l.each(func(p *pipe) { p.hung.Store(true) }) }
+
+// Deafen has the connections that there are work as before, but for what is published.
+func (l *Link) Deafen() { l.each(func(p *pipe) { p.deaf.Store(true) }) }
+
+func (l *Link) each(do func(*pipe)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for p := range l.open {
-		p.end()
+		do(p)
 	}
+}
+
+// Cut drops all connections and lets no new ones come about until the link is mended.
+func (l *Link) Cut() (mend func()) {
+	was, _, _ := l.state()
+	down := was
+	down.Down = true
+	l.Set(down)
+	return func() { l.Set(was) }
+}
+
+// FirstConnected returns when a connection came about first since the link was last set.
+func (l *Link) FirstConnected() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.first
 }
 
 func (l *Link) state() (is Quality, target string, changed chan struct{}) {
@@ -109,11 +136,22 @@ func (l *Link) accept() {
 			continue
 		}
 		p := &pipe{near: near, far: far, ended: make(chan struct{})}
-		l.mu.Lock()
-		l.open[p] = true
-		l.mu.Unlock()
+		l.add(p)
 		l.wg.Go(func() { l.carry(p, near, far, false) })
 		l.wg.Go(func() { l.carry(p, far, near, true) })
+	}
+}
+
+func (l *Link) add(p *pipe) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.is.Down { // since it was accepted
+		p.end()
+		return
+	}
+	l.open[p] = true
+	if l.first.IsZero() {
+		l.first = time.Now()
 	}
 }
 
@@ -125,6 +163,7 @@ func (p *pipe) end() {
 	})
 }
 
+// parcel is what is on its way.
 type parcel struct {
 	bytes []byte
 	due   time.Time
@@ -149,8 +188,13 @@ func (l *Link) carry(p *pipe, from, to net.Conn, down bool) {
 	buf, pushes, free := make([]byte, 64<<10), false, time.Now()
 	for {
 		n, err := from.Read(buf)
-		if err != nil {
+		switch {
+		case err != nil:
 			return
+		case p.hung.Load():
+			continue
+		case p.deaf.Load() && bytes.HasPrefix(buf[:n], []byte(">3\r\n$7\r\nmessage\r\n")):
+			continue
 		}
 		is, _, _ := l.state()
 		pushes = pushes || down && bytes.HasPrefix(buf[:n], []byte(">3\r\n"))
