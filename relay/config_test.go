@@ -212,3 +212,29 @@ func TestBadAddressesHidePasswords(t *testing.T) {
 		}
 	}
 }
+
+func TestPrivateURL(t *testing.T) {
+	for name, tt := range map[string]struct {
+		settings []string
+		want     string
+	}{
+		"a setting":       {[]string{"PRIVATE_URL=https://relay-7.internal", "FLY_PRIVATE_IP=fdaa::1"}, "https://relay-7.internal"},
+		"Fly":             {[]string{"FLY_PRIVATE_IP=fdaa::1", "PORT=81"}, "http://[fdaa::1]:81"},
+		"a host":          {[]string{"HOST=10.1.2.3", "FLY_PRIVATE_IP=fdaa::1"}, "http://10.1.2.3:8080"},
+		"all addresses":   {[]string{"HOST=0.0.0.0", "FLY_PRIVATE_IP=fdaa::1"}, "http://[fdaa::1]:8080"},
+		"by way of Redis": {[]string{"REDIS_URL=redis://127.0.0.1"}, "http://127.0.0.1:8080"},
+	} {
+		if got := settings(t, tt.settings...).Peer(); got.URL != tt.want || got.Node == "" {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	if got := settings(t, "REDIS_URL=redis://nowhere.invalid:1").Peer().URL; strings.Contains(got, "127.0.0.1") {
+		t.Error("Redis' name is not known yet: ", got)
+	}
+	if _, err := LoadConfig([]string{"PRIVATE_URL=relay:80"}); err == nil || !strings.Contains(err.Error(), "PRIVATE_URL") {
+		t.Error(err)
+	}
+	if _, err := LoadConfig([]string{"FORWARD=maybe"}); err == nil || !strings.Contains(err.Error(), "FORWARD") {
+		t.Error(err)
+	}
+}

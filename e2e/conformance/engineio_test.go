@@ -18,6 +18,13 @@ func TestEngineIO(t *testing.T) {
 // engine are 16 cases, which both suites have.
 func engine(t *testing.T, path string) {
 	t.Parallel()
+	handshakes(t, path)
+	heartbeats(t, path)
+	closes(t, path)
+	upgrades(t, path)
+}
+
+func handshakes(t *testing.T, path string) {
 	t.Run("handshake/HTTP long-polling", func(t *testing.T) {
 		t.Parallel()
 		s := serve(t, path)
@@ -53,6 +60,9 @@ func engine(t *testing.T, path string) {
 			s.refused(t, "EIO=4&transport=abc")
 		})
 	})
+}
+
+func heartbeats(t *testing.T, path string) {
 	t.Run("heartbeat/HTTP long-polling", func(t *testing.T) {
 		t.Parallel()
 		t.Run("sends ping and pong packets", func(t *testing.T) {
@@ -96,6 +106,9 @@ func engine(t *testing.T, path string) {
 			}
 		})
 	})
+}
+
+func closes(t *testing.T, path string) {
 	t.Run("close/HTTP long-polling/forcefully closes the session", func(t *testing.T) {
 		t.Parallel()
 		s := serve(t, path, patient...)
@@ -118,7 +131,6 @@ func engine(t *testing.T, path string) {
 		k.send("1")
 		k.closed()
 	})
-	upgrades(t, path)
 }
 
 // upgrades are the cases of the move; with the echo they show that messages go on.
@@ -161,7 +173,11 @@ func upgrades(t *testing.T, path string) {
 // echoes are the 9 cases of messages.
 func echoes(t *testing.T) {
 	t.Parallel()
-	const path = "/engine.io/"
+	pollingEchoes(t, "/engine.io/")
+	webSocketEchoes(t, "/engine.io/")
+}
+
+func pollingEchoes(t *testing.T, path string) {
 	for name, body := range map[string]string{
 		"sends and receives a payload containing one plain text packet":             "4hello",
 		"sends and receives a payload containing several plain text packets":        "4test1\x1e4test2\x1e4test3",
@@ -218,6 +234,9 @@ func echoes(t *testing.T) {
 		<-gone
 		s.wants(t, "GET", query, "", 400, "")
 	})
+}
+
+func webSocketEchoes(t *testing.T, path string) {
 	t.Run("message/WebSocket", func(t *testing.T) {
 		t.Parallel()
 		s := serve(t, path, patient...)
