@@ -52,7 +52,6 @@ func (l *changeLog) end(from mark) (heard []broker.Change, whole bool) {
 		l.changes = nil
 	case l.open[0] > l.first:
 		n := int(l.open[0] - l.first)
-		heard = slices.Clone(heard)
 		l.changes, l.first = slices.Clone(l.changes[n:]), l.open[0] // lest the former ones stay
 	}
 	return heard, whole
