@@ -227,8 +227,7 @@ func (a *arena) heal(kind string) {
 func (a *arena) mayHop() {
 	m, to := a.people[a.chance.IntN(len(a.people))], a.chance.IntN(2)
 	m.Prefer(a.relays[to].WS(), a.relays[1-to].WS())
-	switch a.chance.IntN(3) {
-	case 0:
+	if a.chance.IntN(3) == 0 {
 		m.Cut()
 	}
 }
@@ -266,7 +265,7 @@ func (a *arena) evils() map[string]evil {
 	restored := func(kind string, begin, end, after func()) { out[kind] = evil{kind, begin, end, after} }
 	for _, r := range a.relays {
 		add(r.Name()+" killed", r.Kill, r.Start)
-		add(r.Name()+" drained", r.Term, r.Start)
+		add(r.Name()+" drained", func() { r.Term() }, r.Start)
 		add(r.Name()+" frozen", r.Freeze, r.Thaw)
 		for what, is := range map[string]wiretest.Quality{
 			"cut off": {Down: true}, "half-open": {LostUp: true, LostDown: true}, "unheard": {LostUp: true}, "deaf": {LostDown: true},

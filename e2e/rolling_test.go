@@ -114,7 +114,7 @@ func (f *fleet) watcher(name string, relays []*nemesis.Relay) *client.Client {
 func (f *fleet) replace(r *nemesis.Relay) {
 	f.t.Helper()
 	f.do("replace "+r.Name(), func() {
-		if code := r.Drain(); code != 0 {
+		if code := r.Term(); code != 0 {
 			f.t.Errorf("%s: exit code %d", r.Name(), code)
 		}
 		r.Start()

@@ -7,7 +7,6 @@ import (
 	"os"
 	"regexp"
 	"strconv"
-	"syscall"
 )
 
 var peakMemory = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
@@ -33,13 +32,3 @@ func (r *Relay) Peak() int64 {
 	}
 	return kilobytes << 10
 }
-
-// Drain has it drain, waits until it has ended, and returns the exit code.
-func (r *Relay) Drain() int {
-	p := r.signal(syscall.SIGTERM)
-	_ = p.Wait()
-	return p.ProcessState.ExitCode()
-}
-
-// Address is the host and port of the relay.
-func (r *Relay) Address() string { return r.address }

@@ -3,7 +3,6 @@ package nemesis
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -118,8 +117,12 @@ func (r *Relay) signal(s os.Signal) *exec.Cmd {
 // Kill ends it without a word.
 func (r *Relay) Kill() { _ = r.signal(syscall.SIGKILL).Wait() }
 
-// Term has it drain, and waits until it has ended.
-func (r *Relay) Term() { _ = r.signal(syscall.SIGTERM).Wait() }
+// Term has it drain, waits until it has ended, and returns the exit code.
+func (r *Relay) Term() int {
+	p := r.signal(syscall.SIGTERM)
+	_ = p.Wait()
+	return p.ProcessState.ExitCode()
+}
 
 // Freeze stops it where it is, Thaw has it go on.
 func (r *Relay) Freeze() { r.signal(syscall.SIGSTOP) }
@@ -129,6 +132,9 @@ func (r *Relay) Thaw() { r.signal(syscall.SIGCONT) }
 
 // Name is its RELAY_ID.
 func (r *Relay) Name() string { return r.name }
+
+// Address is its host and port.
+func (r *Relay) Address() string { return r.address }
 
 // WS is its Socket.IO endpoint over WebSocket.
 func (r *Relay) WS() string { return "ws://" + r.address + "/socket.io/?EIO=4&transport=websocket" }
@@ -148,20 +154,4 @@ func (r *Relay) Status() int {
 	}
 	response.Body.Close()
 	return response.StatusCode
-}
-
-// Memory is how many bytes of it are resident, 0 if it does not run.
-func (r *Relay) Memory() int64 {
-	r.mu.Lock()
-	pid := r.process.Process.Pid
-	r.mu.Unlock()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
-	if err != nil {
-		return 0
-	}
-	var size, resident int64
-	if _, err := fmt.Sscan(string(text), &size, &resident); err != nil {
-		return 0
-	}
-	return resident * int64(os.Getpagesize())
 }

@@ -18,6 +18,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"setu/relay/wiretest"
 )
 
 const (
@@ -216,19 +218,9 @@ func (c *Client) readFrame() ([]byte, error) {
 func (c *Client) Write(packet string) error { return c.write("4" + packet) }
 
 func (c *Client) write(text string) error {
-	frame := make([]byte, 0, 14+len(text))
-	frame = append(frame, 0x81)
-	switch n := len(text); {
-	case n < 126:
-		frame = append(frame, 0x80|byte(n))
-	case n < 1<<16:
-		frame = binary.BigEndian.AppendUint16(append(frame, 0x80|126), uint16(n))
-	default:
-		frame = binary.BigEndian.AppendUint64(append(frame, 0x80|127), uint64(n))
-	}
-	frame = append(frame, 0, 0, 0, 0) // a mask that changes nothing
+	frame := wiretest.ClientFrame(0x80|wiretest.OpText, []byte(text))
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	_, err := c.conn.Write(append(frame, text...))
+	_, err := c.conn.Write(frame)
 	return err
 }

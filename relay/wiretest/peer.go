@@ -88,7 +88,7 @@ func upgrade(t testing.TB, c net.Conn, sid, lines string, follow []byte) *Peer {
 
 // ClientFrame returns a masked frame; first is its first byte.
 func ClientFrame(first byte, payload []byte) []byte {
-	b := []byte{first}
+	b := append(make([]byte, 0, 14+len(payload)), first)
 	switch n := len(payload); {
 	case n < 126:
 		b = append(b, 0x80|byte(n))
