@@ -22,11 +22,11 @@ type meanwhile struct {
 	subscribe func() error
 }
 
-func (m *meanwhile) Subscribe(ctx context.Context, room string, sub broker.Subscriber) (func(), error) {
+func (m *meanwhile) Subscribe(ctx context.Context, room string, sub broker.Subscriber, list int) (func(), error) {
 	if m.subscribe != nil {
 		return nil, m.subscribe()
 	}
-	return m.Broker.Subscribe(ctx, room, sub)
+	return m.Broker.Subscribe(ctx, room, sub, list)
 }
 
 func (m *meanwhile) Enter(ctx context.Context, room string, u broker.User) (int, error) {

@@ -19,11 +19,11 @@ type tap struct {
 	subs map[string]broker.Subscriber // by room; guarded by mu
 }
 
-func (b *tap) Subscribe(ctx context.Context, room string, sub broker.Subscriber) (func(), error) {
+func (b *tap) Subscribe(ctx context.Context, room string, sub broker.Subscriber, list int) (func(), error) {
 	b.mu.Lock()
 	b.subs[room] = sub
 	b.mu.Unlock()
-	return b.Memory.Subscribe(ctx, room, sub)
+	return b.Memory.Subscribe(ctx, room, sub, list)
 }
 
 // A client that may not have heard that something is missing is not told that it has everything.

@@ -108,6 +108,12 @@ type Snapshot struct {
 	Tail     Offset // of the newest message, or of the empty room
 	Messages []Message
 	More     bool // older ones are stored too
+
+	// In the first one only, who is in the room: how many users over all relays and, if Subscribe was
+	// asked to list so many, the JSON of each. The changes that follow may have happened before that;
+	// none that has happened after it is missing.
+	Count   int
+	Members []string
 }
 
 // Subscriber takes what happens in one room. Its methods are called one at a time and in order,
@@ -138,9 +144,10 @@ type Messages interface {
 	// it, subscribers are told.
 	Publish(ctx context.Context, pubs ...Publication) (receipts []Receipt)
 	// Subscribe delivers what happens in room to sub, without holes: the snapshot first, then
-	// everything after it. There is at most one subscription for a room at a time: another gets
-	// ErrUnavailable. After stop has returned sub is not called again; stop may be called again.
-	Subscribe(ctx context.Context, room string, sub Subscriber) (stop func(), err error)
+	// everything after it. The snapshot lists the room's users if they are no more than list. There is
+	// at most one subscription for a room at a time: another gets ErrUnavailable. After stop has
+	// returned sub is not called again; stop may be called again.
+	Subscribe(ctx context.Context, room string, sub Subscriber, list int) (stop func(), err error)
 	// History returns at most limit messages older than before, oldest first; the zero offset
 	// stands for the end. Fewer may come if they are large; more reports whether older ones are
 	// stored. ErrGap: before is of another history. If before's message has been let go of, so has

@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -154,7 +156,7 @@ func (r *memoryRoom) forgetIDs() {
 }
 
 // Subscribe implements Broker.
-func (b *Memory) Subscribe(_ context.Context, room string, sub Subscriber) (func(), error) {
+func (b *Memory) Subscribe(_ context.Context, room string, sub Subscriber, list int) (func(), error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -165,7 +167,7 @@ func (b *Memory) Subscribe(_ context.Context, room string, sub Subscriber) (func
 		return nil, ErrUnavailable
 	}
 	r.sub = sub
-	s := Snapshot{Tail: b.head(), Messages: append([]Message(nil), r.messages...)}
+	s := Snapshot{Tail: b.head(), Messages: append([]Message(nil), r.messages...), Members: r.list(list), Count: len(r.users)}
 	if n := len(r.messages); n > 0 {
 		s.Tail = r.messages[n-1].Offset()
 	}
@@ -271,14 +273,15 @@ func (b *Memory) Members(_ context.Context, room string, limit int) ([]string, i
 	if r == nil {
 		return nil, 0, nil
 	}
+	return r.list(limit), len(r.users), nil
+}
+
+// list returns the JSON of the room's users, or nothing if they are more than limit.
+func (r *memoryRoom) list(limit int) []string {
 	if len(r.users) > limit {
-		return nil, len(r.users), nil
+		return nil
 	}
-	users := make([]string, 0, len(r.users))
-	for _, u := range r.users {
-		users = append(users, u)
-	}
-	return users, len(users), nil
+	return slices.AppendSeq(make([]string, 0, len(r.users)), maps.Values(r.users))
 }
 
 // MembersNow implements Broker.

@@ -109,7 +109,7 @@ func (f *fake) wait() {
 	}
 }
 
-func (f *fake) Subscribe(ctx context.Context, room string, sub broker.Subscriber) (func(), error) {
+func (f *fake) Subscribe(ctx context.Context, room string, sub broker.Subscriber, list int) (func(), error) {
 	f.wait()
 	f.mu.Lock()
 	if f.refuse > 0 {
@@ -120,7 +120,7 @@ func (f *fake) Subscribe(ctx context.Context, room string, sub broker.Subscriber
 	f.subs[room]++
 	f.most = max(f.most, f.subs[room])
 	f.mu.Unlock()
-	stop, err := f.Memory.Subscribe(ctx, room, sub)
+	stop, err := f.Memory.Subscribe(ctx, room, sub, list)
 	return func() {
 		stop()
 		f.set(func() { f.subs[room]-- })

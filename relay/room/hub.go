@@ -77,8 +77,9 @@ type JoinOptions struct {
 	Replay   bool // it is part of a resumed session: the messages are sent one by one, as frames
 
 	// Save records that the member is in the room and has everything up to since; if nil, nothing
-	// is recorded. It runs while the broker is told of the user. Its failure does not fail the
-	// join: the broker makes it good later.
+	// is recorded. It runs while the broker is told of the user, and for the first member of a room
+	// also while that is being opened: then once more if since was not known by then. Its failure
+	// does not fail the join: the broker makes it good later.
 	Save func(ctx context.Context, since broker.Offset) error
 }
 
@@ -104,30 +105,37 @@ type Joined struct {
 // Calls for one member of one room come one after the other, so no Leave meets a Join under way.
 func (h *Hub) Join(ctx context.Context, name string, m Member, o JoinOptions, reply func(Joined)) error {
 	for {
-		r, err := h.enter(ctx, name)
+		r, f, err := h.enter(ctx, name, m, o)
 		if err != nil {
 			return err
 		}
 		if r == nil {
 			continue // it was closing, and is gone by now
 		}
-		return r.join(ctx, m, o, reply)
+		return r.join(ctx, m, o, f, reply)
 	}
 }
 
-// enter returns the live room with one reference taken. It subscribes to the room if this is the
-// first reference. It returns nil without an error if the room it found was closing.
-func (h *Hub) enter(ctx context.Context, name string) (*Room, error) {
-	found, was := h.rooms.LoadOrStore(name, newRoom(h, name))
+// enter returns the live room with one reference taken. If this is the first reference, it subscribes
+// to the room, and returns what has been told of the member meanwhile. It returns nil without an error
+// if the room it found was closing.
+func (h *Hub) enter(ctx context.Context, name string, m Member, o JoinOptions) (*Room, *first, error) {
+	f := &first{user: m.User()}
+	found, was := h.rooms.LoadOrStore(name, newRoom(h, name, f))
 	r := found.(*Room)
 	if !was {
-		h.opening.Go(r.open) // the first to wait may give up while others still want the room
-	} else if !r.retain() {
+		list := 0
+		if o.Presence {
+			list = MaxMembers
+		}
+		h.opening.Go(func() { r.open(list) }) // the first to wait may give up while others still want the room
+		f.tell(ctx, r, o)
+	} else if f = nil; !r.retain() {
 		select {
 		case <-r.gone:
-			return nil, nil
+			return nil, nil, nil
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, nil, ctx.Err()
 		}
 	}
 	var err error
@@ -138,10 +146,13 @@ func (h *Hub) enter(ctx context.Context, name string) (*Room, error) {
 		err = ctx.Err()
 	}
 	if err != nil {
+		if f != nil {
+			f.giveUp(r)
+		}
 		r.release()
-		return nil, err
+		return nil, nil, err
 	}
-	return r, nil
+	return r, f, nil
 }
 
 // Tail returns where a room stands now. It returns false if the room is not live here.

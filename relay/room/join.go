@@ -12,19 +12,25 @@ import (
 
 // join makes m a member; the caller's reference becomes the membership's. It reads the past first,
 // makes m a member at one point of the room's order, and then tells the store of the user and of
-// the session's membership at the same time.
-func (r *Room) join(ctx context.Context, m Member, o JoinOptions, reply func(Joined)) error {
+// the session's membership at the same time; of a room's first member, f, it has told already.
+func (r *Room) join(ctx context.Context, m Member, o JoinOptions, f *first, reply func(Joined)) error {
 	past, err := r.lockedPast(ctx, o)
 	if err != nil {
+		if f != nil {
+			f.giveUp(r)
+		}
 		r.release()
 		return err
 	}
 	j := r.state(past, o)
 	u, text, again := r.admit(m)
 	from := r.roster.log.begin()
+	if f != nil {
+		from = f.admitted(r, from)
+	}
 	r.mu.Unlock()
 
-	count, users, partial := r.announce(ctx, u, text, o, j.Offset)
+	count, users, partial := r.announce(ctx, u, text, o, f, j.Offset)
 
 	r.mu.Lock()
 	heard, whole := r.roster.log.end(from)
@@ -102,8 +108,14 @@ func (r *Room) admit(m Member) (u broker.User, text string, again bool) {
 }
 
 // announce tells the broker that the user is here, and has the membership saved meanwhile.
-func (r *Room) announce(ctx context.Context, u broker.User, text string, o JoinOptions,
+func (r *Room) announce(ctx context.Context, u broker.User, text string, o JoinOptions, f *first,
 	at broker.Offset) (count int, users []string, partial bool) {
+	if f != nil {
+		if count, users = f.announce(ctx, text, o, at); f.user == u {
+			return count, users, false
+		}
+		o.Save = nil // it has been; the user has another name by now
+	}
 	var saving sync.WaitGroup
 	if o.Save != nil {
 		saving.Go(func() { _ = o.Save(ctx, at) }) // the broker makes it good
@@ -163,7 +175,7 @@ func (r *Room) leave(m Member, grace time.Duration) {
 	case grace > 0:
 		r.hub.opening.Go(func() { r.leaveAfter(id, grace) })
 	default:
-		r.announceLeave(id)
+		r.hub.announceLeave(r.name, id)
 		r.release()
 	}
 }
@@ -180,7 +192,7 @@ func (r *Room) leaveAfter(id string, grace time.Duration) {
 		return
 	}
 	if _, back := r.lookup(id); !back {
-		r.announceLeave(id)
+		r.hub.announceLeave(r.name, id)
 	}
 }
 
@@ -198,25 +210,37 @@ func (r *Room) remove(ms *membership) {
 // announceLeave tells the broker that a user has left. The user's next connection may enter
 // meanwhile, and leave again: whoever spoke to the broker last looks again, so that the broker
 // agrees in the end with who is here.
-func (r *Room) announceLeave(id string) {
+func (h *Hub) announceLeave(name, id string) {
 	for {
-		r.hub.broker.Leave(r.name, id)
-		u, back := r.lookup(id)
+		h.broker.Leave(name, id)
+		u, back := h.lookup(name, id)
 		if !back {
 			return
 		}
 		// An error needs no answer: the broker makes the entry good when its store is back.
-		_, _ = r.hub.broker.Enter(context.Background(), r.name, u)
-		if _, still := r.lookup(id); still {
+		_, _ = h.broker.Enter(context.Background(), name, u)
+		if _, still := h.lookup(name, id); still {
 			return
 		}
 	}
 }
 
+// lookup returns a user that is in a room on this relay, or about to be its first.
+func (h *Hub) lookup(name, id string) (u broker.User, here bool) {
+	found, ok := h.rooms.Load(name)
+	if !ok {
+		return broker.User{}, false
+	}
+	return found.(*Room).lookup(id)
+}
+
 func (r *Room) lookup(id string) (u broker.User, here bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.roster.lookup(id)
+	if u, here = r.roster.lookup(id); !here && r.first != nil && r.first.user.ID == id {
+		return r.first.user, true
+	}
+	return u, here
 }
 
 func (r *Room) localUsers() (users []string, count int) {

@@ -14,13 +14,15 @@ import (
 	"setu/relay/broker"
 )
 
-// A join reads the past, makes a membership at one offset, has the store told of user and
-// membership, and then answers.
+// A join of a room that is live here reads the past, makes a membership at one offset, has the store
+// told of user and membership, and then answers.
 func TestJoinOrder(t *testing.T) {
 	f := &laggard{fake: newFake(t, limits)}
 	h := NewHub(f, limits)
 	last := publishMany(t, h, "room", 3)[2]
 	m := guest("m")
+	stay := guest("stay")
+	join(t, h, "room", stay, JoinOptions{})
 	saved, entered := make(chan broker.Offset, 1), make(chan struct{})
 	f.enter = func() {
 		f.enter = nil
@@ -38,7 +40,7 @@ func TestJoinOrder(t *testing.T) {
 		saved <- since
 		return broker.ErrUnavailable
 	}})
-	if j.Offset != last || !slices.Equal(seqs(t, j.Messages), upTo(1, 3)) || j.Count != 1 || len(j.Members) != 1 {
+	if j.Offset != last || !slices.Equal(seqs(t, j.Messages), upTo(1, 3)) || j.Count != 2 || len(j.Members) != 2 {
 		t.Errorf("%+v", j)
 	}
 	if tail, live := h.Tail("room"); !live || tail.Seq != 4 {
@@ -52,10 +54,11 @@ func TestJoinOrder(t *testing.T) {
 		t.Errorf("%d frames, %+v", len(got), j)
 	}
 	r := h.room("room")
-	if r.refs != 1 || len(r.list) != 1 || r.roster.users[m.user.ID].connections != 1 || r.roster.asking != 0 {
+	if r.refs != 2 || len(r.list) != 2 || r.roster.users[m.user.ID].connections != 1 || r.roster.asking != 0 {
 		t.Errorf("%d references, %d members, %d asking", r.refs, len(r.list), r.roster.asking)
 	}
 	h.Leave("room", m)
+	h.Leave("room", stay)
 	if _, live := h.Tail("room"); live || h.count() != 0 {
 		t.Error("the room stays")
 	}

@@ -40,9 +40,10 @@ func TestPartialListIsMadeGood(t *testing.T) {
 		h := NewHub(f, limits)
 		defer h.Drain()
 		f.Memory.Enter(t.Context(), "room", guest("elsewhere").user)
+		join(t, h, "room", guest("stay"), JoinOptions{})
 		f.set(func() { f.down = true })
 		m := guest("m")
-		if j := join(t, h, "room", m, JoinOptions{Presence: true}); len(j.Members) != 1 {
+		if j := join(t, h, "room", m, JoinOptions{Presence: true}); len(j.Members) != 2 {
 			t.Errorf("while the broker is down: %q", j.Members)
 		}
 		<-time.After(5 * refreshPause)

@@ -26,8 +26,9 @@ type Room struct {
 	mu sync.Mutex
 
 	// guarded by mu
-	refs          int  // memberships, joins under way, and open
-	closed        bool // nobody is here and nobody can join
+	refs          int    // memberships, joins under way, and open
+	first         *first // who is about to be the first member; nil: admitted, or has given up
+	closed        bool   // nobody is here and nobody can join
 	members       map[Member]*membership
 	list          []*membership // the same, for fan-out
 	ring          ring
@@ -45,17 +46,18 @@ type membership struct {
 	fresh    bool // it was told who is there amid changes that are still to be sent
 }
 
-func newRoom(h *Hub, name string) *Room {
-	return &Room{hub: h, name: name, quoted: quote(name), refs: 2,
+func newRoom(h *Hub, name string, f *first) *Room {
+	return &Room{hub: h, name: name, quoted: quote(name), refs: 2, first: f,
 		ready: make(chan struct{}), gone: make(chan struct{}),
 		members: map[Member]*membership{}, roster: newRoster(),
 		ring: ring{count: h.history, bytes: RingBytes, ttl: h.ttl}}
 }
 
-// open subscribes to the room, within the broker's own time-outs. Of a new room's two references
-// one is the first joiner's and one is open's own, so that all who wait may give up.
-func (r *Room) open() {
-	r.stop, r.err = r.hub.broker.Subscribe(context.Background(), r.name, r)
+// open subscribes to the room, within the broker's own time-outs, and lists its users if list is set.
+// Of a new room's two references one is the first joiner's and one is open's own, so that all who
+// wait may give up.
+func (r *Room) open(list int) {
+	r.stop, r.err = r.hub.broker.Subscribe(context.Background(), r.name, r, list)
 	if r.err != nil { // the next to join tries again
 		r.mu.Lock()
 		r.closed = true
@@ -104,6 +106,12 @@ func (r *Room) Load(s broker.Snapshot, reason string) {
 	defer r.mu.Unlock()
 	r.ring.load(s, encodeAll(r.quoted, s.Messages), time.Now())
 	r.wakeWaiters()
+	if reason == "" {
+		r.roster.count = s.Count
+		if r.first != nil {
+			r.first.load(s, r.roster.log.begin())
+		}
+	}
 	if reason == "" || len(r.list) == 0 {
 		return
 	}

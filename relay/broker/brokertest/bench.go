@@ -19,7 +19,7 @@ func (*counter) Presence(broker.Change)       {}
 // BenchmarkPublish publishes in parallel into one room that is followed.
 func BenchmarkPublish(b *testing.B, m broker.Broker) {
 	var c counter
-	stop, err := m.Subscribe(b.Context(), "a", &c)
+	stop, err := m.Subscribe(b.Context(), "a", &c, 0)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -379,7 +379,7 @@ func refuses(t *testing.T, relay *Relay, d time.Duration) {
 		},
 		"enter": func() error { _, err := relay.Enter(context.Background(), "a", user("carl")); return err },
 		"subscribe": func() error {
-			_, err := relay.Subscribe(context.Background(), "z", &recorder{t: t, name: "z"})
+			_, err := relay.Subscribe(context.Background(), "z", &recorder{t: t, name: "z"}, 0)
 			return err
 		},
 		"history": func() error {

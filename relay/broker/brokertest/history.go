@@ -82,7 +82,7 @@ func testSnapshot(t *testing.T, h Harness) {
 	if s := r.snapshot; !slices.Equal(bodies(s.Messages), numbered("m", 3, 8)) || s.More || s.Tail != receipts[7].Offset {
 		t.Errorf("of a room of 8, of which 5 are kept: %+v", s)
 	}
-	if stop, err := relay.Subscribe(t.Context(), "c", &recorder{t: t, name: "c"}); !errors.Is(err, broker.ErrUnavailable) {
+	if stop, err := relay.Subscribe(t.Context(), "c", &recorder{t: t, name: "c"}, 0); !errors.Is(err, broker.ErrUnavailable) {
 		t.Errorf("a second subscription: %v", err)
 		stop()
 	}
@@ -122,7 +122,7 @@ func testSnapshotThenLive(t *testing.T, h Harness) {
 	var kept []*recorder
 	for range 60 {
 		r := &recorder{t: t, name: "a", order: order}
-		stop, err := relay.Subscribe(t.Context(), "a", r)
+		stop, err := relay.Subscribe(t.Context(), "a", r, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -168,7 +168,7 @@ func testStop(t *testing.T, h Harness) {
 	}
 	for range 40 {
 		r := &recorder{t: t, name: "a"}
-		stop, err := relay.Subscribe(t.Context(), "a", r)
+		stop, err := relay.Subscribe(t.Context(), "a", r, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -107,6 +107,60 @@ func testSharedPresence(t *testing.T, h Harness) {
 	membersAre(t, other, "a")
 }
 
+// A first snapshot says who is there: as it stands, or with the changes that follow.
+func testSubscribedAmidChanges(t *testing.T, h Harness) {
+	store := h.New(t, defaults())
+	one, other := store.Open(t), store.Open(t)
+	for round := range 30 {
+		room := fmt.Sprint("room ", round)
+		enter(t, other, room, "ann", 1)
+		enter(t, other, room, "ben", 2)
+		var moving sync.WaitGroup
+		for _, id := range []string{"cleo", "dan", "eve", "fay"} {
+			moving.Go(func() { _, _ = other.Enter(t.Context(), room, user(id)) })
+		}
+		moving.Go(func() { other.Leave(room, "ann") })
+		r := &recorder{t: t, name: room}
+		list := 100 * (round % 2)
+		stop, err := one.Subscribe(t.Context(), room, r, list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		moving.Wait()
+		want := []string{shown("ben"), shown("cleo"), shown("dan"), shown("eve"), shown("fay")}
+		what := func() string {
+			return fmt.Sprintf("round %d: %q and %d users, want %q", round, r.present(), r.count(), want)
+		}
+		eventually(t, what, func() bool { return r.count() == 5 && (list == 0 || slices.Equal(r.present(), want)) })
+		stop()
+	}
+}
+
+// present are the users that the snapshot listed, with the changes that followed.
+func (r *recorder) present() (users []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	users = slices.Clone(r.snapshot.Members)
+	for _, ch := range r.changes {
+		users = slices.DeleteFunc(users, func(u string) bool { return u == ch.User })
+		if ch.Joined {
+			users = append(users, ch.User)
+		}
+	}
+	slices.Sort(users)
+	return users
+}
+
+// count is how many users there are, as was told last.
+func (r *recorder) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := len(r.changes); n > 0 {
+		return r.changes[n-1].Count
+	}
+	return r.snapshot.Count
+}
+
 func testClose(t *testing.T, h Harness) {
 	relay := h.New(t, defaults()).Open(t)
 	r := follow(t, relay, "a")
@@ -124,7 +178,7 @@ func testClose(t *testing.T, h Harness) {
 	if got := relay.Publish(t.Context(), broker.Publication{Room: "a", User: "ann", ID: "2"}); !errors.Is(got[0].Err, broker.ErrClosed) {
 		t.Errorf("publish: %v", got[0].Err)
 	}
-	if _, err := relay.Subscribe(t.Context(), "b", r); !errors.Is(err, broker.ErrClosed) {
+	if _, err := relay.Subscribe(t.Context(), "b", r, 0); !errors.Is(err, broker.ErrClosed) {
 		t.Errorf("subscribe: %v", err)
 	}
 	if _, _, err := relay.History(t.Context(), "a", broker.Offset{}, 1); !errors.Is(err, broker.ErrClosed) {

@@ -46,7 +46,7 @@ func follow(t *testing.T, b broker.Broker, room string) *recorder {
 func followOrdered(t *testing.T, b broker.Broker, room string, o *order) *recorder {
 	t.Helper()
 	r := &recorder{t: t, name: room, order: o}
-	stop, err := b.Subscribe(t.Context(), room, r)
+	stop, err := b.Subscribe(t.Context(), room, r, 0)
 	if err != nil {
 		t.Fatalf("subscribe to %q: %v", room, err)
 	}

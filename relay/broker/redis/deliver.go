@@ -11,10 +11,11 @@ import (
 	"setu/relay/broker"
 )
 
-// Bounds of what is held back while the streams are read.
+// Bounds of what is held back while the streams are read, or a room is loaded.
 const (
 	holdMessages = 16384
 	holdBytes    = 32 << 20
+	maxHeard     = 1024 // changes of who is in a room that is loaded
 )
 
 // heldMessage is a message that is held back; old says that Redis has been asked for it since.
@@ -88,7 +89,7 @@ func (f *feed) receive(session int, push rueidis.PubSubMessage) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := f.rooms[room]
-	if s == nil || s.loading || session != f.session {
+	if s == nil || s.loading && kind == 's' || session != f.session {
 		return
 	}
 	switch kind {
@@ -101,7 +102,12 @@ func (f *feed) receive(session int, push rueidis.PubSubMessage) {
 			f.b.presence.renamed(room, rest)
 		}
 		f.b.presence.doubt(room, count)
-		s.sub.Presence(ch)
+		switch {
+		case !s.loading:
+			s.sub.Presence(ch)
+		case len(s.heard) < maxHeard:
+			s.heard = append(s.heard, ch)
+		}
 	}
 }
 

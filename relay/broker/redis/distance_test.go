@@ -40,7 +40,7 @@ func benchmarkCatchUp(b *testing.B, trip, away time.Duration) {
 	var all sync.WaitGroup
 	for i := range rooms {
 		all.Go(func() {
-			if _, err := far.Subscribe(b.Context(), fmt.Sprint("room ", i), heard); err != nil {
+			if _, err := far.Subscribe(b.Context(), fmt.Sprint("room ", i), heard, 0); err != nil {
 				b.Error(err)
 			}
 		})
@@ -125,7 +125,7 @@ func BenchmarkRedisSignals(b *testing.B) {
 	near, _ := linked(b, s, &wiretest.Log{})
 	far, way := linked(b, s, &wiretest.Log{})
 	var heard counter
-	stop, err := near.Subscribe(b.Context(), "a", &heard)
+	stop, err := near.Subscribe(b.Context(), "a", &heard, 0)
 	if err != nil {
 		b.Fatal(err)
 	}

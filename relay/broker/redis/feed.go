@@ -119,9 +119,11 @@ func (f *feed) disconnect() {
 type subscription struct {
 	room string
 	sub  broker.Subscriber
+	list int // users that the snapshot is to list
 
-	loading bool // subscribed or about to be; sub has not been loaded yet
-	held    hold // while loading
+	loading bool            // subscribed or about to be; sub has not been loaded yet
+	held    hold            // while loading
+	heard   []broker.Change // likewise, at most maxHeard
 	tail    broker.Offset
 	tailAt  int64  // when the tail's message was stored, ms
 	big     uint64 // the sequence after which no body is large
@@ -315,17 +317,24 @@ func (f *feed) joinSome(ctx context.Context, c rueidis.DedicatedClient, joining 
 	for i, s := range joining {
 		rooms[i], channels[i] = s.room, f.b.keys.channel+s.room
 	}
-	for len(rooms) > 0 {
-		now, states, err := f.b.readNewest(ctx, c, firstAnswer, channels, rooms)
+	now, states, also, err := f.b.readNewest(ctx, c, firstAnswer, channels, rooms, f.b.membersOf(c, joining)...)
+	here := make([]present, len(joining))
+	for i := 0; err == nil && i < len(joining); i++ {
+		here[i], err = f.b.parsePresent(ctx, c, joining[i], also[i])
+	}
+	for {
 		if err != nil {
 			return f.refuse(joining, err)
 		}
 		for i, fd := range states {
-			joining[i].answer <- stateAnswer{now: state{tail: now, page: fd.entries, more: fd.more, big: fd.big}}
+			joining[i].answer <- stateAnswer{now: state{tail: now, page: fd.entries, more: fd.more, big: fd.big, present: here[i]}}
 		}
-		joining, rooms, channels = joining[len(states):], rooms[len(states):], nil
+		n := len(states)
+		if joining, rooms, here = joining[n:], rooms[n:], here[n:]; len(rooms) == 0 {
+			return nil
+		}
+		now, states, _, err = f.b.readNewest(ctx, c, firstAnswer, nil, rooms)
 	}
-	return nil
 }
 
 // refuse fails those who wait for a subscription that did not come about.

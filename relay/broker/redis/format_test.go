@@ -17,7 +17,7 @@ func TestFormatAdded(t *testing.T) {
 	t.Parallel()
 	s := ownServer(t)
 	b, c := open(t, config(s)), &counter{}
-	stop, err := b.Subscribe(t.Context(), "a", c)
+	stop, err := b.Subscribe(t.Context(), "a", c, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestFormatLater(t *testing.T) {
 	log := &wiretest.Log{}
 	b, c := openRedis(t, config(s), newLog(log)), &counter{}
 	waitReady(t, b)
-	stop, err := b.Subscribe(t.Context(), "a", c)
+	stop, err := b.Subscribe(t.Context(), "a", c, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

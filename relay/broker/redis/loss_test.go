@@ -47,7 +47,7 @@ func (l *listener) heard() (reasons, bodies []string) {
 func listen(t testing.TB, b broker.Broker, room string) *listener {
 	t.Helper()
 	l := &listener{}
-	stop, err := b.Subscribe(t.Context(), room, l)
+	stop, err := b.Subscribe(t.Context(), room, l, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,35 +30,93 @@ func (b *Broker) readMembers(ctx context.Context, room string, limit int,
 		return nil, 0, err
 	}
 	r := read(ctx, c, call{keys: []string{b.keys.members + room}, args: []string{strconv.Itoa(limit)}})
+	is, err := parseMembers(r)
+	switch {
+	case err != nil:
+		return nil, 0, unavailable(err)
+	case !r.IsCacheHit():
+		is = b.checkPresent(room, limit, is)
+	case is.count > limit:
+		b.presence.doubt(room, is.count)
+	}
+	return is.members, is.count, nil
+}
+
+// present is who is in a room: how many, and the JSON of each unless they are too many to list.
+type present struct {
+	members []string
+	count   int
+}
+
+// parseMembers reads what members.lua says.
+func parseMembers(r rueidis.RedisResult) (is present, err error) {
 	fields, err := r.ToArray()
 	if err != nil || len(fields) == 0 {
-		return nil, 0, unavailable(errors.Join(err, errors.New("no members")))
+		return is, errors.Join(err, errors.New("no members"))
 	}
 	count, err := fields[0].AsInt64()
 	if err != nil {
-		return nil, 0, unavailable(err)
+		return is, err
 	}
-	var users []string
+	is.count = int(count)
 	for _, f := range fields[1:] {
 		entry, err := f.ToString()
 		if err != nil {
-			return nil, 0, unavailable(err)
+			return is, err
 		}
 		if _, text, ok := strings.Cut(entry, "|"); ok {
-			users = append(users, text)
+			is.members = append(is.members, text)
 		}
 	}
-	n := int(count)
-	switch {
-	case n > limit:
-		b.presence.doubt(room, n)
-	case !r.IsCacheHit():
-		users, n = b.presence.complete(room, users, n)
+	return is, nil
+}
+
+// checkPresent compares what Redis has just said of a room with what was recorded there, and makes up
+// for what it has lost.
+func (b *Broker) checkPresent(room string, limit int, is present) present {
+	if is.count > limit {
+		b.presence.doubt(room, is.count)
+		return present{count: is.count}
 	}
-	if n > limit {
-		users = nil
+	is.members, is.count = b.presence.complete(room, is.members, is.count)
+	if is.count > limit {
+		is.members = nil
 	}
-	return users, n, nil
+	return is
+}
+
+// membersOf makes the commands that say who is in rooms that are joined: a list if it is asked for,
+// else the count.
+func (b *Broker) membersOf(c rueidis.CoreClient, joining []*subscription) []rueidis.Completed {
+	cmds := make([]rueidis.Completed, len(joining))
+	for i, s := range joining {
+		if s.list > 0 {
+			cmds[i] = membersScript.build(c, b.listing(s))
+		} else {
+			cmds[i] = c.B().Hlen().Key(b.keys.members + s.room).Build().Pin()
+		}
+	}
+	return cmds
+}
+
+func (b *Broker) listing(s *subscription) call {
+	return call{keys: []string{b.keys.members + s.room}, args: []string{strconv.Itoa(s.list)}}
+}
+
+// parsePresent reads the answer to one of membersOf's commands.
+func (b *Broker) parsePresent(ctx context.Context, c rueidis.CoreClient, s *subscription, r rueidis.RedisResult) (present, error) {
+	if s.list == 0 {
+		count, err := r.AsInt64()
+		return present{count: int(count)}, err
+	}
+	if isNoScript(r.Error()) {
+		r = membersScript.run(ctx, c, b.listing(s))[0]
+	}
+	is, err := parseMembers(r)
+	if err == nil {
+		is = b.checkPresent(s.room, s.list, is)
+	}
+	return is, err
 }
 
 // touch renews the keys of the rooms that have users here, and the secret: each expires, lest a

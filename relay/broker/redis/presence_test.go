@@ -91,7 +91,7 @@ func (p *presenceHeard) changes() []string {
 func changesOf(t testing.TB, b broker.Broker, room string) *presenceHeard {
 	t.Helper()
 	p := &presenceHeard{}
-	stop, err := b.Subscribe(t.Context(), room, p)
+	stop, err := b.Subscribe(t.Context(), room, p, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

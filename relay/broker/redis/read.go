@@ -122,6 +122,8 @@ type state struct {
 	page []broker.Message // its newest messages, oldest first
 	more bool             // older ones are stored
 	big  uint64           // the sequence after which no body is large
+
+	present // of a room that is joined
 }
 
 // parsePage reads more, id, text, id, text, ..., newest first, and returns it oldest first.

@@ -43,7 +43,7 @@ func (b *Broker) readChunk(ctx context.Context, c rueidis.CoreClient, of chunk) 
 		}
 	}
 	if of.newest {
-		a.now, a.found, a.err = b.readNewest(ctx, c, of.budget, channels, rooms)
+		a.now, a.found, _, a.err = b.readNewest(ctx, c, of.budget, channels, rooms)
 		return a
 	}
 	do := call{keys: []string{b.keys.head}, args: append([]string{strconv.Itoa(of.budget)}, from...)}
@@ -51,55 +51,59 @@ func (b *Broker) readChunk(ctx context.Context, c rueidis.CoreClient, of chunk) 
 		do.keys = append(do.keys, b.keys.stream+room)
 	}
 	var answers []rueidis.RedisMessage
-	if a.now, answers, a.err = missedScript.after(ctx, c, channels, do); a.err == nil {
+	if a.now, answers, _, a.err = missedScript.after(ctx, c, channels, do); a.err == nil {
 		a.found, a.err = parseFound(rooms, answers, false)
 	}
 	return a
 }
 
-// readNewest reads how rooms stand. Of many it may return fewer, but one at least.
-func (b *Broker) readNewest(ctx context.Context, c rueidis.CoreClient, budget int, channels, rooms []string) (now tail, out []found, err error) {
+// readNewest reads how rooms stand. Of many it may return fewer, but one at least. What else is to be
+// read goes out with it.
+func (b *Broker) readNewest(ctx context.Context, c rueidis.CoreClient, budget int, channels, rooms []string,
+	more ...rueidis.Completed) (now tail, out []found, also []rueidis.RedisResult, err error) {
 	do := call{keys: []string{b.keys.head}, args: []string{strconv.Itoa(budget), strconv.Itoa(newestBytes), strconv.Itoa(min(newestLimit, b.cfg.History))}}
 	for _, room := range rooms {
 		do.keys = append(do.keys, b.keys.stream+room, b.keys.index+room)
 	}
-	now, answers, err := newestScript.after(ctx, c, channels, do)
+	now, answers, also, err := newestScript.after(ctx, c, channels, do, more...)
 	if err == nil {
 		out, err = parseFound(rooms, answers, true)
 	}
 	if err == nil && len(out) == 0 {
 		err = errors.New("an answer without rooms")
 	}
-	return now, out, err
+	return now, out, also, err
 }
 
-// after subscribes to channels, if there are any, and runs s, in one trip: how the partition stood,
-// and what it says of each room.
-func (s script) after(ctx context.Context, c rueidis.CoreClient, channels []string, do call) (now tail, rooms []rueidis.RedisMessage, err error) {
+// after subscribes to channels, if there are any, and runs s and what more is to be read then, in one
+// trip: how the partition stood, and what it says of each room.
+func (s script) after(ctx context.Context, c rueidis.CoreClient, channels []string, do call,
+	more ...rueidis.Completed) (now tail, rooms []rueidis.RedisMessage, also []rueidis.RedisResult, err error) {
 	var r rueidis.RedisResult
 	if len(channels) == 0 {
 		r = s.run(ctx, c, do)[0]
 	} else {
-		results := c.DoMulti(ctx, c.B().Subscribe().Channel(channels...).Build().Pin(), s.build(c, do))
+		subscribe := c.B().Subscribe().Channel(channels...).Build().Pin()
+		results := c.DoMulti(ctx, slices.Concat([]rueidis.Completed{subscribe, s.build(c, do)}, more)...)
 		if err := results[0].Error(); err != nil {
-			return now, nil, err
+			return now, nil, nil, err
 		}
-		if r = results[1]; isNoScript(r.Error()) {
+		if r, also = results[1], results[2:]; isNoScript(r.Error()) {
 			r = s.run(ctx, c, do)[0]
 		}
 	}
 	fields, err := r.ToArray()
 	if err != nil || len(fields) < 4 {
-		return now, nil, errors.Join(err, errors.New("cannot read the streams"))
+		return now, nil, nil, errors.Join(err, errors.New("cannot read the streams"))
 	}
 	head := make([]string, 4)
 	for i := range head {
 		if head[i], err = fields[i].ToString(); err != nil {
-			return now, nil, err
+			return now, nil, nil, err
 		}
 	}
 	now, err = parseHead(head)
-	return now, fields[4:], err
+	return now, fields[4:], also, err
 }
 
 // parseFound reads what missed.lua or newest.lua say of rooms.

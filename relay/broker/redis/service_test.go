@@ -55,7 +55,7 @@ func TestRedisOneCommandForEachPublish(t *testing.T) {
 	t.Parallel()
 	s := ownServer(t)
 	b, other := open(t, config(s)), open(t, config(s))
-	stop, err := other.Subscribe(t.Context(), "a", &counter{})
+	stop, err := other.Subscribe(t.Context(), "a", &counter{}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestRedisClientSideCache(t *testing.T) {
 	}
 	// The first joiner of a cold room, too, reads only where the room stands.
 	join := func(room string) {
-		stop, err := b.Subscribe(t.Context(), room, &counter{})
+		stop, err := b.Subscribe(t.Context(), room, &counter{}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -188,7 +188,7 @@ func TestRedisFull(t *testing.T) {
 	b := openRedis(t, config(s), newLog(log))
 	waitReady(t, b)
 	var c counter
-	stop, err := b.Subscribe(t.Context(), "a", &c)
+	stop, err := b.Subscribe(t.Context(), "a", &c, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +245,7 @@ func TestRedisKeysAndChannels(t *testing.T) {
 	publish(t, b, "elsewhere", "1")
 	var stops []func()
 	for _, room := range []string{"a", "b"} {
-		stop, err := b.Subscribe(t.Context(), room, &counter{})
+		stop, err := b.Subscribe(t.Context(), room, &counter{}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -267,7 +267,7 @@ func TestRedisKeysAndChannels(t *testing.T) {
 	eventually(t, "unsubscribed", func() bool { return slices.Equal(channels(), private) })
 	for i := range 40 { // who gives up at once leaves nothing behind
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i/4)*20*time.Microsecond)
-		stop, err := b.Subscribe(ctx, fmt.Sprint("c", i), &counter{})
+		stop, err := b.Subscribe(ctx, fmt.Sprint("c", i), &counter{}, 0)
 		if err == nil {
 			stop()
 		}
@@ -332,7 +332,7 @@ func TestRedisForgetsItsScripts(t *testing.T) {
 			t.Errorf("resume: %v", err)
 		}
 		s.do(t, "SCRIPT FLUSH")
-		stop, err := b.Subscribe(t.Context(), room, &counter{})
+		stop, err := b.Subscribe(t.Context(), room, &counter{}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -348,7 +348,7 @@ func TestRedisLog(t *testing.T) {
 	b := openRedis(t, config(s), newLog(log))
 	waitReady(t, b)
 	var c counter
-	stop, err := b.Subscribe(t.Context(), "a", &c)
+	stop, err := b.Subscribe(t.Context(), "a", &c, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -364,7 +364,7 @@ func TestRedisResumeFromTail(t *testing.T) {
 	s := ownServer(t)
 	b := open(t, config(s))
 	c := &counter{}
-	stop, err := b.Subscribe(t.Context(), "a", c)
+	stop, err := b.Subscribe(t.Context(), "a", c, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

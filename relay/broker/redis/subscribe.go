@@ -8,14 +8,14 @@ import (
 
 // Subscribe implements broker.Broker: the feed subscribes first, then the history is read, and what
 // arrived meanwhile joins it.
-func (b *Broker) Subscribe(ctx context.Context, room string, sub broker.Subscriber) (func(), error) {
+func (b *Broker) Subscribe(ctx context.Context, room string, sub broker.Subscriber, list int) (func(), error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	if b.ctx.Err() != nil {
 		return nil, broker.ErrClosed
 	}
 	f := b.feed
-	s := &subscription{room: room, sub: sub, loading: true, answer: make(chan stateAnswer, 2)}
+	s := &subscription{room: room, sub: sub, list: list, loading: true, answer: make(chan stateAnswer, 2)}
 	f.mu.Lock()
 	if f.phase == disconnected || f.rooms[room] != nil {
 		f.mu.Unlock()
@@ -107,6 +107,7 @@ func (f *feed) install(s *subscription, now state) (bool, error) {
 		f.requestCatchUp()
 	}
 	s.load(now, "")
+	s.tellHeard()
 	return true, nil
 }
 
@@ -117,7 +118,18 @@ func (s *subscription) load(now state, reason string) {
 	if n := len(now.page); n > 0 {
 		s.tailAt = now.page[n-1].At
 	}
-	s.sub.Load(broker.Snapshot{Tail: s.tail, Messages: now.page, More: now.more}, reason)
+	s.sub.Load(broker.Snapshot{Tail: s.tail, Messages: now.page, More: now.more, Count: now.count, Members: now.members}, reason)
+}
+
+// tellHeard brings the changes of who is there that were pushed while the room was loaded. f.mu is held.
+func (s *subscription) tellHeard() {
+	for _, ch := range s.heard {
+		s.sub.Presence(ch)
+	}
+	if len(s.heard) == maxHeard {
+		s.sub.Presence(broker.Change{Missed: true})
+	}
+	s.heard = nil
 }
 
 // label states the epoch on the page's messages, and returns where the page ends.

@@ -150,7 +150,7 @@ func TestDatabases(t *testing.T) {
 		cfg := config(s)
 		cfg.URL += path
 		b, c := open(t, cfg), &counter{}
-		stop, err := b.Subscribe(t.Context(), "a", c)
+		stop, err := b.Subscribe(t.Context(), "a", c, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

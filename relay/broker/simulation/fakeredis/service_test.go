@@ -38,7 +38,7 @@ func TestBrokerOverTheDouble(t *testing.T) {
 				t.Fatal(err)
 			}
 			h := &heard{}
-			stop, err := b.Subscribe(t.Context(), "a", h)
+			stop, err := b.Subscribe(t.Context(), "a", h, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
