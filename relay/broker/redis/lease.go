@@ -33,19 +33,27 @@ func (p *presence) turn(c rueidis.Client, due bool) (stillDue bool) {
 // taken out.
 func (p *presence) renew(c rueidis.Client) error {
 	var ended []string
-	if p.takeShaken() {
+	shaken := p.takeShaken()
+	p.sure = p.sure && !shaken && time.Since(p.renewed) <= p.b.cfg.Lease/2
+	if shaken {
 		p.steady, p.announced, p.sweep = time.Now(), time.Time{}, sweep{}
 		p.untold = true
 	}
-	if p.life != "" {
-		l, err := p.lease(c, p.life, false)
+	if life := p.life; life != "" {
+		p.written = 0
+		l, err := p.lease(c, life, false)
 		if err != nil {
 			return err
 		}
-		if ended = l.ended; !l.held {
+		ended = l.ended
+		switch {
+		case p.life != life: // it was lost meanwhile
+		case !l.held:
 			p.lose()
-		} else if err := p.reconcile(c, l.size); err != nil {
-			return err
+		default:
+			if err := p.reconcile(c, l.size); err != nil {
+				return err
+			}
 		}
 	}
 	if p.life == "" {
@@ -69,10 +77,40 @@ func (p *presence) renew(c rueidis.Client) error {
 		p.evictor.add(p.former...) // now that those who are still here, or elsewhere, are recorded under other lives
 		p.former = nil
 	}
+	p.sure = failed == nil
 	if p.isSteady() && p.b.feed.answers() { // Redis may have gone and come back since it said who ended
 		p.evictor.add(ended...)
 	}
 	return failed
+}
+
+// meanwhile runs do, which asks Redis something, and goes on writing what is marked until that is
+// answered: who enters a room does not wait for it. But as long as it is not sure that this life's
+// lease holds, nothing is written: a life that has ended takes nobody out.
+func (p *presence) meanwhile(c rueidis.Client, do func()) {
+	if !p.sure {
+		do()
+		return
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		do()
+	}()
+	for woken := false; ; {
+		select {
+		case <-p.wake:
+			woken = true
+			if p.sure {
+				_ = p.write(c) // what can't be written stays marked
+			}
+		case <-done:
+			if woken {
+				nudge(p.wake) // it may have been for something else, too
+			}
+			return
+		}
+	}
 }
 
 // announce tells the fleet of this relay, a few times in a lease.
@@ -81,7 +119,8 @@ func (p *presence) announce(c rueidis.Client) error {
 		return nil
 	}
 	p.announced = time.Now()
-	err := p.b.announce(p.b.ctx, c)
+	var err error
+	p.meanwhile(c, func() { err = p.b.announce(p.b.ctx, c) })
 	if err != nil {
 		p.announced = time.Time{}
 	}
@@ -126,7 +165,7 @@ func (p *presence) shake() {
 // lose ends this life: Redis has lost its lease, or has let it run out.
 func (p *presence) lose() {
 	p.b.log.Warn("the presence lease was lost: this relay's users are announced anew")
-	p.former, p.life = append(p.former, p.life), ""
+	p.former, p.life, p.sure = append(p.former, p.life), "", false
 	p.steady, p.announced = time.Now(), time.Time{}
 	p.untold = true // Redis may have forgotten people without a word
 	p.b.feed.doubtStore()
@@ -144,10 +183,13 @@ type leased struct {
 func (p *presence) lease(c rueidis.Client, life string, begin bool) (l leased, err error) {
 	ctx, cancel := context.WithTimeout(p.b.ctx, connTimeout)
 	defer cancel()
-	out, err := leaseScript.run(ctx, c, call{
-		keys: []string{p.b.keys.lives, p.b.keys.life + life, p.b.keys.write + life},
-		args: []string{life, ms(p.b.cfg.Lease), flag(begin), ms(membersTTL)},
-	})[0].AsStrSlice()
+	var out []string
+	p.meanwhile(c, func() {
+		out, err = leaseScript.run(ctx, c, call{
+			keys: []string{p.b.keys.lives, p.b.keys.life + life, p.b.keys.write + life},
+			args: []string{life, ms(p.b.cfg.Lease), flag(begin), ms(membersTTL)},
+		})[0].AsStrSlice()
+	})
 	if err != nil || len(out) < 2 {
 		p.b.feed.noteRefusal(err)
 		return l, errors.Join(err, broker.ErrUnavailable)

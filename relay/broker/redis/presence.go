@@ -27,10 +27,12 @@ type presence struct {
 	lostAt    time.Time // when this life took the place of the last of them
 	untold    bool      // presence changes may have been missed, and the rooms have not been told
 	renewed   time.Time // when the lease was last renewed
+	sure      bool      // the lease was renewed in time, by a Redis that has been there since
 	steady    time.Time // since when it was renewed without a pause
 	announced time.Time // when the fleet was last told of this relay
 	touched   time.Time // when the keys of rooms were last renewed
 	writes    uint64    // numbers what this life writes: what comes late must not count
+	written   int       // places written since the lease was last to be renewed
 	sweep     sweep
 	round     []string  // rooms still to be looked at in this round
 	roundAt   time.Time // when it began
@@ -210,6 +212,7 @@ func (p *presence) writeBatch(c rueidis.Client, work []step) error {
 		}
 	}
 	p.writes++
+	p.written += len(work)
 	ctx, cancel := context.WithTimeout(p.b.ctx, connTimeout)
 	defer cancel()
 	return errors.Join(p.writeLeaves(ctx, c, leave), p.writeEnters(ctx, c, enter))

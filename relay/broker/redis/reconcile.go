@@ -32,8 +32,8 @@ type sweep struct {
 func (p *presence) reconcile(c rueidis.Client, size int) error {
 	s := &p.sweep
 	p.mu.Lock()
-	// What is recorded and not marked as such is marked for writing.
-	differ := size < p.recorded || size > p.recorded+len(p.marks)
+	// What is recorded and not marked as such is marked for writing, or was written meanwhile.
+	differ := size < p.recorded-p.written || size > p.recorded+len(p.marks)+p.written
 	p.mu.Unlock()
 	urgent := s.ended.IsZero() || differ && time.Since(s.ended) > p.b.cfg.Lease/3
 	if s.there == nil {
@@ -43,9 +43,16 @@ func (p *presence) reconcile(c rueidis.Client, size int) error {
 		s.cursor, s.there = 0, map[place]struct{}{}
 	}
 	for {
-		some, next, err := p.b.places(p.b.ctx, c, p.life, s.cursor)
+		var some []place
+		var next uint64
+		var err error
+		life := p.life
+		p.meanwhile(c, func() { some, next, err = p.b.places(p.b.ctx, c, life, s.cursor) })
 		if err != nil {
 			return err
+		}
+		if p.life != life {
+			return nil // lose has ended the sweep
 		}
 		p.markGhosts(some)
 		for _, at := range some {
@@ -182,7 +189,9 @@ func (p *presence) mend(c rueidis.Client, looks []look) (failed error) {
 	}
 	ctx, cancel := context.WithTimeout(p.b.ctx, connTimeout)
 	defer cancel()
-	for i, r := range c.DoMulti(ctx, cmds...) {
+	var results []rueidis.RedisResult
+	p.meanwhile(c, func() { results = c.DoMulti(ctx, cmds...) })
+	for i, r := range results {
 		entries, err := r.ToArray()
 		if err != nil {
 			failed = err

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -165,5 +166,16 @@ func TestScenarios(t *testing.T) {
 				t.Logf("known: %s: %s", why, bad[0])
 			}
 		})
+	}
+}
+
+// Whoever is first in a room on a relay joins it in one trip to Redis, once Redis knows the scripts.
+func TestColdJoin(t *testing.T) {
+	p := scenario{plan: func(p *plan) { p.link = fakeredis.Link{Delay: 100 * time.Millisecond} }, steps: []step{
+		on("join", 1, 0, 0), wait(3 * time.Second), on("join", 1, 1, 0), wait(3 * time.Second), on("say", 1, 0, 5), on("say", 1, 1, 5), wait(10 * time.Second),
+		on("join", 0, 0, 0), wait(5 * time.Second), on("join", 0, 1, 0), second, calm}}.world()
+	v := run(t, p)
+	if len(v.faults) > 0 || !regexp.MustCompile(`asha is in room2 after (199|20[0-9])ms, .* with 5 messages, 2 users`).MatchString(v.story) {
+		t.Errorf("not one trip of 200ms; %v\n%s", v.faults, v.story)
 	}
 }
