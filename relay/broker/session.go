@@ -31,7 +31,8 @@ type Membership struct {
 // ErrGone. They may be called concurrently; only Join waits for the store.
 type SessionHandle interface {
 	// Join records a membership, and returns when it is stored. If the store can't take it now it
-	// is remembered and made good later. Of a room that was joined already only Presence changes.
+	// is remembered and made good later. Of a room that was joined already Presence changes, and Since
+	// unless it is zero.
 	Join(ctx context.Context, m Membership) error
 	Leave(room string)
 	// Invalidate says that the client was told to go on in a room from another place than it was
@@ -74,12 +75,16 @@ func (s *Memberships) Find(room string) int {
 	return slices.IndexFunc(s.Joined, func(m Membership) bool { return m.Room == room })
 }
 
-// Join reports whether it changed anything: of a room that was joined already, only Presence does.
+// Join reports whether it changed anything. Of a room that was joined already, Presence may change,
+// and Since unless it is zero.
 func (s *Memberships) Join(m Membership) bool {
 	if i := s.Find(m.Room); i >= 0 {
-		was := s.Joined[i].Presence
-		s.Joined[i].Presence = m.Presence
-		return was != m.Presence
+		was := s.Joined[i]
+		if m.Since.IsZero() {
+			m.Since = was.Since
+		}
+		s.Joined[i] = m
+		return was != m
 	}
 	s.Joined = append(s.Joined, m)
 	return true

@@ -42,10 +42,13 @@ func join(ctx context.Context, c *connection, e namespace.Event) error {
 // which says where the room stood: the broker knows it before the client does. A client that joins
 // again is sent the room's messages already, and has them before the answer that holds them, too.
 func (c *connection) join(ctx context.Context, e namespace.Event, name string, o room.JoinOptions) error {
+	again := c.in(name)
 	o.Save = func(ctx context.Context, since broker.Offset) error {
+		if again { // it is followed from where it was joined first
+			since = broker.Offset{}
+		}
 		return c.session.Join(ctx, broker.Membership{Room: name, Since: since, Presence: o.Presence})
 	}
-	again := c.in(name)
 	if !again {
 		c.Hold()
 		defer c.Release()

@@ -124,10 +124,10 @@ func testSession(t *testing.T, h Harness) {
 	c := keep(t, relay, "ann", in("z", start), in("b", first), in("a", start))
 	keep(t, relay, "ben", in("b", start))
 	second := publish(t, relay, "b", "ann", "2", "x").Offset
-	c.join(broker.Membership{Room: "b", Since: second, Presence: true}) // the first Since stays
+	c.join(broker.Membership{Room: "b", Presence: true}) // its Since stays
 	c.Leave("z")
 	c.Leave("nowhere")
-	c.join(in("d", second), in("z", second))
+	c.join(in("d", first), in("d", second), in("z", second)) // d moves
 	want := session("ann", broker.Membership{Room: "b", Since: first, Presence: true}, in("a", start), in("d", second), in("z", second))
 	for i := range 3 {
 		var r broker.Resumed
