@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
-
-	"github.com/coder/websocket"
 )
 
 // Bytes in what a client says and hears stand as {"$bytes":"00ff"}, so that the
@@ -67,18 +65,11 @@ func (c *conn) sendPacket(ctx context.Context, id string, payload []byte) error 
 	if len(attachments) > 0 {
 		head = fmt.Sprintf("45%d-%s", len(attachments), id)
 	}
-	// A binary packet's frames may have no others among them.
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	if err := c.write(ctx, append([]byte(head), text...)); err != nil {
-		return err
-	}
+	packets := []packet{{data: append([]byte(head), text...)}}
 	for _, data := range attachments {
-		if err := c.ws.Write(ctx, websocket.MessageBinary, data); err != nil {
-			return err
-		}
+		packets = append(packets, packet{true, data})
 	}
-	return nil
+	return c.carrier.write(ctx, packets...)
 }
 
 // whole reads what belongs to a binary packet, and makes it one of text.
@@ -91,14 +82,14 @@ func (c *conn) whole(ctx context.Context, frame []byte) ([]byte, error) {
 	}
 	attachments := make([][]byte, count)
 	for i := range attachments {
-		kind, data, err := c.ws.Read(ctx)
+		p, err := c.carrier.read(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if kind != websocket.MessageBinary {
-			return nil, fmt.Errorf("the relay sent %.200q instead of attachment %d of %d", data, i, count)
+		if !p.binary {
+			return nil, fmt.Errorf("the relay sent %.200q instead of attachment %d of %d", p.data, i, count)
 		}
-		attachments[i] = data
+		attachments[i] = p.data
 	}
 	payload, err := unpack(rest, attachments)
 	return append([]byte(kind), payload...), err

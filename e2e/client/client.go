@@ -26,6 +26,9 @@ type Options struct {
 	As      string         // in the history, where a user has several tabs; "" means Name
 	Relays  []string       // WebSocket endpoints, the first that lets it in is taken
 	History *judge.History // where all is recorded
+
+	Transport Transport // how it reaches them; the zero value is WebSocket
+	Resume    bool      // it goes on with its session when it comes back, where a relay still knows it
 }
 
 // Client is one client. Its methods may be called from any goroutine, and those
@@ -46,6 +49,8 @@ type Client struct {
 	signals []string
 	last    error // why the last connection ended
 	ids     int
+	session session
+	acks    lostAcks
 }
 
 // membership is what a client has of one room.
@@ -151,12 +156,14 @@ func (m *Client) run() {
 		m.mu.Lock()
 		url := m.relays[attempt%len(m.relays)]
 		m.mu.Unlock()
-		c, err := dial(m.ctx, url, map[string]string{"name": m.options.Name, "key": m.options.Key}, m.onEvent)
+		auth := m.auth()
+		c, err := dial(m.ctx, m.options.Transport, url, auth, m.onEvent)
 		if err != nil {
 			m.pause(m.ctx)
 			continue
 		}
-		m.add(judge.Event{Kind: judge.Connected, Note: "to " + c.welcome.Relay})
+		m.onConnect(c, auth["pid"])
+		c.start()
 		m.rejoin(c)
 		err = c.end()
 		m.add(judge.Event{Kind: judge.Gone, Note: fmt.Sprint(err)})
@@ -167,12 +174,15 @@ func (m *Client) run() {
 	}
 }
 
-// rejoin rejoins all rooms over a new connection.
+// rejoin rejoins all rooms that a new connection is not in.
 func (m *Client) rejoin(c *conn) {
 	m.mu.Lock()
 	m.conn, m.welcome = c, c.welcome
 	again := map[string]JoinOptions{}
 	for name, s := range m.rooms {
+		if s.joined {
+			continue
+		}
 		o := s.options
 		o.Since = s.offset
 		again[name] = o
@@ -245,6 +255,7 @@ func (m *Client) add(e judge.Event) {
 // onEvent takes an event, on the connection's reader.
 func (m *Client) onEvent(e event) {
 	name, body := e.name, e.body
+	m.keepOffset(e.offset)
 	switch name {
 	case "message":
 		m.onMessage(body)

@@ -6,13 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"strconv"
 	"sync"
 	"time"
-
-	"github.com/coder/websocket"
 )
 
 // dialTimeout bounds how long a relay may take to let a client in.
@@ -21,26 +17,27 @@ const dialTimeout = 5 * time.Second
 // conn is one connection: Engine.IO and Socket.IO as protocol.md has them, by
 // hand, since the relay's own codecs can't vouch for themselves.
 type conn struct {
-	ws           *websocket.Conn
+	carrier      carrier
 	welcome      welcome
 	opened       opened
 	pingDeadline time.Duration // without a ping for so long, the relay is gone
 	on           func(event)
 	done         chan struct{} // closed when nothing more will come
-	writing      sync.Mutex    // held over the frames of one packet
 
 	mu      sync.Mutex
 	next    uint64
 	waiting map[uint64]func(json.RawMessage)
 	err     error         // why it ended
+	deaf    bool          // what comes is lost
 	held    chan struct{} // not nil: nothing is read until it is closed
 	parked  chan struct{} // closed when the reader waits for that
 }
 
 type welcome struct {
-	Relay string `json:"relay"`
-	Epoch string `json:"epoch"`
-	User  User   `json:"user"`
+	Relay string   `json:"relay"`
+	Epoch string   `json:"epoch"`
+	User  User     `json:"user"`
+	Rooms []string `json:"rooms"` // that a session which goes on is in
 }
 
 // opened is how a connection began.
@@ -60,35 +57,25 @@ type event struct {
 // errGone: the connection ended before the answer came.
 var errGone = errors.New("the connection ended")
 
-// dial connects and waits for the relay's welcome. on is called with each event
-// that follows, in order; it must not block.
-func dial(ctx context.Context, url string, auth any, on func(event)) (*conn, error) {
+// dial connects and waits for the relay's welcome. Nothing more is read until start. on is called with
+// each event that follows, in order; it must not block.
+func dial(ctx context.Context, over Transport, endpoint string, auth any, on func(event)) (*conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	transport := &http.Transport{DisableKeepAlives: true, DialContext: dialSmall}
-	ws, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}})
+	carrier, err := over.connect(ctx, endpoint)
 	if err != nil {
 		return nil, err
 	}
-	ws.SetReadLimit(-1)
-	c := &conn{ws: ws, on: on, done: make(chan struct{}), waiting: map[uint64]func(json.RawMessage){}}
+	c := &conn{carrier: carrier, on: on, done: make(chan struct{}), waiting: map[uint64]func(json.RawMessage){}}
 	if err := c.handshake(ctx, auth); err != nil {
-		_ = ws.CloseNow()
+		carrier.close()
 		return nil, err
 	}
-	go c.read()
 	return c, nil
 }
 
-// dialSmall keeps the kernel from buffering much for a client that stops reading.
-func dialSmall(ctx context.Context, network, address string) (net.Conn, error) {
-	var dialer net.Dialer
-	c, err := dialer.DialContext(ctx, network, address)
-	if tcp, ok := c.(*net.TCPConn); ok {
-		err = errors.Join(err, tcp.SetReadBuffer(64<<10))
-	}
-	return c, err
-}
+// start reads on, until the connection ends.
+func (c *conn) start() { go c.read() }
 
 func (c *conn) handshake(ctx context.Context, auth any) error {
 	open, err := c.expect(ctx, "0")
@@ -104,7 +91,7 @@ func (c *conn) handshake(ctx context.Context, auth any) error {
 	if err != nil {
 		return err
 	}
-	if err := c.write(ctx, append([]byte("40"), payload...)); err != nil {
+	if err := c.carrier.write(ctx, text("40"+string(payload))); err != nil {
 		return err
 	}
 	if err := c.awaitConnect(ctx); err != nil {
@@ -164,21 +151,21 @@ func (c *conn) expect(ctx context.Context, kind string) ([]byte, error) {
 	return rest, nil
 }
 
-// readPacket reads one packet, and all that belongs to it.
+// readPacket reads one packet of Socket.IO, and all that belongs to it.
 func (c *conn) readPacket(ctx context.Context) ([]byte, error) {
-	_, frame, err := c.ws.Read(ctx)
-	if err == nil && isBinary(frame) {
-		frame, err = c.whole(ctx, frame)
+	p, err := c.carrier.read(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case p.binary:
+		return nil, fmt.Errorf("the relay sent %d bytes that belong to nothing", len(p.data))
+	case isBinary(p.data):
+		return c.whole(ctx, p.data)
 	}
-	return frame, err
+	return p.data, nil
 }
 
-func (c *conn) write(ctx context.Context, frame []byte) error {
-	return c.ws.Write(ctx, websocket.MessageText, frame)
-}
-
-// read takes packets until the connection ends. The library closes it when the
-// context of a read ends.
+// read takes packets until the connection ends.
 func (c *conn) read() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -191,12 +178,18 @@ func (c *conn) read() {
 		if frame, err = c.readPacket(ctx); err != nil {
 			break
 		}
+		if c.isDeaf() {
+			if bytes.HasPrefix(frame, []byte("43")) {
+				err = errors.New("cut when an answer came")
+			}
+			continue
+		}
 		if string(frame) == "2" {
 			silent.Reset(c.pingDeadline)
 		}
 		err = c.take(ctx, frame)
 	}
-	_ = c.ws.CloseNow()
+	c.carrier.close()
 	c.mu.Lock()
 	c.err, c.waiting = err, nil
 	c.mu.Unlock()
@@ -207,7 +200,7 @@ func (c *conn) read() {
 func (c *conn) take(ctx context.Context, frame []byte) error {
 	switch {
 	case string(frame) == "2":
-		return c.write(ctx, []byte("3"))
+		return c.carrier.write(ctx, text("3"))
 	case bytes.HasPrefix(frame, []byte("42")):
 		heard, err := parseEvent(frame)
 		if err == nil {
@@ -273,28 +266,45 @@ func (c *conn) emit(ctx context.Context, name string, body any) error {
 // call sends an event and waits for its answer. heard is called with it in the
 // order of what arrives, between the events before and after it.
 func (c *conn) call(ctx context.Context, name string, body any, heard func(json.RawMessage)) error {
-	frame, err := encode([]any{name, body})
+	answered, err := c.request(name, body, heard)
 	if err != nil {
 		return err
 	}
-	answered := make(chan struct{})
+	if err := c.await(ctx, answered); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// request sends an event that asks for an answer. answered is closed when it was heard.
+func (c *conn) request(name string, body any, heard func(json.RawMessage)) (answered <-chan struct{}, err error) {
+	frame, err := encode([]any{name, body})
+	if err != nil {
+		return nil, err
+	}
+	came := make(chan struct{})
 	c.mu.Lock()
 	c.next++
 	id := c.next
 	if c.waiting == nil {
 		c.mu.Unlock()
-		return errGone
+		return nil, errGone
 	}
 	c.waiting[id] = func(answer json.RawMessage) {
 		heard(answer)
-		close(answered)
+		close(came)
 	}
 	c.mu.Unlock()
 	// Written in the connection's own time: a write that its context cuts short
 	// takes the connection along.
 	if err := c.sendPacket(context.Background(), strconv.FormatUint(id, 10), frame); err != nil {
-		return fmt.Errorf("%w: %w", errGone, err)
+		return nil, fmt.Errorf("%w: %w", errGone, err)
 	}
+	return came, nil
+}
+
+// await waits for the answer to a request.
+func (c *conn) await(ctx context.Context, answered <-chan struct{}) error {
 	select {
 	case <-answered:
 		return nil
@@ -306,7 +316,7 @@ func (c *conn) call(ctx context.Context, name string, body any, heard func(json.
 			return errGone
 		}
 	case <-ctx.Done():
-		return fmt.Errorf("%s: no answer: %w", name, ctx.Err())
+		return fmt.Errorf("no answer: %w", ctx.Err())
 	}
 }
 
@@ -340,10 +350,23 @@ func (c *conn) awaitRelease() {
 	}
 }
 
+// deafen has what comes from now on be lost on the way. The connection ends with the first answer of that.
+func (c *conn) deafen() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deaf = true
+}
+
+func (c *conn) isDeaf() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.deaf
+}
+
 // cut ends the connection without a word of the protocol.
 func (c *conn) cut() {
 	c.release()
-	_ = c.ws.CloseNow()
+	c.carrier.close()
 }
 
 // end waits until nothing more comes, and returns why.

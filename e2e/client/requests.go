@@ -19,9 +19,13 @@ func (m *Client) join(ctx context.Context, c *conn, room string, o JoinOptions) 
 		ask["history"] = o.History
 	}
 	m.add(judge.Event{Kind: judge.Joining, Room: room, Since: o.Since})
+	m.asks(1)
 	var joined Joined
 	var refused error
-	err := c.call(ctx, "join", ask, func(text json.RawMessage) { joined, refused = m.onJoined(room, o, text) })
+	err := c.call(ctx, "join", ask, func(text json.RawMessage) {
+		m.asks(-1)
+		joined, refused = m.onJoined(room, o, text)
+	})
 	return joined, errors.Join(err, refused)
 }
 
@@ -79,7 +83,9 @@ func (m *Client) TryJoin(ctx context.Context, room string, o JoinOptions) (Joine
 // Leave leaves a room.
 func (m *Client) Leave(room string) {
 	m.t.Helper()
+	m.asks(1)
 	err := m.ask("leave", map[string]any{"room": room}, func(json.RawMessage) error {
+		m.asks(-1)
 		m.add(judge.Event{Kind: judge.Left, Room: room})
 		m.mu.Lock()
 		defer m.mu.Unlock()
@@ -153,9 +159,13 @@ func (m *Client) TryPublish(ctx context.Context, room, id string, data any) (Sto
 	}
 	said := judge.Message{User: m.User().ID, ID: id, Data: short(text)}
 	m.add(judge.Event{Kind: judge.Publishing, Room: room, Message: said})
+	lose, early := m.losesAck(id)
+	if lose {
+		c.deafen()
+	}
 	var stored Stored
 	var refused error
-	err = c.call(ctx, "publish", map[string]any{"room": room, "id": id, "data": json.RawMessage(text)}, func(text json.RawMessage) {
+	answered, err := c.request("publish", map[string]any{"room": room, "id": id, "data": json.RawMessage(text)}, func(text json.RawMessage) {
 		if refused = decode(text, &stored); refused != nil {
 			m.add(judge.Event{Kind: judge.Refused, Room: room, Note: id + ": " + refused.Error()})
 			return
@@ -163,6 +173,14 @@ func (m *Client) TryPublish(ctx context.Context, room, id string, data any) (Sto
 		said.Seq, said.Offset = stored.Seq, stored.Offset
 		m.add(judge.Event{Kind: judge.Stored, Room: room, Message: said, Duplicate: stored.Duplicate})
 	})
+	if err != nil {
+		return stored, err
+	}
+	if early {
+		c.cut()
+	}
+	err = c.await(ctx, answered)
+	m.afterPublish(id, lose && errors.Is(err, errGone), stored)
 	return stored, errors.Join(err, refused)
 }
 

@@ -49,23 +49,20 @@ func Open(t testing.TB, relay string, auth map[string]string) *Session {
 // TryOpen is Open that may fail.
 func TryOpen(t testing.TB, relay string, auth map[string]string) (*Session, error) {
 	s := &Session{t: t}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c, err := dial(t.Context(), relay, auth, s.onEvent)
+	c, err := dial(t.Context(), WebSocket, relay, auth, s.onEvent)
 	if err != nil {
 		return nil, err
 	}
-	t.Cleanup(func() {
-		c.cut()
-		<-c.done
-	})
 	s.c, s.ID, s.PID, s.offset = c, c.opened.id, c.opened.pid, c.opened.offset
 	for _, e := range c.opened.replayed {
 		if e.name != "message" {
+			c.cut()
 			return nil, fmt.Errorf("the relay sent %s before it answered the CONNECT", e.name)
 		}
 		s.Replayed = append(s.Replayed, parseHeard(e))
 	}
+	c.start()
+	t.Cleanup(s.Cut)
 	return s, nil
 }
 

@@ -32,6 +32,14 @@ func (m *Client) Relay() string {
 	return m.welcome.Relay
 }
 
+// Upgraded reports whether it began its present connection with polling, and goes on over WebSocket.
+func (m *Client) Upgraded() bool {
+	m.mu.Lock()
+	c := m.conn
+	m.mu.Unlock()
+	return c != nil && c.carrier.upgraded()
+}
+
 // Epoch is what the relay's welcome called the history that it serves.
 func (m *Client) Epoch() string {
 	m.mu.Lock()
