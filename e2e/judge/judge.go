@@ -17,13 +17,14 @@ type Verdict struct {
 	Recovered   int // joins that came back and missed nothing
 	Missed      int // messages that those joins brought
 	Unrecovered int // joins that were told of a gap
+	Resumed     int // sessions that went on
 	Resets      int // resets
 }
 
 // String sums up the verdict.
 func (v Verdict) String() string {
-	sum := fmt.Sprintf("%d stored, %d repeated, %d received, %d joins recovered with %d messages, %d did not, %d resets",
-		v.Stored, v.Repeated, v.Received, v.Recovered, v.Missed, v.Unrecovered, v.Resets)
+	sum := fmt.Sprintf("%d stored, %d repeated, %d received, %d joins recovered with %d messages, %d did not, %d sessions went on, %d resets",
+		v.Stored, v.Repeated, v.Received, v.Recovered, v.Missed, v.Unrecovered, v.Resumed, v.Resets)
 	if len(v.Faults) == 0 {
 		return "the promise was kept: " + sum
 	}
@@ -110,6 +111,9 @@ func (c *court) hear(i int, e Event) {
 	case Left:
 		delete(c.views, who)
 	case Gone, Resumed:
+		if e.Kind == Resumed {
+			c.verdict.Resumed++
+		}
 		for at, v := range c.views {
 			if at.client == e.Client {
 				v.live = e.Kind == Resumed

@@ -147,7 +147,7 @@ func TestResumed(t *testing.T) {
 	i := index(t, events, "asha", Gone, 0)
 	i += index(t, events[i:], "asha", Joined, 0)
 	events = slices.Replace(events, i, i+1, append([]Event{{Client: "asha", Kind: Resumed}}, heard("asha", "e1", 3, 4)...)...)
-	if v := Judge(Rules{Kept: 256}, events); len(v.Faults) > 0 || v.Recovered != 0 {
+	if v := Judge(Rules{Kept: 256}, events); len(v.Faults) > 0 || v.Recovered != 0 || v.Resumed != 1 {
 		t.Error(v)
 	}
 }
