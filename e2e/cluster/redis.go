@@ -33,6 +33,7 @@ type RedisOptions struct {
 	Password   string   // that user's; "" means none
 	TLS        bool     // TLS alone, by a CA of its own, no client certificates
 	Aiven      bool     // as Aiven runs it: TLS, a password, and its disabled commands
+	Clock      bool     // StepClock works: only if ClocksCanStep
 	ExtraArgs  []string // for the server's command line
 }
 
@@ -80,6 +81,9 @@ func StartRedis(t testing.TB, network *Network, options RedisOptions) *Redis {
 			file("/tls/server.crt", r.authority.certPEM),
 			file("/tls/server.key", r.authority.keyPEM),
 		))
+	}
+	if options.Clock {
+		custom = append(custom, clock(t)...)
 	}
 	if options.Config != "" {
 		custom = append(custom, testcontainers.WithFiles(file(configPath, []byte(options.Config))))
@@ -179,6 +183,18 @@ func (r *Redis) Restore() {
 	r.exec("sh", "-c", "rm -rf /data/* && cp -r /backup/* /data/")
 	r.Kill()
 	r.Start()
+}
+
+// BlockDump has it fail to save a dump, by a directory that stands where that would.
+func (r *Redis) BlockDump() {
+	r.t.Helper()
+	r.exec("sh", "-c", "rm -rf /data/dump.rdb && mkdir /data/dump.rdb")
+}
+
+// UnblockDump undoes BlockDump.
+func (r *Redis) UnblockDump() {
+	r.t.Helper()
+	r.exec("rmdir", "/data/dump.rdb")
 }
 
 // CLI runs redis-cli in the container, as the default user, and returns what it prints. It fails
