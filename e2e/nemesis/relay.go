@@ -16,11 +16,15 @@ import (
 	"setu/relay/wiretest"
 )
 
+// built is where build has put the relay; "" if it was not called.
+var built string
+
 var build = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "setu-nemesis-")
 	if err != nil {
 		return "", err
 	}
+	built = dir
 	path := filepath.Join(dir, "setu")
 	cmd := exec.Command("go", "build", "-o", path, "setu")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -28,6 +32,14 @@ var build = sync.OnceValues(func() (string, error) {
 	}
 	return path, nil
 })
+
+// CleanUp removes the relay that was built, when no test runs any more.
+func CleanUp() error {
+	if built == "" {
+		return nil
+	}
+	return os.RemoveAll(built)
+}
 
 // Relay is a relay that runs as a process of this machine, on an address that stays.
 type Relay struct {
