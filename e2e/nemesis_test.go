@@ -2,8 +2,8 @@ package e2e_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -19,9 +19,6 @@ import (
 	"setu/e2e/cluster"
 	"setu/e2e/judge"
 	"setu/e2e/nemesis"
-	"setu/relay/broker"
-	"setu/relay/broker/redis"
-	"setu/relay/room"
 	"setu/relay/wiretest"
 )
 
@@ -34,20 +31,23 @@ type arena struct {
 	replica   *cluster.Redis
 	relays    []*nemesis.Relay
 	history   *judge.History
-	people    []*client.Client
+	people    []*client.Client // the speakers, then their tabs
 	room      string
+	habits    []habit                    // of those who come next
 	outcomes  map[string][]time.Duration // until all was well again, by kind
 	published int
 }
 
-// evil is one thing that can happen, its end, nil where it is over at once, and what is put in order
-// when all is well again, which nobody has to wait for.
-type evil struct {
-	kind              string
-	begin, end, after func()
+// speakers is how many people there are, each with a tab that repeats what they say.
+const speakers = 4
+
+// habit is how somebody reaches relays, and whether they go on with their session when they come back.
+type habit struct {
+	transport client.Transport
+	resume    bool
 }
 
-// TestNemesis has all of it happen to people who talk, one after the other.
+// TestNemesis has all of it happen to people who talk, one after the other, and now and then two at once.
 // SETU_E2E_SEED repeats a run, as far as its plan goes, SETU_E2E_NEMESIS makes it longer ("10m"), and
 // SETU_E2E_KINDS, kinds separated by commas, narrows it down.
 func TestNemesis(t *testing.T) {
@@ -64,19 +64,11 @@ func TestNemesis(t *testing.T) {
 	t.Logf("SETU_E2E_SEED=%d", seed)
 	a := newArena(t, seed)
 	evils := a.evils()
-	names := slices.Sorted(maps.Keys(evils))
-	if chosen := os.Getenv("SETU_E2E_KINDS"); chosen != "" {
-		names = strings.Split(chosen, ",")
-	}
-	for _, name := range names {
-		if _, known := evils[name]; !known {
-			t.Fatalf("SETU_E2E_KINDS: %q is none of %q", name, slices.Sorted(maps.Keys(evils)))
-		}
-	}
+	names := chosen(t, slices.Sorted(maps.Keys(evils)))
 	talking := a.talk()
 	began := time.Now()
 	for round := 0; time.Since(began) < length; round++ {
-		a.cause(evils[names[a.chance.IntN(len(names))]])
+		a.cause(a.pick(names, evils)...)
 		a.mayHop()
 	}
 	talking()
@@ -85,12 +77,46 @@ func TestNemesis(t *testing.T) {
 	a.tellOutcomes()
 }
 
+// chosen are the kinds that SETU_E2E_KINDS names, all if it does not.
+func chosen(t *testing.T, all []string) []string {
+	t.Helper()
+	named := os.Getenv("SETU_E2E_KINDS")
+	if named == "" {
+		return all
+	}
+	names := strings.Split(named, ",")
+	for _, name := range names {
+		if !slices.Contains(all, name) {
+			t.Fatalf("SETU_E2E_KINDS: %q is none of %q", name, all)
+		}
+	}
+	return names
+}
+
+// pick chooses what happens next: one kind, or two that go together.
+func (a *arena) pick(names []string, evils map[string]evil) []evil {
+	first := evils[names[a.chance.IntN(len(names))]]
+	if a.chance.IntN(3) > 0 {
+		return []evil{first}
+	}
+	var fit []evil
+	for _, name := range names {
+		if second := evils[name]; first.goesWith(second) {
+			fit = append(fit, second)
+		}
+	}
+	if len(fit) == 0 {
+		return []evil{first}
+	}
+	return []evil{first, fit[a.chance.IntN(len(fit))]}
+}
+
 func newArena(t *testing.T, seed uint64) *arena {
 	a := &arena{t: t, chance: rand.New(rand.NewPCG(seed, 0)), network: cluster.NewNetwork(t), room: "lobby",
 		history: judge.Record(t, judge.Rules{Kept: kept}), outcomes: map[string][]time.Duration{}}
 	a.history.Note("SETU_E2E_SEED=%d", seed)
 	for i, name := range []string{"redis-a", "redis-b"} {
-		r := cluster.StartRedis(t, a.network, cluster.RedisOptions{Name: name, AppendOnly: true, ExtraArgs: []string{"--repl-diskless-sync-delay", "0", "--maxmemory-policy", "noeviction"}})
+		r := cluster.StartRedis(t, a.network, cluster.RedisOptions{Name: name, AppendOnly: true, Clock: cluster.ClocksCanStep(), ExtraArgs: []string{"--repl-diskless-sync-delay", "0", "--maxmemory-policy", "noeviction"}})
 		if i == 0 {
 			a.primary = r
 		} else {
@@ -103,13 +129,33 @@ func newArena(t *testing.T, seed uint64) *arena {
 		a.relays = append(a.relays, nemesis.StartRelay(t, name, link, "PRESENCE_LEASE=3s", "PING_INTERVAL=2s", "PING_TIMEOUT=2s",
 			"HISTORY_LIMIT="+strconv.Itoa(kept), "DRAIN_TIMEOUT=3s"))
 	}
-	for i, name := range []string{"asha", "ben", "cleo", "dan"} {
-		first, other := a.relays[i%2], a.relays[1-i%2]
-		m := client.Connect(t, client.Options{Name: name, History: a.history, Relays: []string{first.WS(), other.WS()}})
-		m.Join(a.room, client.JoinOptions{History: kept, Presence: true})
-		a.people = append(a.people, m)
+	a.deal()
+	for i, name := range [speakers]string{"asha", "ben", "cleo", "dan"} {
+		a.come(name, name, i%2, client.JoinOptions{History: kept, Presence: true})
 	}
 	return a
+}
+
+// deal gives each transport to some, with and without a session that goes on.
+func (a *arena) deal() {
+	for _, resume := range []bool{false, true} {
+		for _, transport := range []client.Transport{client.WebSocket, client.WebSocket, client.Polling, client.Upgrading} {
+			a.habits = append(a.habits, habit{transport, resume})
+		}
+	}
+	a.chance.Shuffle(len(a.habits), func(i, j int) { a.habits[i], a.habits[j] = a.habits[j], a.habits[i] })
+}
+
+// come has somebody join, over one relay or the other.
+func (a *arena) come(name, as string, relay int, o client.JoinOptions) *client.Client {
+	a.t.Helper()
+	h := a.habits[0]
+	a.habits = a.habits[1:]
+	m := client.Connect(a.t, client.Options{Name: name, As: as, History: a.history, Transport: h.transport, Resume: h.resume,
+		Relays: []string{a.relays[relay].WS(), a.relays[1-relay].WS()}})
+	m.Join(a.room, o)
+	a.people = append(a.people, m)
+	return m
 }
 
 // replicate makes the replica one, and waits until it is in step.
@@ -138,9 +184,7 @@ func (a *arena) talk() (end func()) {
 	var wg sync.WaitGroup
 	for i, m := range a.people {
 		// The same user at another relay, which says again what was said.
-		tab := client.Connect(a.t, client.Options{Name: m.Name(), As: m.Name() + "'s tab", History: a.history, Relays: []string{a.relays[1-i%2].WS(), a.relays[i%2].WS()}})
-		tab.Join(a.room, client.JoinOptions{History: kept})
-		a.people = append(a.people, tab)
+		tab := a.come(m.Name(), m.Name()+"'s tab", 1-i%2, client.JoinOptions{History: kept})
 		wg.Go(func() {
 			pace := time.NewTicker(40 * time.Millisecond)
 			defer pace.Stop()
@@ -170,26 +214,52 @@ func (a *arena) talk() (end func()) {
 	}
 }
 
-// cause has something happen, for a while, and measures how long its healing takes.
-func (a *arena) cause(e evil) {
+// cause has something happen, for a while, or two things that overlap, and measures how long the healing
+// takes.
+func (a *arena) cause(evils ...evil) {
 	a.t.Helper()
-	a.history.Note("=== %s", e.kind)
-	e.begin()
-	if e.end != nil {
-		a.pass(3 * time.Second)
-		a.history.Note("=== no longer: %s", e.kind)
-		e.end()
+	kind, lasting := evils[0].kind, false
+	for i, e := range evils {
+		if i > 0 {
+			a.pass(1500 * time.Millisecond)
+			kind += " and " + e.kind
+		}
+		a.history.Note("=== %s", e.kind)
+		e.begin()
+		lasting = lasting || e.end != nil
+	}
+	for _, e := range evils {
+		if e.end != nil {
+			a.pass(3 * time.Second)
+			a.history.Note("=== no longer: %s", e.kind)
+			e.end()
+		}
 	}
 	over := time.Now()
-	a.heal(e.kind)
+	a.heal(kind)
 	took := time.Since(over)
-	a.history.Note("=== healed after %v: %s", took, e.kind)
-	a.outcomes[e.kind] = append(a.outcomes[e.kind], took)
-	if e.after != nil {
-		e.after()
+	a.history.Note("=== healed after %v: %s", took, kind)
+	a.remember(took, evils)
+	for _, e := range evils {
+		if e.after != nil {
+			e.after()
+		}
 	}
-	if e.end == nil {
+	if !lasting {
 		a.pass(3 * time.Second)
+	}
+}
+
+// remember keeps how long a healing took: of two at once under what they touched, of which there are few.
+func (a *arena) remember(took time.Duration, evils []evil) {
+	kinds := []string{evils[0].kind}
+	if len(evils) > 1 {
+		classes := []string{evils[0].class(), evils[1].class()}
+		slices.Sort(classes)
+		kinds = []string{"two at once", "two at once: " + strings.Join(classes, ", ")}
+	}
+	for _, kind := range kinds {
+		a.outcomes[kind] = append(a.outcomes[kind], took)
 	}
 }
 
@@ -235,6 +305,7 @@ func (a *arena) mayHop() {
 func (a *arena) conclude() judge.Verdict {
 	a.t.Helper()
 	a.heal("all")
+	a.comeBack()
 	verdict := a.history.Judge()
 	if len(verdict.Faults) > 0 {
 		a.t.Error(verdict)
@@ -247,6 +318,55 @@ func (a *arena) conclude() judge.Verdict {
 	return verdict
 }
 
+// comeBack cuts everybody once more, now that nothing else stands in their way, and those who speak again
+// before they are answered: who goes on with a session does, and who upgrades has. A session that was told
+// of a gap can't go on until its client has shown, by a pong, that it has heard of it; who comes back too
+// early for that has another, which must.
+func (a *arena) comeBack() {
+	a.t.Helper()
+	denied := a.cutAll(a.people)
+	if again := a.cutAll(denied); len(again) > 0 {
+		a.t.Errorf("%s was not let go on with the session", again[0].Name())
+	}
+	lost, stored := 0, 0
+	for _, m := range a.people {
+		if m.Transport() == client.Upgrading {
+			cluster.Eventually(a.t, patience, m.Name()+" upgrades", func() error {
+				if !m.Upgraded() {
+					return errors.New("still polls")
+				}
+				return nil
+			})
+		}
+		n, was := m.LostAcks()
+		lost, stored = lost+n, stored+was
+		a.t.Logf("%-11s by %-21s went on with a session %3d times, lost %3d acks", m.Name(), m.Transport(), m.Resumed(), n)
+	}
+	a.t.Logf("of %d messages the ack was lost, %d of those were stored", lost, stored)
+	if lost < 2 || stored == 0 {
+		a.t.Error("which is too few")
+	}
+}
+
+// cutAll returns those whose session should go on, and did not.
+func (a *arena) cutAll(people []*client.Client) (denied []*client.Client) {
+	a.t.Helper()
+	a.history.Note("=== %d are cut", len(people))
+	resumed := map[*client.Client]int{}
+	for _, m := range people {
+		resumed[m] = m.Resumed()
+		m.LoseAcks(1)
+		m.Cut()
+	}
+	a.heal("they came back")
+	for _, m := range people {
+		if m.Resumes() && m.Resumed() == resumed[m] {
+			denied = append(denied, m)
+		}
+	}
+	return denied
+}
+
 func (a *arena) tellOutcomes() {
 	for _, kind := range slices.Sorted(maps.Keys(a.outcomes)) {
 		all := slices.Sorted(slices.Values(a.outcomes[kind]))
@@ -254,125 +374,6 @@ func (a *arena) tellOutcomes() {
 		at := func(q float64) time.Duration {
 			return all[int(math.Ceil(q*float64(len(all))))-1].Round(time.Millisecond)
 		}
-		a.t.Logf("healed after %-28s %3d times: p50 %v, p99 %v", kind, len(all), at(0.5), at(0.99))
+		a.t.Logf("healed after %-32s %3d times: p50 %v, p99 %v", kind, len(all), at(0.5), at(0.99))
 	}
-}
-
-// evils is all that can happen.
-func (a *arena) evils() map[string]evil {
-	out := map[string]evil{}
-	add := func(kind string, begin, end func()) { out[kind] = evil{kind: kind, begin: begin, end: end} }
-	restored := func(kind string, begin, end, after func()) { out[kind] = evil{kind, begin, end, after} }
-	for _, r := range a.relays {
-		add(r.Name()+" killed", r.Kill, r.Start)
-		add(r.Name()+" drained", func() { r.Term() }, r.Start)
-		add(r.Name()+" frozen", r.Freeze, r.Thaw)
-		for what, is := range map[string]wiretest.Quality{
-			"cut off": {Down: true}, "half-open": {LostUp: true, LostDown: true}, "unheard": {LostUp: true}, "deaf": {LostDown: true},
-			"far away": {Delay: 140 * time.Millisecond, Pace: 4 << 20}, "slow": {Delay: 20 * time.Millisecond, Pace: 256 << 10}, "lagging": {Lag: 150 * time.Millisecond},
-		} {
-			add(r.Name()+" "+what, func() { r.Link.Set(is) }, func() { r.Link.Set(wiretest.Quality{}) })
-		}
-		add(r.Name()+" dropped", r.Link.Drop, nil)
-	}
-	restart := func() { a.replica.Start(); a.replicate() }
-	restored("redis killed", func() { a.primary.Kill() }, func() { a.primary.Start() }, a.replicate)
-	add("redis frozen", func() { a.primary.Pause() }, func() { a.primary.Unpause() })
-	add("redis full", func() { a.primary.CLI("CONFIG", "SET", "maxmemory", "1mb") }, func() { a.primary.CLI("CONFIG", "SET", "maxmemory", "0") })
-	add("redis can't persist", func() { a.primary.CLI("CONFIG", "SET", "min-replicas-to-write", "5") }, func() { a.primary.CLI("CONFIG", "SET", "min-replicas-to-write", "0") })
-	add("redis forgets scripts", func() { a.primary.CLI("SCRIPT", "FLUSH") }, nil)
-	add("redis emptied", func() { a.primary.CLI("FLUSHALL") }, nil)
-	add("redis evicts presence", func() { a.evict("members") }, nil)
-	add("redis evicts a lease", func() { a.evict("life:", "lives", "write:") }, nil)
-	add("redis evicts an index", func() { a.evict("index", "older") }, nil)
-	restored("redis fails over", a.failOver, nil, restart)
-	restored("redis demoted in place", a.demote, nil, a.replicate)
-	restored("redis rolled back and grown", a.rollBack, nil, restart)
-	add("everybody cut", func() {
-		for _, m := range a.people {
-			m.Cut()
-		}
-	}, nil)
-	add("somebody stops reading", func() { a.people[0].TryStopReading() }, func() { a.people[0].Cut() })
-	return out
-}
-
-// evict deletes the keys whose names contain one of some words, as a server does that needs room.
-func (a *arena) evict(words ...string) {
-	for key := range strings.FieldsSeq(a.primary.CLI("KEYS", "*")) {
-		for _, w := range words {
-			if strings.Contains(key, w) {
-				a.primary.CLI("DEL", key)
-			}
-		}
-	}
-}
-
-// failOver promotes the replica, which is in step but for what is on its way.
-func (a *arena) failOver() {
-	a.primary.Kill()
-	a.replica.CLI("REPLICAOF", "NO", "ONE")
-	a.swap()
-}
-
-// demote makes the primary a replica, and the replica the primary; connections stay.
-func (a *arena) demote() {
-	a.replica.CLI("REPLICAOF", "NO", "ONE")
-	a.primary.CLI("REPLICAOF", a.replica.Name(), "6379")
-	a.swap()
-}
-
-// rollBack promotes a replica that has stood still for a while. What came since is gone, and while the
-// relays are frozen and can't know, somebody else has the room grow to the same numbers.
-func (a *arena) rollBack() {
-	// Freezing the replica would not do: what it was sent meanwhile waits in its socket, and it takes that
-	// in before it is told that it is the primary.
-	a.replica.CLI("REPLICAOF", "NO", "ONE")
-	a.pass(2 * time.Second)
-	a.published++
-	lost, err := a.people[0].Publish(a.t.Context(), a.room, fmt.Sprint("lost-", a.published), "lost")
-	if err != nil {
-		a.t.Fatalf("before the rollback: %v", err)
-	}
-	for _, r := range a.relays {
-		r.Freeze()
-	}
-	a.primary.Kill()
-	a.swap()
-	first := a.regrow(1 + a.chance.IntN(200))
-	if last, err := broker.ParseOffset(lost.Offset); err != nil || first.Epoch != last.Epoch || first.Seq > last.Seq {
-		a.t.Errorf("nothing was rolled back: %v was acknowledged, and the room went on with %v (%v)", last, first, err)
-	}
-	for _, r := range a.relays {
-		r.Thaw()
-	}
-}
-
-// regrow publishes past the relays. It returns where the first message stands.
-func (a *arena) regrow(n int) (first broker.Offset) {
-	a.t.Helper()
-	b, err := redis.Open(redis.Config{URL: a.primary.URL(), Lease: 3 * time.Second, Limits: broker.Limits{History: kept, TTL: 24 * time.Hour}},
-		slog.New(slog.DiscardHandler))
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	defer b.Close(context.Background())
-	cluster.Eventually(a.t, patience, "the other relay is ready", b.Ready)
-	for i := range n {
-		a.published++
-		id := fmt.Sprint("regrown-", a.published)
-		body, err := room.Body(id, broker.User{ID: "stranger", Name: "Stranger", Guest: true}, []byte(`"grown"`))
-		if err != nil {
-			a.t.Fatal(err)
-		}
-		a.history.Add(judge.Event{Client: "stranger", Kind: judge.Publishing, Room: a.room, Message: judge.Message{User: "stranger", ID: id, Data: `"grown"`}})
-		r := b.Publish(a.t.Context(), broker.Publication{Room: a.room, User: "stranger", ID: id, Body: body})[0]
-		if r.Err != nil {
-			a.t.Fatalf("regrow %d: %v", i, r.Err)
-		}
-		if i == 0 {
-			first = r.Offset
-		}
-	}
-	return first
 }
