@@ -91,6 +91,10 @@ type Change struct {
 	Count   int
 	User    string
 
+	// After is a moment after which the change was announced, by this process' clock: what is heard may
+	// lag behind what is read. Zero: it was announced just now.
+	After time.Time
+
 	// Missed, with nothing else set, says that changes may have gone by unheard: Members has who is
 	// there.
 	Missed bool

@@ -128,7 +128,7 @@ func (a *missed) add(name string, presence bool, j room.Joined) {
 		a.bytes += f.Size()
 		a.messages = append(a.messages, f)
 	}
-	if presence {
+	if presence && !j.Partial { // the client has a list, and gets another
 		a.presence = append(a.presence, j.Presence(name))
 	}
 	if !j.Recovered || a.bytes > room.MaxReplay {

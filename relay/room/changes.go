@@ -2,12 +2,14 @@ package room
 
 import (
 	"slices"
+	"time"
 
 	"setu/relay/broker"
 )
 
 // changes are what has happened to users in one moment, without what undoes itself.
 type changes struct {
+	after int64    // they were announced after that, ms; 0 while there are none
 	order []string // ids, by their first change
 	byID  map[string]*change
 }
@@ -24,23 +26,32 @@ type change struct {
 // netChange is a user who joined, left or was renamed.
 type netChange struct{ id, user string }
 
-// netChanges are the changes of a moment, as members are told them. Those who came back, or came and
-// went, are news only to whoever was told in between who is there.
-type netChanges struct{ joined, left, renamed, back, gone []netChange }
+// netChanges are the changes of a moment, as members are told them. Those who came back, came and went,
+// or are called again what they were, are news only to whoever was told in between who is there.
+type netChanges struct {
+	joined, left, renamed, back, gone, same []netChange
+
+	after int64 // when the changes were announced at the earliest, ms
+}
 
 func (n netChanges) empty() bool { return len(n.joined)+len(n.left)+len(n.renamed) == 0 }
 
 // whole is n for somebody who was told in between who is there.
 func (n netChanges) whole() netChanges {
-	return netChanges{joined: slices.Concat(n.joined, n.back), left: slices.Concat(n.left, n.gone), renamed: n.renamed}
+	return netChanges{joined: slices.Concat(n.joined, n.back), left: slices.Concat(n.left, n.gone), renamed: slices.Concat(n.renamed, n.same)}
 }
 
 // add notes a change. was is what members know the user as if it is renamed; empty if that is not
 // known.
 func (c *changes) add(id string, ch broker.Change, was string) {
-	if c.byID == nil {
-		c.byID = map[string]*change{}
+	at := time.Now()
+	if !ch.After.IsZero() {
+		at = ch.After
 	}
+	if c.byID == nil {
+		c.byID, c.after = map[string]*change{}, at.UnixMilli()
+	}
+	c.after = min(c.after, at.UnixMilli())
 	noted := c.byID[id]
 	if noted == nil {
 		noted = &change{wasHere: !ch.Joined}
@@ -62,6 +73,7 @@ func (c *changes) add(id string, ch broker.Change, was string) {
 // moment did neither, but may have another name. One who was renamed and renamed back is left out,
 // if the first name is known.
 func (c *changes) take() (net netChanges) {
+	net.after = c.after
 	for _, id := range c.order {
 		ch := c.byID[id]
 		n := netChange{id, ch.user}
@@ -78,8 +90,10 @@ func (c *changes) take() (net netChanges) {
 			net.back = append(net.back, n)
 		case ch.flipped && !ch.here && !ch.wasHere:
 			net.gone = append(net.gone, n)
+		case ch.here && ch.wasHere && ch.user == ch.was:
+			net.same = append(net.same, n)
 		}
 	}
-	c.order, c.byID = nil, nil
+	*c = changes{}
 	return net
 }

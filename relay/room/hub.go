@@ -91,6 +91,7 @@ type Joined struct {
 	Messages  List
 	Count     int
 	Members   []string // the JSON of each user; nil if not asked for, or too many
+	Partial   bool     // Members may lack some: the store could not say. All follow when it can
 }
 
 // Join makes m a member. It calls reply once, under the room's lock; if it returns an error it

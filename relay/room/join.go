@@ -48,9 +48,11 @@ func (r *Room) join(ctx context.Context, m Member, o JoinOptions, f *first, repl
 	if again { // frames of the room have gone out since, ahead of this answer
 		j = r.state(past, o)
 	}
-	j.Count, j.Members = r.roster.total(), r.roster.withLocal(applyChanges(users, heard))
+	j.Count, j.Members, j.Partial = r.roster.total(), r.roster.withLocal(applyChanges(users, heard)), partial
 	r.roster.ask(r.members[m], o.Presence)
-	r.members[m].fresh = len(r.roster.pending.order) > 0
+	if o.Presence {
+		r.members[m].listed = time.Now().UnixMilli()
+	}
 	reply(j)
 	if !whole || partial {
 		r.refresh()

@@ -47,7 +47,7 @@ func (r *Room) sendChanges() {
 	r.presenceTimer = nil
 	net := r.roster.pending.take()
 	if r.roster.count > MaxMembers {
-		net.renamed = nil // the count alone is told, and has not changed by that
+		net.renamed, net.same = nil, nil // the count alone is told, and has not changed by that
 	}
 	if r.closed {
 		return
@@ -55,13 +55,13 @@ func (r *Room) sendChanges() {
 	u := presenceUpdate{room: r.quoted, count: r.roster.count, net: net}
 	fresh := presenceUpdate{room: r.quoted, count: r.roster.count, net: net.whole()}
 	for _, m := range r.list {
+		isFresh := m.listed >= net.after // the list may know of what these changes undid
 		switch {
-		case m.presence && m.fresh && !fresh.net.empty():
+		case m.presence && isFresh && !fresh.net.empty():
 			fresh.send(m.member)
-		case m.presence && !m.fresh && !net.empty():
+		case m.presence && !isFresh && !net.empty():
 			u.send(m.member)
 		}
-		m.fresh = false
 	}
 }
 
@@ -157,11 +157,12 @@ func (r *Room) endRefresh(reading refresh, users []string, count int, err error)
 	for _, u := range r.roster.stale(users) {
 		r.rename(u)
 	}
-	f := membersFrame(r.quoted, r.roster.count, users)
+	r.roster.pending = changes{} // they are in the list, which may know of later ones that were missed
+	f, now := membersFrame(r.quoted, r.roster.count, users), time.Now().UnixMilli()
 	for _, m := range r.list {
 		if m.presence {
 			m.member.Send(f)
-			m.fresh = len(r.roster.pending.order) > 0
+			m.listed = now
 		}
 	}
 	return true

@@ -1,13 +1,13 @@
 package room
 
 import (
+	"context"
 	"strings"
 	"testing"
-
-	"context"
-	"setu/relay/broker"
 	"testing/synctest"
 	"time"
+
+	"setu/relay/broker"
 )
 
 // After missed changes, members that asked are told everybody who is in the room, and the others
@@ -50,6 +50,74 @@ func TestPartialListIsMadeGood(t *testing.T) {
 		f.set(func() { f.down = false })
 		<-time.After(2 * refreshPause)
 		if got := m.got("presence"); len(got) != 1 || !strings.Contains(got[0], "user-elsewhere") {
+			t.Errorf("told %q", got)
+		}
+	})
+}
+
+// A list is read from the store, past what it pushes: changes that are heard after it may be older, also
+// by more than a moment. Whoever was told it is told all of them, whatever comes of them.
+func TestListAheadOfChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t, limits)
+		defer f.Memory.Close(context.Background())
+		h := NewHub(f, limits)
+		defer h.Drain()
+		long, late := guest("long"), guest("late")
+		join(t, h, "room", long, JoinOptions{Presence: true})
+		join(t, h, "room", guest("ben"), JoinOptions{})
+		<-time.After(3 * time.Second)
+		long.got("presence")
+		before := time.Now()
+		<-time.After(time.Second)
+		join(t, h, "room", late, JoinOptions{Presence: true})
+		<-time.After(3 * time.Second)
+		long.got("presence")
+		late.got("presence")
+		text := func(name string) string { return `{"id":"user-ben","name":"` + name + `","guest":true}` }
+		left, joined := broker.Change{User: text("ben")}, broker.Change{User: text("ben"), Joined: true}
+		for what, tt := range map[string]struct {
+			changes []broker.Change
+			want    string
+		}{
+			"left and back":    {[]broker.Change{left, joined}, `"joined":[` + text("ben")},
+			"back and gone":    {[]broker.Change{joined, left}, `"left":[` + text("ben")},
+			"renamed and back": {[]broker.Change{{Renamed: true, User: text("bo")}, {Renamed: true, User: text("ben")}}, `"renamed":[` + text("ben")},
+		} {
+			for _, after := range []time.Time{before, {}} {
+				for i, ch := range tt.changes {
+					if ch.Count = 3; i == 0 { // that a later one was announced just now makes the first no newer
+						ch.After = after
+					}
+					h.room("room").Presence(ch)
+				}
+				<-time.After(time.Second)
+				if got := late.got("presence"); after.IsZero() && len(got) > 0 || !after.IsZero() && (len(got) != 1 || !strings.Contains(got[0], tt.want)) {
+					t.Errorf("%s, announced after %v: who was told the list then hears %q", what, after, got)
+				}
+				if got := long.got("presence"); len(got) != 0 {
+					t.Errorf("%s: who was told it before hears %q", what, got)
+				}
+			}
+		}
+	})
+}
+
+// What was heard and not yet told when all are told who is there is part of that, or older.
+func TestListTellsWhatIsPending(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, f := newTestHub(t)
+		defer f.Memory.Close(context.Background())
+		asks, ben := guest("asks"), guest("ben")
+		join(t, h, "room", asks, JoinOptions{Presence: true})
+		f.Memory.Enter(t.Context(), "room", ben.user)
+		<-time.After(time.Second)
+		asks.got("presence")
+		r := h.room("room")
+		r.Presence(broker.Change{Count: 1, User: `{"id":"user-ben","name":"ben","guest":true}`}) // and he came back, unheard
+		r.Presence(broker.Change{Missed: true})
+		<-time.After(time.Second)
+		if got := asks.got("presence"); len(got) != 1 || !strings.Contains(got[0], `"members":[`) || !strings.Contains(got[0], "user-ben") {
 			t.Errorf("told %q", got)
 		}
 	})

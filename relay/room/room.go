@@ -42,8 +42,8 @@ type Room struct {
 type membership struct {
 	member   Member
 	at       int
-	presence bool // set by roster.ask
-	fresh    bool // it was told who is there amid changes that are still to be sent
+	presence bool  // set by roster.ask
+	listed   int64 // when it was last told who is there, ms; 0 if it has not asked
 }
 
 func newRoom(h *Hub, name string, f *first) *Room {

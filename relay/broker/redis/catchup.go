@@ -112,6 +112,7 @@ func (f *feed) beginCatchUp(c rueidis.DedicatedClient, subscribe bool) *catchUp 
 	u := &catchUp{f: f, c: c}
 	if subscribe {
 		f.phase, f.subscribedAt = catchingUp, time.Now()
+		f.after = f.subscribedAt
 		f.catchUps, f.leaving = 0, nil
 	}
 	f.held.age()

@@ -97,7 +97,7 @@ func (f *feed) receive(session int, push rueidis.PubSubMessage) {
 		s.sub.Signal(broker.Signal{Sender: head, Body: rest})
 	case 'j', 'l', 'r':
 		count, _ := strconv.Atoi(head)
-		ch := broker.Change{Joined: kind == 'j', Renamed: kind == 'r', Count: count, User: rest}
+		ch := broker.Change{Joined: kind == 'j', Renamed: kind == 'r', Count: count, User: rest, After: f.after}
 		if ch.Renamed {
 			f.b.presence.renamed(room, rest)
 		}

@@ -42,16 +42,18 @@ type feed struct {
 	session      int       // counts connections: what an earlier one still pushes is not heard
 	missingSince time.Time // since when something may have been missed; zero: nothing was
 	subscribedAt time.Time
-	answeredAt   time.Time // when a catch-up last had an answer
-	probedAt     time.Time // when the health check last came round on this connection
-	probeSent    uint64    // numbers health checks
-	probeHeard   uint64    // the newest that came round
-	catchUps     int       // that followed one another
-	caughtUpAt   time.Time // when the last one ended
-	dropped      int       // messages that could not follow, not yet told
-	refusal      error     // why Redis takes nothing that is written; nil if it does
-	refused      int       // writes that it refused, not yet told
-	refusedAt    uint64    // the newest health check that was sent before it last did not
+	answeredAt   time.Time     // when a catch-up last had an answer
+	probedAt     time.Time     // when the health check last came round on this connection
+	probeSent    uint64        // numbers health checks
+	probeHeard   uint64        // the newest that came round
+	probeTimes   [32]time.Time // when the newest were sent, by number
+	after        time.Time     // what is pushed now was published after that
+	catchUps     int           // that followed one another
+	caughtUpAt   time.Time     // when the last one ended
+	dropped      int           // messages that could not follow, not yet told
+	refusal      error         // why Redis takes nothing that is written; nil if it does
+	refused      int           // writes that it refused, not yet told
+	refusedAt    uint64        // the newest health check that was sent before it last did not
 
 	// where the feed is
 	epoch   string

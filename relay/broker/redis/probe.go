@@ -74,6 +74,7 @@ func (f *feed) sendProbeOver(c rueidis.CoreClient) {
 	f.mu.Lock()
 	f.probeSent++
 	number := f.probeSent
+	f.probeTimes[number%uint64(len(f.probeTimes))] = time.Now()
 	f.mu.Unlock()
 	ctx, cancel := context.WithTimeout(f.b.ctx, probeInterval)
 	defer cancel()
@@ -112,6 +113,11 @@ func (f *feed) probeReturned(session int, text string) {
 	}
 	f.probedAt = time.Now()
 	number, _ := strconv.ParseUint(part[4], 10, 64)
+	if n := uint64(len(f.probeTimes)); number <= f.probeSent && f.probeSent-number < n {
+		if sent := f.probeTimes[number%n]; sent.After(f.after) {
+			f.after = sent
+		}
+	}
 	if number > f.refusedAt {
 		f.setRefusal(refusal(part[5]))
 	}

@@ -102,6 +102,12 @@ var presenceScenarios = []scenario{
 		on("join", 6, 3, 0), calm}},
 	{name: "HopWhileRefusing", shows: "flicker", plan: func(p *plan) { p.relays, p.lease = 3, 3*time.Second }, steps: []step{on("join", 1, 0, 0), on("join", 2, 0, 0), wait(40 * time.Second),
 		on("relay apart", 1, 0, 0), on("refuse", 0, 0, 0), wait(20 * time.Millisecond), on("come", 1, 2, 1), wait(16 * time.Second), calm}},
+	{name: "ListAheadOfChanges", from: 820631083, shows: "presence", steps: []step{on("join", 1, 30, 0), on("join", 2, 6, 0), on("join", 4, 30, 0), on("join", 44, 44, 0), calm,
+		lag(55, 3*time.Second), on("say", 44, 50, 1), wait(200 * time.Millisecond), on("come", 26, 55, 30), on("come", 22, 43, 38), calm}},
+	{name: "ListAheadOfANewFeed", from: 50060, shows: "presence", steps: []step{on("join", 0, 44, 0), on("join", 3, 47, 0), on("join", 3, 18, 0), second,
+		on("relay cut", 62, 0, 0), lag(40, 3*time.Second), wait(200 * time.Millisecond), on("come", 3, 40, 9), wait(200 * time.Millisecond), calm}},
+	{name: "ResumedBeforeTheStoreAnswers", from: 820632555, shows: "list flicker", steps: []step{on("join", 0, 34, 0), on("join", 1, 7, 0), on("join", 2, 25, 0), calm,
+		on("come", 42, 18, 44), wait(300 * time.Millisecond), on("relay freeze", 58, 0, 0), wait(8 * time.Second), calm}},
 }
 
 // killed kills the relay of ben's n times, at other moments of its lease, and has ben come back.
