@@ -86,7 +86,7 @@ func TestListAheadOfChanges(t *testing.T) {
 		} {
 			for _, after := range []time.Time{before, {}} {
 				for i, ch := range tt.changes {
-					if ch.Count = 3; i == 0 { // that a later one was announced just now makes the first no newer
+					if ch.Count = 3; i == 1 { // that the first was announced just now makes the second no newer
 						ch.After = after
 					}
 					h.room("room").Presence(ch)

@@ -54,6 +54,7 @@ type catchUp struct {
 	now     tail    // of the answer with the highest position
 	least   uint64  // the lowest position that a room was read up to
 	lost    bool    // Redis has lost what it had taken
+	beyond  uint64  // the highest position that a stream holds and Redis does not know
 	probing sync.WaitGroup
 }
 
@@ -209,6 +210,7 @@ func (u *catchUp) run() error {
 		return err
 	}
 	_, pos := u.f.known()
+	pos = max(pos, u.beyond)
 	if u.lost {
 		u.f.b.log.Warn("Redis has lost messages that it had taken: the epoch moves on", "epoch", u.now.epoch, "position", u.now.pos, "known", pos)
 		_, err := u.f.b.readEpoch(u.c, pos, u.now.epoch)
@@ -271,8 +273,11 @@ func (u *catchUp) take(a answer) error {
 	if u.now.epoch == "" || a.now.pos > u.now.pos || a.now.epoch != u.now.epoch {
 		u.now = a.now
 	}
-	if a.now.epoch == a.epoch && a.now.pos < a.known {
-		u.lost = true
+	if top := topOf(a.found); top > a.now.pos {
+		u.beyond = max(u.beyond, top)
+		u.lost = a.now.epoch != ""
+	}
+	if u.lost = u.lost || a.now.epoch == a.epoch && a.now.pos < a.known; u.lost {
 		return nil
 	}
 	if a.now.epoch == "" {
@@ -307,6 +312,18 @@ func (u *catchUp) take(a answer) error {
 	u.requeue(stale, true, readRooms, a.chunk.budget)
 	u.deliverSome()
 	return nil
+}
+
+// topOf returns the highest position of the messages that were read. If the partition is said not to have
+// come so far, Redis has lost that alone, and a relay that did not know has begun an epoch: what is
+// published could not follow what the streams hold.
+func topOf(rooms []found) (pos uint64) {
+	for _, fd := range rooms {
+		for _, e := range fd.entries {
+			pos = max(pos, e.Pos)
+		}
+	}
+	return pos
 }
 
 // requeue has rooms read next, some in one call.

@@ -213,3 +213,35 @@ func TestRedisIndexEvicted(t *testing.T) {
 		t.Errorf("loaded for %q", reasons)
 	}
 }
+
+// A relay that begins when Redis has lost where the partition stands, and its messages not, goes on
+// behind them: in a room that it takes up, and for another relay that was there before.
+func TestRedisHeadEvicted(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	cfg := config(s)
+	former := openRedis(t, cfg, newLog(&wiretest.Log{}))
+	waitReady(t, former)
+	listen(t, former, "a")
+	publish(t, former, "a", "1")
+	last := publish(t, former, "a", "2")
+	_ = former.Close(t.Context())
+	s.do(t, "DEL setu{0}:head")
+
+	b := openRedis(t, cfg, newLog(&wiretest.Log{}))
+	waitReady(t, b)
+	l := listen(t, b, "a")
+	next := publish(t, b, "a", "3")
+	if next.Offset.Seq != 3 || next.Offset.Pos <= last.Offset.Pos {
+		t.Errorf("after %+v comes %+v", last, next)
+	}
+	eventually(t, "delivered", func() bool { _, bodies := l.heard(); return len(bodies) == 3 })
+
+	s.do(t, "HSET setu{0}:head epoch begunanew0 pos 0")
+	eventually(t, "told", func() bool { reasons, bodies := l.heard(); return len(reasons) >= 2 && len(bodies) == 3 })
+	waitReady(t, b)
+	if after := publish(t, b, "a", "4"); after.Offset.Seq != 4 || after.Offset.Pos <= next.Offset.Pos {
+		t.Errorf("after %+v comes %+v", next, after)
+	}
+	eventually(t, "delivered", func() bool { _, bodies := l.heard(); return len(bodies) == 4 })
+}

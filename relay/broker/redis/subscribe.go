@@ -64,7 +64,7 @@ func (f *feed) begin(ctx context.Context, s *subscription) error {
 }
 
 // install loads s with a state and what was held since. If too much was held, or the state is of no
-// epoch, it asks for it once more and returns false.
+// epoch or of one that is to be left, it asks for it once more and returns false.
 //
 // What was held becomes part of the snapshot: to deliver it now would bring it behind newer
 // messages of other rooms.
@@ -79,7 +79,13 @@ func (f *feed) install(s *subscription, now state) (bool, error) {
 	if now.tail.epoch == "" { // all is gone, and nobody has begun anew
 		f.requestCatchUp()
 	}
-	if held.over || now.tail.epoch == "" {
+	top := topOf([]found{{entries: now.page}})
+	isBeyond := now.tail.epoch == f.epoch && top > now.tail.pos
+	if isBeyond { // then the next catch-up moves the epoch on
+		f.pos = max(f.pos, top)
+		f.requestCatchUp()
+	}
+	if held.over || now.tail.epoch == "" || isBeyond {
 		f.joining = append(f.joining, s)
 		nudge(f.wake)
 		return false, nil

@@ -58,6 +58,9 @@ var catchUpScenarios = []scenario{
 		on("flush", 0, 0, 0), on("say", 19, 12, 5), wait(200 * time.Millisecond)}},
 	{name: "JoinAcrossFlush", shows: "offset", plan: func(p *plan) { p.link.Delay = 140 * time.Millisecond },
 		steps: []step{on("join", 0, 0, 0), on("join", 0, 1, 0), wait(2001 * time.Millisecond), on("flush", 0, 0, 0), wait(3 * time.Second)}},
+	{name: "HeadEvictedWithoutWitness", from: 820631586, shows: "stuck", steps: []step{calm, on("relay kill", 59, 0, 0), on("evict", 11, 33, 0), calm}},
+	{name: "HeadEvicted", from: 820632182, shows: "stuck", steps: []step{on("join", 1, 29, 0), second, on("say", 26, 29, 2), wait(3 * time.Second), on("relay kill", 14, 0, 0),
+		wait(5 * time.Second), on("evict", 36, 12, 0), calm}},
 }
 
 var lossScenarios = []scenario{
