@@ -23,6 +23,8 @@ var (
 	// ErrGap: the asked history is not whole any more (trimmed, expired), or is another one than
 	// the offset names.
 	ErrGap = errors.New("broker: history has a gap")
+	// ErrPartial: what is returned with it may lack some.
+	ErrPartial = errors.New("broker: some may be missing")
 	// ErrClosed: the broker was closed.
 	ErrClosed = errors.New("broker: closed")
 )
@@ -118,6 +120,7 @@ type Snapshot struct {
 	// none that has happened after it is missing.
 	Count   int
 	Members []string
+	Partial bool // some may be missing, as with MembersNow's ErrPartial
 }
 
 // Subscriber takes what happens in one room. Its methods are called one at a time and in order,
@@ -184,7 +187,9 @@ type Presence interface {
 	// that is over limit.
 	Members(ctx context.Context, room string, limit int) (users []string, count int, err error)
 	// MembersNow is Members, read from the store: a change that was heard before the call is in it. What
-	// Members returns may be a moment older than what was heard.
+	// Members returns may be a moment older than what was heard. ErrPartial, with users: the store was
+	// away or has lost some, and relays have yet to record their users anew; subscribers hear that
+	// changes were Missed when that is over.
 	MembersNow(ctx context.Context, room string, limit int) (users []string, count int, err error)
 }
 

@@ -74,10 +74,12 @@ type fake struct {
 
 	mu        sync.Mutex
 	down      bool                                       // Enter, Members, History are unavailable
+	partial   bool                                       // some may be missing from what Members returns
 	refuse    int                                        // Subscribes to refuse
 	hold      chan struct{}                              // while set, Subscribe and Enter wait for it
 	reach     func(context.Context, broker.Offset) error // instead of the Memory's
 	histories int
+	lists     int            // calls of MembersNow
 	subs      map[string]int // subscriptions now, by room
 	most      int            // of one room at a time
 }
@@ -142,7 +144,14 @@ func (f *fake) Members(ctx context.Context, room string, limit int) ([]string, i
 }
 
 func (f *fake) MembersNow(ctx context.Context, room string, limit int) ([]string, int, error) {
-	return f.Members(ctx, room, limit)
+	users, n, err := f.Members(ctx, room, limit)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lists++
+	if f.partial && err == nil {
+		err = broker.ErrPartial
+	}
+	return users, n, err
 }
 
 func (f *fake) History(ctx context.Context, room string, before broker.Offset, limit int) ([]broker.Message, bool, error) {

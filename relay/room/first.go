@@ -20,10 +20,11 @@ type first struct {
 	count int            // written before told is done: users of the room then; 0 if that is not known
 
 	// guarded by Room.mu
-	loaded bool
-	users  []string // as the room was opened; nil if too many, or not asked for
-	total  int      // how many there were
-	from   mark     // what was heard since
+	loaded  bool
+	users   []string // as the room was opened; nil if too many, or not asked for
+	total   int      // how many there were
+	partial bool     // some may be missing of them
+	from    mark     // what was heard since
 }
 
 // tell tells the broker that the user is here, and has the membership saved. Where the room will
@@ -43,7 +44,7 @@ func (f *first) tell(ctx context.Context, r *Room, o JoinOptions) {
 
 // load takes what the room's first snapshot says of who is there. Room.mu is held.
 func (f *first) load(s broker.Snapshot, from mark) {
-	f.loaded, f.users, f.total, f.from = true, s.Members, s.Count, from
+	f.loaded, f.users, f.total, f.partial, f.from = true, s.Members, s.Count, s.Partial, from
 }
 
 // admitted ends the wait of r's first member. It returns from where the changes that were heard are to
@@ -72,17 +73,17 @@ func (f *first) giveUp(r *Room) {
 }
 
 // announce is Room.announce for a member of whom the broker has been told already.
-func (f *first) announce(ctx context.Context, text string, o JoinOptions, at broker.Offset) (count int, users []string) {
+func (f *first) announce(ctx context.Context, text string, o JoinOptions, at broker.Offset) (count int, users []string, partial bool) {
 	f.told.Wait()
 	if o.Save != nil {
 		f.save(ctx, o, at)
 	}
 	if !o.Presence {
-		return max(f.count, f.total), nil
+		return max(f.count, f.total), nil, false
 	}
 	count = f.total
 	if f.users == nil && count > 0 { // too many to list
-		return max(f.count, count), nil
+		return max(f.count, count), nil, f.partial
 	}
 	if !slices.ContainsFunc(f.users, hasID(f.user.ID)) {
 		count++
@@ -90,7 +91,7 @@ func (f *first) announce(ctx context.Context, text string, o JoinOptions, at bro
 	if users = withUser(f.users, f.user.ID, text); len(users) > MaxMembers {
 		users = nil
 	}
-	return count, users
+	return count, users, f.partial
 }
 
 // save has it recorded where the member begins. What was recorded before is as good if no message of

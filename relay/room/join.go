@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"sync"
 	"time"
 
@@ -113,8 +114,8 @@ func (r *Room) admit(m Member) (u broker.User, text string, again bool) {
 func (r *Room) announce(ctx context.Context, u broker.User, text string, o JoinOptions, f *first,
 	at broker.Offset) (count int, users []string, partial bool) {
 	if f != nil {
-		if count, users = f.announce(ctx, text, o, at); f.user == u {
-			return count, users, false
+		if count, users, partial = f.announce(ctx, text, o, at); f.user == u {
+			return count, users, partial
 		}
 		o.Save = nil // it has been; the user has another name by now
 	}
@@ -146,7 +147,7 @@ func (r *Room) enter(ctx context.Context, u broker.User, text string, list bool)
 	if entered != nil {
 		count = 0
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, broker.ErrPartial) {
 		users, n = r.localUsers()
 	}
 	if users == nil && n > 0 {

@@ -142,7 +142,7 @@ func (r *Room) sendMembers() {
 func (r *Room) endRefresh(reading refresh, users []string, count int, err error) (done bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err != nil && !errors.Is(err, broker.ErrClosed) {
+	if err != nil && !errors.Is(err, broker.ErrClosed) && !errors.Is(err, broker.ErrPartial) { // after which it is said when to read again
 		r.roster.miss() // nothing was read
 	}
 	heard, complete := r.roster.endRefresh(reading)

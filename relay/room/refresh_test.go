@@ -122,3 +122,39 @@ func TestListTellsWhatIsPending(t *testing.T) {
 		}
 	})
 }
+
+// A list from which some may be missing is the answer to a join, for want of a better one, and told to
+// nobody who has one, until the broker says that changes were missed.
+func TestListThatMayLackSome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, f := newTestHub(t)
+		defer f.Memory.Close(context.Background())
+		f.Memory.Enter(t.Context(), "room", guest("elsewhere").user)
+		f.set(func() { f.partial = true })
+		first, second := guest("first"), guest("second")
+		join(t, h, "room", first, JoinOptions{Presence: true})
+		if j := join(t, h, "room", second, JoinOptions{Presence: true}); len(j.Members) != 3 || !j.Partial {
+			t.Errorf("the answer: %q, partial %t", j.Members, j.Partial)
+		}
+		<-time.After(time.Minute)
+		first.got("presence") // of the second, who came
+		r := h.room("room")
+		f.set(func() { f.lists = 0 })
+		r.Presence(broker.Change{Missed: true})
+		<-time.After(time.Minute)
+		if got := first.got("presence"); len(got) != 0 || f.lists != 1 {
+			t.Errorf("while some may be missing: told %q, read %d times", got, f.lists)
+		}
+		f.set(func() { f.partial = false })
+		r.Presence(broker.Change{Missed: true})
+		<-time.After(time.Minute)
+		for _, m := range []*member{first, second} {
+			if got := m.got("presence"); len(got) != 1 || !strings.Contains(got[0], `"count":3,"members":[`) {
+				t.Errorf("%s was told %q", m.id, got)
+			}
+		}
+		if j := join(t, h, "room", guest("third"), JoinOptions{Presence: true}); len(j.Members) != 4 || j.Partial {
+			t.Errorf("the answer: %q, partial %t", j.Members, j.Partial)
+		}
+	})
+}

@@ -132,6 +132,13 @@ func (f *feed) goLive(now tail) {
 	f.b.check()
 }
 
+// isAway reports whether pushes may have been missed that are yet to be made good.
+func (f *feed) isAway() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.missingSince.IsZero()
+}
+
 // tellMissed tells all rooms that presence changes may have gone by unheard.
 func (f *feed) tellMissed() {
 	f.mu.Lock()

@@ -319,10 +319,13 @@ func (f *feed) joinSome(ctx context.Context, c rueidis.DedicatedClient, joining 
 	for i, s := range joining {
 		rooms[i], channels[i] = s.room, f.b.keys.channel+s.room
 	}
+	partial := f.b.isPartial()
 	now, states, also, err := f.b.readNewest(ctx, c, firstAnswer, channels, rooms, f.b.membersOf(c, joining)...)
+	partial = partial || f.b.isPartial()
 	here := make([]present, len(joining))
 	for i := 0; err == nil && i < len(joining); i++ {
 		here[i], err = f.b.parsePresent(ctx, c, joining[i], also[i])
+		here[i].partial = here[i].partial || partial
 	}
 	for {
 		if err != nil {

@@ -37,7 +37,6 @@ func (p *presence) renew(c rueidis.Client) error {
 	p.sure = p.sure && !shaken && time.Since(p.renewed) <= p.b.cfg.Lease/2
 	if shaken {
 		p.steady, p.announced, p.sweep = time.Now(), time.Time{}, sweep{}
-		p.untold = true
 	}
 	if life := p.life; life != "" {
 		p.written = 0
@@ -61,7 +60,8 @@ func (p *presence) renew(c rueidis.Client) error {
 		if _, err := p.lease(c, life, true); err != nil {
 			return err
 		}
-		p.life, p.writes, p.sweep, p.lostAt = life, 0, sweep{ended: time.Now()}, time.Now()
+		p.setLife(life)
+		p.writes, p.sweep, p.lostAt = 0, sweep{ended: time.Now()}, time.Now()
 		p.markAll()
 	}
 	failed := p.announce(c)
@@ -69,8 +69,7 @@ func (p *presence) renew(c rueidis.Client) error {
 		return err
 	}
 	graced := time.Since(p.lostAt) > min(formerGrace, p.b.cfg.Lease)
-	if p.untold && (graced || len(p.former) == 0) { // before, a list lacks those whom others have yet to record anew
-		p.untold = false
+	if (graced || len(p.former) == 0) && p.setUntold(false) { // before, a list lacks those whom others have yet to record anew
 		p.b.feed.tellMissed()
 	}
 	if graced {
@@ -151,8 +150,38 @@ func (p *presence) takeShaken() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	shaken := p.shaken
-	p.shaken = false
+	p.shaken, p.untold = false, p.untold || shaken
 	return shaken
+}
+
+// setUntold notes whether the rooms are yet to be told that changes may have been missed, and returns
+// whether they were.
+func (p *presence) setUntold(untold bool) (was bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	was, p.untold = p.untold, untold
+	return was
+}
+
+func (p *presence) setLife(life string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.life = life
+}
+
+// ownLife returns this life, empty if it has not begun.
+func (p *presence) ownLife() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.life
+}
+
+// isPartial reports whether Redis may lack people whom others have yet to record anew: all rooms are told
+// when that is over.
+func (p *presence) isPartial() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.untold || p.shaken
 }
 
 // shake notes that Redis was away.
@@ -165,9 +194,10 @@ func (p *presence) shake() {
 // lose ends this life: Redis has lost its lease, or has let it run out.
 func (p *presence) lose() {
 	p.b.log.Warn("the presence lease was lost: this relay's users are announced anew")
-	p.former, p.life, p.sure = append(p.former, p.life), "", false
+	p.former, p.sure = append(p.former, p.life), false
+	p.setLife("")
 	p.steady, p.announced = time.Now(), time.Time{}
-	p.untold = true // Redis may have forgotten people without a word
+	p.setUntold(true) // Redis may have forgotten people without a word
 	p.b.feed.doubtStore()
 	p.check()
 }

@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -244,4 +245,50 @@ func TestRedisHeadEvicted(t *testing.T) {
 		t.Errorf("after %+v comes %+v", next, after)
 	}
 	eventually(t, "delivered", func() bool { _, bodies := l.heard(); return len(bodies) == 4 })
+}
+
+// As long as others are yet to record their users anew, what is read of who is there is said to lack some;
+// then all rooms hear that changes may have been missed.
+func TestRedisMembersAfterFlush(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	cfg := config(s)
+	b := openRedis(t, cfg, newLog(&wiretest.Log{}))
+	waitReady(t, b)
+	missed := make(chan struct{}, 8)
+	stop, err := b.Subscribe(t.Context(), "a", &missedListener{missed: missed}, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	if _, err := b.Enter(t.Context(), "a", broker.User{ID: "ann", Name: "Ann"}); err != nil {
+		t.Fatal(err)
+	}
+	if users, n, err := b.MembersNow(t.Context(), "a", 10); len(users) != 1 || n != 1 || err != nil {
+		t.Fatal(users, n, err)
+	}
+	s.do(t, "FLUSHALL")
+	if users, _, err := b.MembersNow(t.Context(), "a", 10); len(users) != 1 || !errors.Is(err, broker.ErrPartial) {
+		t.Errorf("right after: %q, %v", users, err)
+	}
+	eventually(t, "there under another life", func() bool { return s.do(t, "HLEN setu{0}:members:a") == "1" })
+	if _, _, err := b.MembersNow(t.Context(), "a", 10); !errors.Is(err, broker.ErrPartial) {
+		t.Errorf("while others may have yet to come back: %v", err)
+	}
+	<-missed
+	if users, n, err := b.MembersNow(t.Context(), "a", 10); len(users) != 1 || n != 1 || err != nil {
+		t.Error(users, n, err)
+	}
+}
+
+// missedListener hears when changes were missed.
+type missedListener struct {
+	listener
+	missed chan struct{}
+}
+
+func (l *missedListener) Presence(ch broker.Change) {
+	if ch.Missed {
+		l.missed <- struct{}{}
+	}
 }

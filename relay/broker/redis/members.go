@@ -7,30 +7,24 @@ import (
 	"strings"
 
 	"github.com/redis/rueidis"
+
+	"setu/relay/broker"
 )
 
 // Members implements broker.Broker, from the client-side cache if that is still valid.
 func (b *Broker) Members(ctx context.Context, room string, limit int) ([]string, int, error) {
-	return b.readMembers(ctx, room, limit, membersScript.cached)
-}
-
-// MembersNow implements broker.Broker.
-func (b *Broker) MembersNow(ctx context.Context, room string, limit int) ([]string, int, error) {
-	return b.readMembers(ctx, room, limit, func(ctx context.Context, c rueidis.Client, do call) rueidis.RedisResult {
-		return membersScript.run(ctx, c, do)[0]
-	})
-}
-
-func (b *Broker) readMembers(ctx context.Context, room string, limit int,
-	read func(context.Context, rueidis.Client, call) rueidis.RedisResult) ([]string, int, error) {
 	ctx, cancel := context.WithTimeout(ctx, connTimeout)
 	defer cancel()
 	c, err := b.use()
 	if err != nil {
 		return nil, 0, err
 	}
-	r := read(ctx, c, call{keys: []string{b.keys.members + room}, args: []string{strconv.Itoa(limit)}})
-	is, err := parseMembers(r)
+	r := membersScript.cached(ctx, c, call{keys: []string{b.keys.members + room}, args: []string{strconv.Itoa(limit)}})
+	fields, err := r.ToArray()
+	if err != nil {
+		return nil, 0, unavailable(err)
+	}
+	is, err := parseMembers(fields)
 	switch {
 	case err != nil:
 		return nil, 0, unavailable(err)
@@ -42,17 +36,62 @@ func (b *Broker) readMembers(ctx context.Context, room string, limit int,
 	return is.members, is.count, nil
 }
 
+// MembersNow implements broker.Broker.
+func (b *Broker) MembersNow(ctx context.Context, room string, limit int) ([]string, int, error) {
+	ctx, cancel := context.WithTimeout(ctx, connTimeout)
+	defer cancel()
+	c, err := b.use()
+	if err != nil {
+		return nil, 0, err
+	}
+	partial := b.isPartial()
+	is, err := parseCurrent(currentScript.run(ctx, c, b.current(room, limit))[0])
+	if err != nil {
+		return nil, 0, unavailable(err)
+	}
+	is = b.checkPresent(room, limit, is)
+	if is.partial || partial || b.isPartial() {
+		err = broker.ErrPartial
+	}
+	return is.members, is.count, err
+}
+
+// isPartial reports whether Redis may lack people whom relays are yet to record anew.
+func (b *Broker) isPartial() bool {
+	return b.feed.isAway() || b.presence.isPartial() // in this order: what follows the first is noted before that ends
+}
+
 // present is who is in a room: how many, and the JSON of each unless they are too many to list.
 type present struct {
 	members []string
 	count   int
+	partial bool // some may be missing
 }
 
-// parseMembers reads what members.lua says.
-func parseMembers(r rueidis.RedisResult) (is present, err error) {
+// current asks who is in a room now.
+func (b *Broker) current(room string, limit int) call {
+	return call{keys: []string{b.keys.members + room, b.keys.lives}, args: []string{strconv.Itoa(limit), b.presence.ownLife()}}
+}
+
+// parseCurrent reads what current.lua says.
+func parseCurrent(r rueidis.RedisResult) (is present, err error) {
 	fields, err := r.ToArray()
 	if err != nil || len(fields) == 0 {
 		return is, errors.Join(err, errors.New("no members"))
+	}
+	known, err := fields[0].AsInt64()
+	if err != nil {
+		return is, err
+	}
+	is, err = parseMembers(fields[1:])
+	is.partial = known == 0
+	return is, err
+}
+
+// parseMembers reads what members.lua says.
+func parseMembers(fields []rueidis.RedisMessage) (is present, err error) {
+	if len(fields) == 0 {
+		return is, errors.New("no members")
 	}
 	count, err := fields[0].AsInt64()
 	if err != nil {
@@ -76,7 +115,7 @@ func parseMembers(r rueidis.RedisResult) (is present, err error) {
 func (b *Broker) checkPresent(room string, limit int, is present) present {
 	if is.count > limit {
 		b.presence.doubt(room, is.count)
-		return present{count: is.count}
+		return present{count: is.count, partial: is.partial}
 	}
 	is.members, is.count = b.presence.complete(room, is.members, is.count)
 	if is.count > limit {
@@ -91,16 +130,12 @@ func (b *Broker) membersOf(c rueidis.CoreClient, joining []*subscription) []ruei
 	cmds := make([]rueidis.Completed, len(joining))
 	for i, s := range joining {
 		if s.list > 0 {
-			cmds[i] = membersScript.build(c, b.listing(s))
+			cmds[i] = currentScript.build(c, b.current(s.room, s.list))
 		} else {
 			cmds[i] = c.B().Hlen().Key(b.keys.members + s.room).Build().Pin()
 		}
 	}
 	return cmds
-}
-
-func (b *Broker) listing(s *subscription) call {
-	return call{keys: []string{b.keys.members + s.room}, args: []string{strconv.Itoa(s.list)}}
 }
 
 // parsePresent reads the answer to one of membersOf's commands.
@@ -110,9 +145,9 @@ func (b *Broker) parsePresent(ctx context.Context, c rueidis.CoreClient, s *subs
 		return present{count: int(count)}, err
 	}
 	if isNoScript(r.Error()) {
-		r = membersScript.run(ctx, c, b.listing(s))[0]
+		r = currentScript.run(ctx, c, b.current(s.room, s.list))[0]
 	}
-	is, err := parseMembers(r)
+	is, err := parseCurrent(r)
 	if err == nil {
 		is = b.checkPresent(s.room, s.list, is)
 	}

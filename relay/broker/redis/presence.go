@@ -22,10 +22,8 @@ type presence struct {
 	writeBehind[place, entered]
 
 	// owned by run; retire uses them after run has ended
-	life      string    // empty: it must begin
 	former    []string  // lives of ours whose leases were lost, to be taken out
 	lostAt    time.Time // when this life took the place of the last of them
-	untold    bool      // presence changes may have been missed, and the rooms have not been told
 	renewed   time.Time // when the lease was last renewed
 	sure      bool      // the lease was renewed in time, by a Redis that has been there since
 	steady    time.Time // since when it was renewed without a pause
@@ -39,7 +37,11 @@ type presence struct {
 
 	evictor *evictor
 
+	// written by run alone, guarded by mu for others to read
+	life string // empty: it must begin
+
 	// guarded by mu
+	untold   bool // presence changes may have been missed, and the rooms have not been told
 	want     map[place]wanted
 	inRoom   map[string]map[string]struct{} // users of want that are recorded, by their rooms
 	recorded int                            // how many places these are

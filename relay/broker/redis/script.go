@@ -29,6 +29,7 @@ var (
 	newestScript   = load("newest", true)
 	missedScript   = load("missed", true)
 	membersScript  = load("members", true)
+	currentScript  = load("current", true)
 	othersScript   = load("others", true)
 )
 

@@ -124,7 +124,7 @@ func (s *subscription) load(now state, reason string) {
 	if n := len(now.page); n > 0 {
 		s.tailAt = now.page[n-1].At
 	}
-	s.sub.Load(broker.Snapshot{Tail: s.tail, Messages: now.page, More: now.more, Count: now.count, Members: now.members}, reason)
+	s.sub.Load(broker.Snapshot{Tail: s.tail, Messages: now.page, More: now.more, Count: now.count, Members: now.members, Partial: now.partial}, reason)
 }
 
 // tellHeard brings the changes of who is there that were pushed while the room was loaded. f.mu is held.

@@ -109,6 +109,8 @@ var presenceScenarios = []scenario{
 		lag(55, 3*time.Second), on("say", 44, 50, 1), wait(200 * time.Millisecond), on("come", 26, 55, 30), on("come", 22, 43, 38), calm}},
 	{name: "ListAheadOfANewFeed", from: 50060, shows: "presence", steps: []step{on("join", 0, 44, 0), on("join", 3, 47, 0), on("join", 3, 18, 0), second,
 		on("relay cut", 62, 0, 0), lag(40, 3*time.Second), wait(200 * time.Millisecond), on("come", 3, 40, 9), wait(200 * time.Millisecond), calm}},
+	{name: "EmptiedAfterARestart", from: 50100, shows: "list flicker", steps: []step{on("join", 0, 33, 0), calm, wait(200 * time.Millisecond), on("join", 39, 18, 0), second,
+		on("restart", 0, 19, 0), wait(200 * time.Millisecond), on("flush", 0, 0, 0), calm}},
 	{name: "ResumedBeforeTheStoreAnswers", from: 820632555, shows: "list flicker", steps: []step{on("join", 0, 34, 0), on("join", 1, 7, 0), on("join", 2, 25, 0), calm,
 		on("come", 42, 18, 44), wait(300 * time.Millisecond), on("relay freeze", 58, 0, 0), wait(8 * time.Second), calm}},
 }
