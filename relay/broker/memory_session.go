@@ -128,7 +128,9 @@ func (h *memoryHandle) Join(_ context.Context, m Membership) error {
 }
 
 // Leave implements SessionHandle.
-func (h *memoryHandle) Leave(room string) { h.owned(func(s *memorySession) { s.rooms.Leave(room) }) }
+func (h *memoryHandle) Leave(_ context.Context, room string) error {
+	return h.owned(func(s *memorySession) { s.rooms.Leave(room) })
+}
 
 // Invalidate implements SessionHandle.
 func (h *memoryHandle) Invalidate(room string, since Offset) {

@@ -27,14 +27,14 @@ type Membership struct {
 }
 
 // SessionHandle is the handle of the one connection that owns a kept session. Once somebody else
-// has resumed the session, or it was ended or released, its methods do nothing, and Join returns
-// ErrGone. They may be called concurrently; only Join waits for the store.
+// has resumed the session, or it was ended or released, its methods do nothing, and Join and Leave
+// return ErrGone. They may be called concurrently; only those two wait for the store.
 type SessionHandle interface {
-	// Join records a membership, and returns when it is stored. If the store can't take it now it
-	// is remembered and made good later. Of a room that was joined already Presence changes, and Since
-	// unless it is zero.
+	// Join records a membership, and Leave that it is over; they return when that is stored. If the
+	// store can't take it now it is remembered and made good later. Of a room that was joined already
+	// Presence changes, and Since unless it is zero.
 	Join(ctx context.Context, m Membership) error
-	Leave(room string)
+	Leave(ctx context.Context, room string) error
 	// Invalidate says that the client was told to go on in a room from another place than it was
 	// followed to, and may not have heard of it yet: until Revalidate nobody can resume the
 	// session.

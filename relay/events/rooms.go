@@ -63,12 +63,12 @@ func (c *connection) join(ctx context.Context, e namespace.Event, name string, o
 	case err == nil && !again:
 		c.rooms = append(c.rooms, name)
 	case err != nil && !again:
-		c.session.Leave(name)
+		_ = c.session.Leave(ctx, name)
 	}
 	return err
 }
 
-func leave(_ context.Context, c *connection, e namespace.Event) error {
+func leave(ctx context.Context, c *connection, e namespace.Event) error {
 	var in struct {
 		Room string `json:"room"`
 	}
@@ -78,7 +78,7 @@ func leave(_ context.Context, c *connection, e namespace.Event) error {
 	if at := slices.Index(c.rooms, in.Room); at >= 0 {
 		c.rooms = slices.Delete(c.rooms, at, at+1)
 		c.root.hub.Leave(in.Room, c)
-		c.session.Leave(in.Room)
+		_ = c.session.Leave(ctx, in.Room) // the broker makes it good
 	}
 	c.ack(e, struct {
 		OK bool `json:"ok"`

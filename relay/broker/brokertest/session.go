@@ -73,12 +73,17 @@ func (c *connection) fenced() {
 	}
 }
 
+// leave leaves a room, and waits for the store as long as it takes that.
+func (c *connection) leave(room string) { _ = c.Leave(c.t.Context(), room) }
+
 func (c *connection) dead() {
 	c.t.Helper()
 	if err := c.Join(c.t.Context(), broker.Membership{Room: "never"}); !errors.Is(err, broker.ErrGone) {
 		c.t.Errorf("%s joins, though it is not the owner: %v", c.name, err)
 	}
-	c.Leave("a")
+	if err := c.Leave(c.t.Context(), "a"); !errors.Is(err, broker.ErrGone) {
+		c.t.Errorf("%s leaves, though it is not the owner: %v", c.name, err)
+	}
 	c.Invalidate("a", broker.Offset{})
 	c.Revalidate()
 	c.Release()
@@ -125,8 +130,8 @@ func testSession(t *testing.T, h Harness) {
 	keep(t, relay, "ben", in("b", start))
 	second := publish(t, relay, "b", "ann", "2", "x").Offset
 	c.join(broker.Membership{Room: "b", Presence: true}) // its Since stays
-	c.Leave("z")
-	c.Leave("nowhere")
+	c.leave("z")
+	c.leave("nowhere")
 	c.join(in("d", first), in("d", second), in("z", second)) // d moves
 	want := session("ann", broker.Membership{Room: "b", Since: first, Presence: true}, in("a", start), in("d", second), in("z", second))
 	for i := range 3 {
@@ -139,8 +144,7 @@ func testSession(t *testing.T, h Harness) {
 		c.join(fresh)
 		c.join(fresh)
 		want.Rooms = append(want.Rooms, fresh)
-		c.Leave("a")
-		awaitStored(t, relay)
+		c.leave("a") // which has been stored then
 		want.Rooms = slices.DeleteFunc(want.Rooms, func(m broker.Membership) bool { return m.Room == "a" })
 	}
 	c.alive()
@@ -209,7 +213,7 @@ func testSessionOffsets(t *testing.T, h Harness) {
 		"a position that is yet to come": {altered(a[11].Offset, func(o *broker.Offset) { o.Pos += 100 }), "-", 0},
 	} {
 		old := keep(t, relay, name, in("empty", start), in("left", start), in("a", start))
-		old.Leave("left")
+		old.leave("left")
 		old.join(in("b", start))
 		if c.room == "-" {
 			gone(t, relay, name, c.at)
@@ -228,10 +232,10 @@ func testSessionOffsets(t *testing.T, h Harness) {
 	gone(t, relay, "joined", now)
 	// Of the rooms that were left the last are remembered.
 	many := keep(t, relay, "many", in("left", start))
-	many.Leave("left")
+	many.leave("left")
 	for i := range 7 {
 		many.join(in(fmt.Sprint(i), start))
-		many.Leave(fmt.Sprint(i))
+		many.leave(fmt.Sprint(i))
 	}
 	awaitStored(t, relay)
 	many, r := resume(t, relay, "many", left[1].Offset)
@@ -239,7 +243,7 @@ func testSessionOffsets(t *testing.T, h Harness) {
 		t.Errorf("found in %q after seven others were left", r.Room)
 	}
 	many.join(in("7", start))
-	many.Leave("7")
+	many.leave("7")
 	awaitStored(t, relay)
 	gone(t, relay, "many", left[1].Offset)
 }
@@ -292,7 +296,7 @@ func testSessionEnds(t *testing.T, h Harness) {
 	at1 := keep(t, relay, "at once")
 	at1.End()
 	released := keep(t, relay, "released", in("a", at))
-	released.Leave("a")
+	released.leave("a")
 	released.Release()
 	released.dead()
 	void := keep(t, relay, "void", in("a", at))
@@ -361,7 +365,7 @@ func testSessionClosed(t *testing.T, h Harness) {
 	if _, err := relay.Resume(t.Context(), "ann", at, func() {}); !errors.Is(err, broker.ErrClosed) {
 		t.Errorf("resume: %v", err)
 	}
-	c.Leave("a")
+	c.leave("a")
 	c.Release()
 	relay.Keep("ben", session("ben"), func() {}).End()
 	c.alive()

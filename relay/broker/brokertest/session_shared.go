@@ -36,7 +36,7 @@ func testSharedSession(t *testing.T, h Harness) {
 	}
 	one.Kill()
 	next(other, "after the first is dead")
-	c.Leave("a") // what is said before a relay closes is stored
+	c.leave("a") // what is said before a relay closes is stored
 	c.Release()
 	want.Rooms = want.Rooms[1:]
 	other.Close(context.Background())
@@ -85,7 +85,7 @@ func testFenceAway(t *testing.T, h Harness) {
 	unavailable(t, joins.Join(t.Context(), in("b", at)))
 	unavailable(t, mine.Join(t.Context(), in("b", at)))
 	unavailable(t, taken.Join(t.Context(), in("b", at)))
-	mine.Leave("a")
+	mine.leave("a")
 	c, r := resume(t, other, "taken", at)
 	c.is(r, session("taken", in("a", at)))
 	if _, err := away.Resume(t.Context(), "taken", at, func() {}); !errors.Is(err, broker.ErrUnavailable) {

@@ -283,8 +283,17 @@ func (k *sessions) tellFenced() {
 
 // Join implements broker.SessionHandle.
 func (s *handle) Join(ctx context.Context, m broker.Membership) error {
-	away := s.of.b.feed.ready()
-	answer, err := s.startJoin(m, away)
+	return s.changeNow(ctx, func() bool { return s.rooms.Join(m) })
+}
+
+// Leave implements broker.SessionHandle.
+func (s *handle) Leave(ctx context.Context, room string) error {
+	return s.changeNow(ctx, func() bool { return s.rooms.Leave(room) })
+}
+
+// changeNow runs do, which reports whether that changed anything, and returns when all is stored.
+func (s *handle) changeNow(ctx context.Context, do func() bool) error {
+	answer, err := s.startChange(do, s.of.b.feed.ready())
 	if err != nil || answer == nil {
 		return err // if Redis is away, it is made good when it is back
 	}
@@ -301,9 +310,9 @@ func (s *handle) Join(ctx context.Context, m broker.Membership) error {
 	}
 }
 
-// startJoin marks what is to be written, and returns what the answer comes on; nil if there is
-// nothing to wait for. away, if Redis is, stands for the answer.
-func (s *handle) startJoin(m broker.Membership, away error) (chan error, error) {
+// startChange runs do, marks what is to be written, and returns what the answer comes on; nil if there
+// is nothing to wait for. away, if Redis is, stands for the answer.
+func (s *handle) startChange(do func() bool, away error) (chan error, error) {
 	k := s.of
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -313,7 +322,7 @@ func (s *handle) startJoin(m broker.Membership, away error) (chan error, error) 
 		}
 		return nil, broker.ErrGone
 	}
-	changed := s.rooms.Join(m)
+	changed := do()
 	_, marked := k.marks[s]
 	if s.ownership == invalid || !changed && s.sent && !marked && !s.busy {
 		return nil, nil
@@ -334,11 +343,6 @@ func (s *handle) change(do func() bool) {
 	if s.isCurrent() && !s.of.ended && do() {
 		s.of.mark(s)
 	}
-}
-
-// Leave implements broker.SessionHandle.
-func (s *handle) Leave(room string) {
-	s.change(func() bool { return s.rooms.Leave(room) })
 }
 
 // Invalidate implements broker.SessionHandle.

@@ -29,6 +29,7 @@ type member struct {
 	offset  string // the last that ended an event
 	user    string // public id
 	seats   map[string]*seat
+	unsure  map[string]bool // rooms whose leaving was answered: whether Redis could not take that
 	pending map[int]func(answer)
 	acks    int
 }
@@ -56,7 +57,7 @@ type heard struct {
 const maxRun = 256
 
 func newMember(w *world, name, key string) *member {
-	return &member{w: w, name: name, key: key, seats: map[string]*seat{}, pending: map[int]func(answer){}}
+	return &member{w: w, name: name, key: key, seats: map[string]*seat{}, unsure: map[string]bool{}, pending: map[int]func(answer){}}
 }
 
 // come connects to a relay, as somebody new or to resume by pid.
@@ -216,6 +217,7 @@ func (m *member) event(text string) {
 		m.w.know(m.user, m.name)
 		if in.Recovered {
 			m.w.count(&m.w.verdict.resumed)
+			m.leaveAgain(in.Rooms)
 			for room, s := range m.seats { // a failover may have lost a join alone: the welcome tells
 				if s.joined && !slices.Contains(in.Rooms, room) {
 					s.joined = false
@@ -224,12 +226,21 @@ func (m *member) event(text string) {
 		}
 		m.rejoin()
 	case `"message"`:
-		m.w.j.add(m.name, &judge.Event{Kind: judge.Received, Room: in.Room, Message: in.judged()}, "")
 		m.w.learn(in.message)
+		if m.isOver(in.Room) {
+			return
+		}
+		m.w.j.add(m.name, &judge.Event{Kind: judge.Received, Room: in.Room, Message: in.judged()}, "")
 		if s != nil {
 			s.take(in.message)
 		}
 	case `"reset"`:
+		for _, in := range in.Messages {
+			m.w.learn(in)
+		}
+		if m.isOver(in.Room) {
+			return
+		}
 		m.w.j.add(m.name, &judge.Event{Kind: judge.Reset, Room: in.Room, Offset: in.Offset, Messages: judgedAll(in.Messages)},
 			"is told of a gap in %s (%s), which stands at %s", in.Room, in.Reason, in.Offset)
 		m.w.count(&m.w.verdict.resets)
@@ -243,6 +254,45 @@ func (m *member) event(text string) {
 			m.people(s, in)
 		}
 	}
+}
+
+// isOver reports whether a room was left, and that may have been lost: then the session may go on in it,
+// and the member takes no notice. m.mu is held.
+func (m *member) isOver(room string) bool {
+	unsure, over := m.unsure[room]
+	return over && m.seats[room] == nil && (unsure || m.w.lossy)
+}
+
+// leaveAgain leaves the rooms that a welcome says the session is in, and the member has left. m.mu is
+// held.
+func (m *member) leaveAgain(rooms []string) {
+	for _, room := range rooms {
+		if m.seats[room] != nil {
+			continue
+		}
+		if !m.isOver(room) {
+			m.w.fault("left: %s goes on in %s over %s, which it left while Redis was well", m.name, room, m.relay.name)
+		}
+		m.askToLeave(room, "leaves %s, in which the session goes on")
+	}
+}
+
+// askToLeave has the member leave a room. What it is answered while Redis takes nothing may get lost.
+// m.mu is held.
+func (m *member) askToLeave(room, how string) {
+	over := m.relay
+	away := over.mayLose()
+	m.w.j.add(m.name, nil, how, room)
+	m.ask("leave", map[string]any{"room": room}, func(answer) {
+		m.unsure[room] = away || over.mayLose()
+		m.w.j.add(m.name, &judge.Event{Kind: judge.Left, Room: room}, "has left %s, for sure %t", room, !m.unsure[room])
+		delete(m.seats, room)
+	})
+}
+
+// mayLose reports whether the relay can't store what it is told now, or not in time to say so.
+func (n *node) mayLose() bool {
+	return n.sick || n.frozen || n.w.frozen || n.w.refusing != "" || n.broker.Ready() != nil
 }
 
 type incoming struct {

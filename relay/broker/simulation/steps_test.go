@@ -233,10 +233,7 @@ func (m *member) wantOut(room string) {
 		return
 	}
 	s.asked = true
-	m.ask("leave", map[string]any{"room": room}, func(answer) {
-		m.w.j.add(m.name, &judge.Event{Kind: judge.Left, Room: room}, "has left %s", room)
-		delete(m.seats, room)
-	})
+	m.askToLeave(room, "asks to leave %s")
 }
 
 func (m *member) signal(room string) {
