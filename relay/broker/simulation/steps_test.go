@@ -282,7 +282,9 @@ func (m *member) publish(p *publication) {
 	m.ask("publish", body, func(a answer) {
 		if !a.OK {
 			m.w.j.add(m.name, &judge.Event{Kind: judge.Refused, Room: p.room}, "is refused %s: %s", p.name, a.Error.Code)
-			m.w.refusal(over, time.Since(began))
+			if s := m.inRoom(p.room); a.Error.Code != "not_joined" || s != nil && !s.asked { // else it has said so after it asked to leave
+				m.w.refusal(over, time.Since(began))
+			}
 			m.w.mu.Lock()
 			p.told, p.own = true, cmp.Or(a.ID, p.own)
 			if a.ID != "" && p.id == "" {

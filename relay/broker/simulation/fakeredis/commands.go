@@ -137,13 +137,8 @@ func flush(n *node, _ []string) any {
 		n.of.replicateGone(n, key)
 	}
 	clear(n.keys)
-	clear(n.tracked)
 	n.changed = nil
-	for _, s := range n.sessions {
-		if s.tracking {
-			s.send(push{"invalidate", nil})
-		}
-	}
+	n.invalidateAll()
 	return status("OK")
 }
 

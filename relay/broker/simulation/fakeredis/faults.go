@@ -65,13 +65,16 @@ func (s *Service) Failover() {
 	s.cutAll()
 }
 
-// Demote makes the primary a read-only replica of the one that was its replica until now. Its
-// connections stay; new ones lead to the new primary.
+// Demote makes the primary a read-only replica of the one that was its replica until now: it holds what
+// that holds, from now on. Its connections stay; new ones lead to the new primary.
 func (s *Service) Demote() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.nodes[0].readonly = true
 	s.promote()
+	for _, n := range s.nodes[1:] {
+		n.synchronize(s.nodes[0])
+	}
 }
 
 // Snapshot remembers what the primary holds.

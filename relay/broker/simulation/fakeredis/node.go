@@ -97,13 +97,43 @@ func (n *node) settle() {
 		if it := n.keys[key]; it != nil && it.isEmpty() {
 			delete(n.keys, key)
 		}
-		for _, s := range n.trackersOf(key) {
-			s.send(push{"invalidate", array{key}})
-		}
-		delete(n.tracked, key)
+		n.invalidate(key)
 		n.of.replicate(n, key)
 	}
 	n.changed = nil
+}
+
+// invalidate tells who tracks a key that it has changed.
+func (n *node) invalidate(key string) {
+	for _, s := range n.trackersOf(key) {
+		s.send(push{"invalidate", array{key}})
+	}
+	delete(n.tracked, key)
+}
+
+// invalidateAll tells who tracks anything that all has changed.
+func (n *node) invalidateAll() {
+	clear(n.tracked)
+	for _, s := range n.sessions {
+		if s.tracking {
+			s.send(push{"invalidate", nil})
+		}
+	}
+}
+
+// synchronize makes a server that was demoted hold what another holds.
+func (n *node) synchronize(with *node) {
+	n.keys, n.changed = cloneKeys(with.keys), nil
+	n.invalidateAll()
+}
+
+// follow takes a change from the primary.
+func (n *node) follow(c change) {
+	delete(n.keys, c.key)
+	if c.is != nil {
+		n.keys[c.key] = c.is.clone()
+	}
+	n.invalidate(c.key)
 }
 
 func (n *node) trackersOf(key string) (out []*session) {

@@ -176,14 +176,22 @@ func (s *Service) replicate(n *node, key string) {
 	if it := n.keys[key]; it != nil {
 		c.is = it.clone()
 	}
-	s.log = append(s.log, c)
-	s.apply()
+	s.hand(c)
 }
 
 func (s *Service) replicateGone(n *node, key string) {
 	if n == s.nodes[0] {
-		s.log = append(s.log, change{at: time.Now(), key: key})
-		s.apply()
+		s.hand(change{at: time.Now(), key: key})
+	}
+}
+
+// hand hands a change on to the replica, which may take it later, and to servers that were demoted.
+// s.mu is held.
+func (s *Service) hand(c change) {
+	s.log = append(s.log, c)
+	s.apply()
+	for _, n := range s.nodes[1:] {
+		n.follow(c)
 	}
 }
 

@@ -2,7 +2,9 @@ package fakeredis_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,5 +68,46 @@ func TestBrokerOverTheDouble(t *testing.T) {
 			<-time.After(time.Hour)
 			t.Logf("an hour: %d commands", s.Commands()-before)
 		})
+	}
+}
+
+// A server that is demoted keeps its connections, and holds what the new primary holds, from then on.
+func TestDemotedFollows(t *testing.T) {
+	s := fakeredis.New(1)
+	defer s.Close()
+	do := func(args ...string) {
+		t.Helper()
+		if _, err := s.Do(args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn, err := s.Dial("old")(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := newWire(conn)
+	old.do("HELLO", "3")
+	old.do("CLIENT", "TRACKING", "ON", "OPTIN")
+	do("SET", "kept", "1")
+	s.ReplicationLag(-1)
+	do("SET", "lost", "1")
+	old.do("CLIENT", "CACHING", "YES")
+	if got := old.do("GET", "lost"); got != `"1"` {
+		t.Fatal(got)
+	}
+	s.Demote()
+	for _, tt := range []struct{ change, key, want string }{{"", "lost", "_"}, {"", "kept", `"1"`}, {"SET kept 2", "kept", `"2"`}, {"SET new 3", "new", `"3"`}, {"DEL new", "new", "_"}} {
+		if tt.change != "" {
+			do(strings.Fields(tt.change)...)
+		}
+		if got := fmt.Sprint(old.do("GET", tt.key)); got != tt.want {
+			t.Errorf("after %q it says %s of %q, not %s", tt.change, got, tt.key, tt.want)
+		}
+	}
+	if got := fmt.Sprint(old.do("SET", "kept", "4")); !strings.Contains(got, "READONLY") {
+		t.Errorf("it takes a write: %s", got)
+	}
+	if got := fmt.Sprint(old.takePushes()); !strings.Contains(got, "invalidate") {
+		t.Errorf("it was pushed %s", got)
 	}
 }
