@@ -34,17 +34,25 @@ type evictor struct {
 
 func newEvictor(b *Broker) *evictor { return &evictor{b: b, wake: make(chan struct{}, 1)} }
 
-// add has lives taken out, if they are not about to be, and those that could not be before.
+// addAll has lives taken out, and those that could not be before.
+func (e *evictor) addAll(lives ...string) {
+	e.mu.Lock()
+	again := e.failed
+	e.failed = nil
+	e.mu.Unlock()
+	e.add(slices.Concat(again, lives)...)
+}
+
+// add has lives taken out, if they are not about to be.
 func (e *evictor) add(lives ...string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, life := range slices.Concat(e.failed, lives) {
+	for _, life := range lives {
 		if life != e.current && len(e.waiting) < maxEvicted && !slices.Contains(e.waiting, life) {
 			e.waiting = append(e.waiting, life)
 			nudge(e.wake)
 		}
 	}
-	e.failed = nil
 }
 
 func (e *evictor) next() string {
@@ -78,7 +86,7 @@ func (e *evictor) run() {
 		for life := e.next(); life != ""; life = e.next() {
 			c, err := e.b.use()
 			if err == nil {
-				err = e.b.evict(e.b.ctx, c, life)
+				err = e.b.evict(e.b.ctx, c, life, e.b.presence.isSettled)
 			}
 			if err != nil {
 				e.fail(life)
@@ -87,9 +95,14 @@ func (e *evictor) run() {
 	}
 }
 
-// evict removes all that a life has left in rooms. Scanning a set finds all that stays in it, but
-// this takes out of it what was found, and others may do the same: what is left is scanned again.
-func (b *Broker) evict(ctx context.Context, c rueidis.Client, life string) error {
+// errUnsettled: Redis has been away, and may have come back as it was long ago: who is there now may stand
+// under lives that have ended since.
+var errUnsettled = errors.New("Redis was away")
+
+// evict removes all that a life has left in rooms, for as long as may holds. Scanning a set finds all that
+// stays in it, but this takes out of it what was found, and others may do the same: what is left is
+// scanned again.
+func (b *Broker) evict(ctx context.Context, c rueidis.Client, life string, may func() bool) error {
 	cursor, left, before := uint64(0), int64(math.MaxInt64), int64(math.MaxInt64)
 	for left > 0 {
 		if cursor == 0 {
@@ -97,6 +110,9 @@ func (b *Broker) evict(ctx context.Context, c rueidis.Client, life string) error
 				return errors.New("what a life has left can't be taken out") // no relay wrote it
 			}
 			before = left
+		}
+		if !may() {
+			return errUnsettled
 		}
 		places, next, err := b.places(ctx, c, life, cursor)
 		if err != nil {
@@ -106,7 +122,9 @@ func (b *Broker) evict(ctx context.Context, c rueidis.Client, life string) error
 		for some := range slices.Chunk(places, evictBatch) {
 			calls = append(calls, b.leaving(life, "", some))
 		}
-		cursor = next
+		if cursor = next; !may() {
+			return errUnsettled
+		}
 		for _, r := range b.runWithin(ctx, c, leaveScript, calls) {
 			if left, err = r.AsInt64(); err != nil {
 				return err

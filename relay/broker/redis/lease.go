@@ -72,15 +72,29 @@ func (p *presence) renew(c rueidis.Client) error {
 	if (graced || len(p.former) == 0) && p.setUntold(false) { // before, a list lacks those whom others have yet to record anew
 		p.b.feed.tellMissed()
 	}
+	steady := p.isSteady()
+	settled := p.isSettled() // else it may have gone and come back since it said who ended
+	if p.sure = settled && failed == nil; !settled {
+		return failed
+	}
 	if graced {
 		p.evictor.add(p.former...) // now that those who are still here, or elsewhere, are recorded under other lives
 		p.former = nil
 	}
-	p.sure = failed == nil
-	if p.isSteady() && p.b.feed.answers() { // Redis may have gone and come back since it said who ended
-		p.evictor.add(ended...)
+	if steady {
+		p.evictor.addAll(ended...)
 	}
 	return failed
+}
+
+// isSettled reports whether Redis has been there since the lease was last renewed.
+func (p *presence) isSettled() bool {
+	if !p.b.feed.answers() { // first: that it was away is noted before it answers
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.shaken
 }
 
 // meanwhile runs do, which asks Redis something, and goes on writing what is marked until that is
@@ -249,7 +263,7 @@ func (p *presence) retire(ctx context.Context) {
 		if life == "" {
 			continue
 		}
-		if err := p.b.evict(ctx, *c, life); err != nil {
+		if err := p.b.evict(ctx, *c, life, func() bool { return true }); err != nil {
 			p.b.log.Warn("cannot announce that this relay's users leave; its lease will", "error", p.b.redact(err))
 			return
 		}

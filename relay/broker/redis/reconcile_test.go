@@ -92,7 +92,11 @@ func TestEvictorTriesAgain(t *testing.T) {
 	if got := e.next(); got != "" {
 		t.Error("tried again at once: ", got)
 	}
-	e.add()
+	e.add("three")
+	if one, two := e.next(), e.next(); one != "three" || two != "" {
+		t.Error("tried again with another: ", one, two)
+	}
+	e.addAll()
 	if got := e.next(); got != "one" {
 		t.Errorf("%q is tried again", got)
 	}

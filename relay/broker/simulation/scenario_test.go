@@ -113,6 +113,8 @@ var presenceScenarios = []scenario{
 		on("leave", 0, 42, 0), on("relay drain", 5, 0, 0), wait(8 * time.Second), calm}},
 	{name: "LeftWhileRefusing", from: 820631035, shows: "offset, members, presence", steps: []step{on("join", 2, 53, 0), second, on("refuse", 0, 48, 0), on("leave", 26, 21, 0),
 		on("come", 17, 61, 48), wait(20 * time.Millisecond), calm}},
+	{name: "FailsOverTwice", from: 432917000, shows: "flicker", steps: []step{on("join", 0, 19, 0), on("join", 5, 47, 0), calm, still, wait(8 * time.Second), on("failover", 0, 0, 0),
+		second, still, wait(3300 * time.Millisecond), on("failover", 0, 0, 0), calm}},
 	{name: "ListAheadOfChanges", from: 820631083, shows: "presence", steps: []step{on("join", 1, 30, 0), on("join", 2, 6, 0), on("join", 4, 30, 0), on("join", 44, 44, 0), calm,
 		lag(55, 3*time.Second), on("say", 44, 50, 1), wait(200 * time.Millisecond), on("come", 26, 55, 30), on("come", 22, 43, 38), calm}},
 	{name: "ListAheadOfANewFeed", from: 50060, shows: "presence", steps: []step{on("join", 0, 44, 0), on("join", 3, 47, 0), on("join", 3, 18, 0), second,
