@@ -97,7 +97,7 @@ func (e *evictor) run() {
 
 // errUnsettled: Redis has been away, and may have come back as it was long ago: who is there now may stand
 // under lives that have ended since.
-var errUnsettled = errors.New("Redis was away")
+var errUnsettled = errors.New("the store was away")
 
 // evict removes all that a life has left in rooms, for as long as may holds. Scanning a set finds all that
 // stays in it, but this takes out of it what was found, and others may do the same: what is left is

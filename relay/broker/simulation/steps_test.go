@@ -225,17 +225,6 @@ func (m *member) wantIn(room string) {
 	}
 }
 
-func (m *member) wantOut(room string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	s := m.inRoom(room)
-	if s == nil || s.asked {
-		return
-	}
-	s.asked = true
-	m.askToLeave(room, "asks to leave %s")
-}
-
 func (m *member) signal(room string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
