@@ -244,8 +244,8 @@ func (w *world) checkRefusals(n *node) {
 	w.mu.Lock()
 	r := n.refusals
 	w.mu.Unlock()
-	if n.dead || len(r) < 4 {
-		return
+	if n.dead || len(r) < 4 || w.eased.After(r[len(r)-1]) || n.disturbed.After(r[len(r)-1]) {
+		return // or it may have noticed already that all is well again
 	}
 	if r[len(r)-1].Sub(r[0]) > silentTime && time.Since(r[len(r)-1]) < 2*time.Second && n.broker.Ready() == nil {
 		w.fault("refuses while ready: %s has refused publishes for %v and calls itself ready", n.name, r[len(r)-1].Sub(r[0]).Round(time.Second))

@@ -172,7 +172,7 @@ func (w *world) failRedis(s step, tell func(string, ...any)) {
 		w.redis.Freeze()
 	case "thaw":
 		tell("goes on")
-		w.frozen = false
+		w.frozen, w.eased = false, time.Now()
 		w.redis.Thaw()
 	case "stray":
 		w.stray(s, tell)
@@ -183,7 +183,7 @@ func (w *world) failRedis(s step, tell func(string, ...any)) {
 
 // taken has Redis take what is written.
 func (w *world) taken() {
-	w.refusing = ""
+	w.refusing, w.eased = "", time.Now()
 	w.redis.Refuse("")
 	w.mu.Lock()
 	w.refusedSince = time.Time{}

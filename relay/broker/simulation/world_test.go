@@ -56,6 +56,7 @@ type world struct {
 	said      []*publication // in the order of asking
 	lastFault time.Time      // when something was last done to Redis or to its links
 	refusing  string
+	eased     time.Time // when Redis took or answered again
 	frozen    bool
 	lossy     bool   // Redis has lost something
 	evicted   bool   // a key was taken from it
