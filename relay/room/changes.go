@@ -44,14 +44,12 @@ func (n netChanges) whole() netChanges {
 // add notes a change. was is what members know the user as if it is renamed; empty if that is not
 // known.
 func (c *changes) add(id string, ch broker.Change, was string) {
-	at := time.Now()
-	if !ch.After.IsZero() {
-		at = ch.After
-	}
 	if c.byID == nil {
-		c.byID, c.after = map[string]*change{}, at.UnixMilli()
+		c.byID, c.after = map[string]*change{}, time.Now().UnixMilli()
 	}
-	c.after = min(c.after, at.UnixMilli())
+	if !ch.After.IsZero() {
+		c.after = min(c.after, ch.After.UnixMilli())
+	}
 	noted := c.byID[id]
 	if noted == nil {
 		noted = &change{wasHere: !ch.Joined}
