@@ -55,6 +55,7 @@ type court struct {
 	ackedBy   map[line]int         // the event that acknowledged it
 	lastAcked map[line]uint64      // the highest place acknowledged so far
 	floors    map[identity][]floor // what was acknowledged before a publish was asked
+	twice     []twice              // what stands at two places of one epoch
 	views     map[seat]*view
 	rollbacks int
 }
@@ -77,6 +78,11 @@ func Judge(rules Rules, events []Event) Verdict {
 	for who, v := range c.views {
 		c.close(who, v)
 	}
+	for _, t := range c.twice {
+		if !c.isLost(t) {
+			c.fault(t.i, "duplicate: %s by %s stands at %d and at %d in %s", t.m.ID, t.m.User, t.first.seq, t.second.seq, t.first.room)
+		}
+	}
 	return c.verdict
 }
 
@@ -85,6 +91,34 @@ func (r Rules) moves() bool { return r.Lossy || r.Expires }
 
 func (c *court) fault(i int, format string, args ...any) {
 	c.verdict.Faults = append(c.verdict.Faults, fmt.Sprintf("line %d: ", i+1)+fmt.Sprintf(format, args...))
+}
+
+// twice is a message that stands at two places of one epoch.
+type twice struct {
+	i             int
+	first, second place
+	m             Message // at the second
+}
+
+// isLost reports whether the store had lost the first of two places before the second was taken, which
+// clients are told by the epoch that comes next: it has the message at the second place, and another
+// one at the first.
+func (c *court) isLost(t twice) bool {
+	is, err := broker.ParseOffset(t.m.Offset)
+	if err != nil {
+		return false
+	}
+	for at, m := range c.placed {
+		later, err := broker.ParseOffset(m.Offset)
+		if err != nil || at.room != t.second.room || at.seq != t.second.seq || later.Epoch == is.Epoch || later.Pos != is.Pos || later.Digest != is.Digest {
+			continue
+		}
+		other, known := c.placed[place{at.room, at.epoch, t.first.seq}]
+		if known && (other.ID != t.m.ID || other.User != t.m.User) {
+			return true
+		}
+	}
+	return false
 }
 
 // hear takes one event.
@@ -197,7 +231,7 @@ func (c *court) see(i int, room string, m Message) {
 	c.placed[at] = m
 	who := identity{room, epoch, m.User, m.ID}
 	if other, seen := c.where[who]; seen && other != at && !c.rules.moves() {
-		c.fault(i, "duplicate: %s by %s stands at %d and at %d in %s", m.ID, m.User, other.seq, at.seq, room)
+		c.twice = append(c.twice, twice{i, other, at, m})
 	}
 	c.where[who] = at
 	l := line{room, epoch}
