@@ -4,17 +4,25 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	dockernet "github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 )
 
+// pauseTimeout is for how long a pause is tried.
+const pauseTimeout = 5 * time.Second
+
 // Pause freezes it: its connections stay open and nothing answers.
 func (p *Process) Pause() {
 	p.t.Helper()
 	p.do("pause", func(ctx context.Context) error {
-		_, err := p.docker.ContainerPause(ctx, p.container.ID, client.ContainerPauseOptions{})
-		return err
+		ctx, cancel := context.WithTimeout(ctx, pauseTimeout)
+		defer cancel()
+		return poll(ctx, func(ctx context.Context) error { // on a busy machine, the kernel may give up
+			_, err := p.docker.ContainerPause(ctx, p.container.ID, client.ContainerPauseOptions{})
+			return err
+		})
 	})
 }
 
