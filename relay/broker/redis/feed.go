@@ -179,7 +179,7 @@ func (f *feed) run() {
 		case f.b.ctx.Err() != nil:
 			return
 		case errors.Is(err, errDemoted):
-			f.b.dropClient() // which may lead to the same server
+			f.b.dropClients() // which may lead to the same server
 		case errors.Is(err, errFormat):
 			if !told {
 				f.b.log.Error("refusing to serve: a later version of this relay, or another REDIS_PREFIX, is needed", "error", err)
@@ -209,7 +209,7 @@ func (f *feed) connect(caughtUp func()) (whole bool, err error) {
 	if err := f.b.open(); err != nil {
 		return false, err
 	}
-	c, release := (*f.b.client.Load()).Dedicate()
+	c, release := (*f.b.subscriber.Load()).Dedicate()
 	defer release()
 	defer c.Close()
 	f.mu.Lock()

@@ -65,16 +65,17 @@ type Broker struct {
 	log  *slog.Logger
 	keys keys
 
-	client   atomic.Pointer[rueidis.Client] // nil until Redis was reached once
-	refused  atomic.Pointer[error]          // why Redis must not be used, nil if it may
-	feed     *feed
-	presence *presence
-	sessions *sessions
-	secret   secret
-	draining atomic.Bool // the others are to bring no new clients here
-	unlisted atomic.Bool // and are still to be told
-	slots    chan struct{}
-	signals  *signals
+	client     atomic.Pointer[rueidis.Client] // nil until Redis was reached once
+	subscriber atomic.Pointer[rueidis.Client] // likewise, for the feed
+	refused    atomic.Pointer[error]          // why Redis must not be used, nil if it may
+	feed       *feed
+	presence   *presence
+	sessions   *sessions
+	secret     secret
+	draining   atomic.Bool // the others are to bring no new clients here
+	unlisted   atomic.Bool // and are still to be told
+	slots      chan struct{}
+	signals    *signals
 
 	ctx    context.Context // the broker's life: ends with Close
 	cancel context.CancelFunc
@@ -161,7 +162,7 @@ func options(cfg Config) (rueidis.ClientOption, error) {
 	return opt, nil
 }
 
-// open makes the client once Redis answers; nil error means that b.client is set.
+// open makes the clients once Redis answers; nil error means that they are set.
 func (b *Broker) open() error {
 	if b.client.Load() != nil {
 		return nil
@@ -175,6 +176,12 @@ func (b *Broker) open() error {
 	if err != nil {
 		return err
 	}
+	s, err := b.openSubscriber()
+	if err != nil {
+		c.Close()
+		return err
+	}
+	b.subscriber.Store(&s)
 	b.client.Store(&c)
 	return nil
 }
@@ -212,9 +219,8 @@ func (b *Broker) Close(ctx context.Context) error {
 		b.sessions.retire(ctx)
 		b.presence.retire(ctx)
 		b.wg.Wait()
-		if c := b.client.Load(); c != nil {
-			(*c).Close()
-		}
+		b.dropClients()
+		b.wg.Wait()
 	})
 	return nil
 }

@@ -3,6 +3,7 @@ package redis
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -106,9 +107,11 @@ func (f *feed) takeRefused() (refused int, why error) {
 	return refused, why
 }
 
-// dropClient closes the connections to a server that is the primary no more. The next are made anew.
-func (b *Broker) dropClient() {
-	if c := b.client.Swap(nil); c != nil {
-		b.wg.Go((*c).Close)
+// dropClients closes the connections to a server that is the primary no more. The next are made anew.
+func (b *Broker) dropClients() {
+	for _, client := range []*atomic.Pointer[rueidis.Client]{&b.client, &b.subscriber} {
+		if c := client.Swap(nil); c != nil {
+			b.wg.Go((*c).Close)
+		}
 	}
 }

@@ -159,7 +159,7 @@ func (n *node) publish(channel, message string) (receivers int64) {
 // refuses reports why a write is not taken now, nil if it is.
 func (n *node) refuses(c *command) any {
 	switch {
-	case !c.write:
+	case !c.write && !(c == n.commands["PING"] && n.of.refusal == "MISCONF"): // which Redis refuses with them
 		return nil
 	case n.readonly:
 		return failure("READONLY You can't write against a read only replica.")
