@@ -96,29 +96,49 @@ func (c *court) fault(i int, format string, args ...any) {
 // twice is a message that stands at two places of one epoch.
 type twice struct {
 	i             int
-	first, second place
-	m             Message // at the second
+	first, second place // as they were seen
+	m             Message
 }
 
-// isLost reports whether the store had lost the first of two places before the second was taken, which
-// clients are told by the epoch that comes next: it has the message at the second place, and another
-// one at the first.
+// isLost reports whether the store had lost the lower of the two places before it took the higher one.
+// Nobody knew that yet, so the epoch was still the one of before; it ends there, and clients are told
+// the next, which has all from the higher place on, and not that message at the lower one.
 func (c *court) isLost(t twice) bool {
-	is, err := broker.ParseOffset(t.m.Offset)
-	if err != nil {
-		return false
+	low, high := t.first, t.second
+	if low.seq > high.seq {
+		low, high = high, low
 	}
-	for at, m := range c.placed {
-		later, err := broker.ParseOffset(m.Offset)
-		if err != nil || at.room != t.second.room || at.seq != t.second.seq || later.Epoch == is.Epoch || later.Pos != is.Pos || later.Digest != is.Digest {
+	is := c.placed[low]
+	for at := range c.placed {
+		if at.room != high.room || at.seq != high.seq || at.epoch == high.epoch || !c.goesOn(high, at.epoch) {
 			continue
 		}
-		other, known := c.placed[place{at.room, at.epoch, t.first.seq}]
-		if known && (other.ID != t.m.ID || other.User != t.m.User) {
+		other, known := c.placed[place{at.room, at.epoch, low.seq}]
+		if !known || other.ID != is.ID || other.User != is.User {
 			return true
 		}
 	}
 	return false
+}
+
+// goesOn reports whether a later epoch has all that its predecessor had, as far as it is known, from a
+// place on.
+func (c *court) goesOn(from place, epoch string) bool {
+	for seq := from.seq; seq <= c.newest[line{from.room, from.epoch}]; seq++ {
+		was, known := c.placed[place{from.room, from.epoch, seq}]
+		now, there := c.placed[place{from.room, epoch, seq}]
+		if known && !(there && was.ID == now.ID && isSame(was.Offset, now.Offset)) {
+			return false
+		}
+	}
+	return true
+}
+
+// isSame reports whether two offsets name one message, in whatever epochs.
+func isSame(one, other string) bool {
+	a, err1 := broker.ParseOffset(one)
+	b, err2 := broker.ParseOffset(other)
+	return err1 == nil && err2 == nil && a.Pos == b.Pos && a.Seq == b.Seq && a.Digest == b.Digest
 }
 
 // hear takes one event.

@@ -261,40 +261,35 @@ func TestExpiredElsewhere(t *testing.T) {
 }
 
 // What a store has lost, and takes again before anybody knows that, is there once: the epoch that comes
-// next shows another message where it stood.
+// next shows that.
 func TestStoredAgainAfterALoss(t *testing.T) {
-	again := Message{User: "uben", ID: "m2", Data: `"2"`}
 	place := func(epoch string, seq uint64) Message {
-		m := again
-		m.Seq, m.Offset = seq, at(epoch, seq)
-		return m
+		return Message{User: "uben", ID: "m2", Data: `"2"`, Seq: seq, Offset: at(epoch, seq)}
 	}
+	stored := func(m Message) Event { return Event{Client: "ben", Kind: Stored, Room: room, Message: m} }
+	reset := func(messages ...Message) Event {
+		return Event{Client: "asha", Kind: Reset, Room: room, Offset: at("e2", 4), Messages: messages}
+	}
+	other := Message{User: "x", ID: "x2", Seq: 2, Offset: at("e2", 2), Data: "2"}
+	const twice = "duplicate: m2 by uben stands at "
 	for what, c := range map[string]struct {
-		second Message // that the epoch after has at 2
+		events []Event // between those in which asha joins at 2, and all go on in e2
 		want   string
 	}{
-		"lost":       {Message{User: "x", ID: "x2", Seq: 2, Offset: at("e2", 2), Data: "2"}, ""},
-		"there":      {place("e2", 2), "duplicate: m2 by uben stands at 2 and at 4"},
-		"not looked": {Message{}, "duplicate: m2 by uben stands at 2 and at 4"},
+		"lost":           {[]Event{stored(place("e1", 4)), reset(said("e2", 1), other, said("e2", 3), place("e2", 4))}, ""},
+		"lost, not seen": {[]Event{stored(place("e1", 4)), reset(said("e2", 3), place("e2", 4))}, ""},
+		"heard late": {[]Event{stored(place("e1", 4)), joined("cleo", "", false, "e1", 1, 2), reset(said("e2", 3), place("e2", 4)),
+			{Client: "cleo", Kind: Gone}}, ""},
+		"there":     {[]Event{stored(place("e1", 4)), reset(said("e2", 1), place("e2", 2), said("e2", 3), place("e2", 4))}, twice + "2 and at 4"},
+		"gone, too": {[]Event{stored(place("e1", 3)), reset(said("e2", 1), other, said("e2", 3), said("e2", 4))}, twice + "2 and at 3"},
+		"went on":   {[]Event{stored(place("e1", 4)), stored(Message{User: "uben", ID: "m5", Data: `"5"`, Seq: 5, Offset: strings.Replace(at("e1", 5), "d5", "lost", 1)}), reset(said("e2", 3), place("e2", 4))}, twice + "2 and at 4"},
 	} {
 		var events []Event
-		publish := func(user, id, data string) {
-			events = append(events, Event{Client: user, Kind: Publishing, Room: room, Message: Message{User: user, ID: id, Data: data}})
+		for _, m := range []Message{said("", 1), said("", 2), said("", 3), said("", 4), said("", 5), other} {
+			events = append(events, Event{Client: m.User, Kind: Publishing, Room: room, Message: Message{User: m.User, ID: m.ID, Data: m.Data}})
 		}
-		for _, m := range []Message{said("e1", 1), said("e1", 2), said("e1", 3)} {
-			publish(m.User, m.ID, m.Data)
-		}
-		publish("x", "x2", "2")
-		last := said("e2", 3)
-		events = append(events, joined("asha", "", false, "e1", 1, 2),
-			Event{Client: "ben", Kind: Stored, Room: room, Message: place("e1", 4)})
-		messages := []Message{said("e2", 1), c.second, last, place("e2", 4)}
-		if c.second.ID == "" {
-			messages = messages[2:]
-		}
-		events = append(events, Event{Client: "asha", Kind: Reset, Room: room, Offset: at("e2", 4), Messages: messages})
-		publish("uben", "m5", `"5"`)
-		events = append(append(events, heard("asha", "e2", 5)...), Event{Client: "ben", Kind: Stored, Room: room, Message: said("e2", 5)})
+		events = append(append(events, joined("asha", "", false, "e1", 1, 2)), c.events...)
+		events = append(append(events, heard("asha", "e2", 5)...), stored(said("e2", 5)))
 		v := Judge(Rules{Kept: 10}, events)
 		if got := strings.Join(v.Faults, "; "); c.want == "" && got != "" || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %s, want %q", what, got, c.want)
