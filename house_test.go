@@ -17,18 +17,19 @@ import (
 var may = map[string][]string{
 	"setu/relay/engineio":     {},
 	"setu/relay/socketio":     {},
+	"setu/relay/auth":         {},
 	"setu/relay/engine":       {"setu/relay/engineio"},
 	"setu/relay/namespace":    {"setu/relay/engine", "setu/relay/engineio", "setu/relay/socketio"},
 	"setu/relay/broker":       {},
 	"setu/relay/broker/redis": {"setu/relay/broker"},
 	"setu/relay/room":         {"setu/relay/broker", "setu/relay/engineio", "setu/relay/socketio"},
-	"setu/relay/events":       {"setu/relay/namespace", "setu/relay/room", "setu/relay/broker", "setu/relay/engineio", "setu/relay/socketio"},
+	"setu/relay/events":       {"setu/relay/namespace", "setu/relay/room", "setu/relay/broker", "setu/relay/auth", "setu/relay/engineio", "setu/relay/socketio"},
 	"setu/relay/forward":      {"setu/relay/engine", "setu/relay/engineio", "setu/relay/broker"},
 	"setu/relay": {"setu/relay/events", "setu/relay/forward", "setu/relay/namespace", "setu/relay/engine", "setu/relay/room",
-		"setu/relay/broker", "setu/relay/engineio", "setu/relay/socketio"},
+		"setu/relay/broker", "setu/relay/auth", "setu/relay/engineio", "setu/relay/socketio"},
 	"setu/relay/client": {"setu/relay/engineio", "setu/relay/socketio"},
 	"setu/wasmclient":   {"setu/relay/client", "setu/wasmclient/chat"},
-	"setu":              {"setu/relay", "setu/relay/broker", "setu/relay/broker/redis", "setu/public"},
+	"setu":              {"setu/relay", "setu/relay/auth", "setu/relay/broker", "setu/relay/broker/redis", "setu/public"},
 	"setu/public":       {},
 }
 
