@@ -31,6 +31,7 @@ const usage = `setu is a relay for rooms: stock Socket.IO clients, any number of
 
   setu          serve
   setu health   ask the relay on this machine whether it is ready; exit status 0 or 1
+  setu token    print a token, signed by AUTH_SECRET; setu token -h says for whom and what
   setu version  print the version
   setu help     print this
 
@@ -72,6 +73,8 @@ func run(args, environ []string, out io.Writer) error {
 		return serve(cfg)
 	case "health":
 		return health(cfg)
+	case "token":
+		return printToken(cfg.Auth(), args[1:], out)
 	}
 	return fmt.Errorf("no command %q; try setu help", command)
 }

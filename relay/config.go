@@ -11,6 +11,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"setu/relay/auth"
 	"setu/relay/broker"
 	"setu/relay/engine"
 	"setu/relay/events"
@@ -54,6 +55,15 @@ type Config struct {
 	OutboxBytes    int           `env:"OUTBOX_BYTES" envDefault:"4194304" min:"65536" max:"1073741824" help:"bytes that may wait for one client before it is closed as too slow"`
 	MaxConnections int           `env:"MAX_CONNECTIONS" envDefault:"10000" min:"1" help:"clients at a time; others are refused with 503"`
 	AllowedOrigins []string      `env:"ALLOWED_ORIGINS" help:"comma-separated origins of other sites whose pages may connect, like https://example.com, https://*.example.com (its subdomains), capacitor://localhost or null; *: any"`
+
+	AuthMode      string        `env:"AUTH" oneof:"open,optional,required" help:"who may connect: everybody, everybody but guests may do only what GUEST_ROOMS says, or users with a token; default required if a key is set, else open"`
+	AuthSecret    auth.Secret   `env:"AUTH_SECRET" help:"signs and checks tokens (HS256, HS384, HS512): one secret of at least 32 bytes, or two comma-separated, of which both check and the first signs"`
+	AuthPublicKey string        `env:"AUTH_PUBLIC_KEY" help:"PEM of a public key or certificate that checks tokens: RSA of at least 2048 bits (RS256, PS256), EC P-256 (ES256) or Ed25519 (EdDSA); or of two"`
+	AuthJWKSURL   string        `env:"AUTH_JWKS_URL" help:"https:// URL (http:// on this machine) of the JSON Web Key Set that checks tokens"`
+	AuthIssuer    string        `env:"AUTH_ISSUER" help:"what a token's iss must be; empty: anything"`
+	AuthAudience  string        `env:"AUTH_AUDIENCE" help:"what must be in a token's aud; empty: anything"`
+	AuthMaxTTL    time.Duration `env:"AUTH_MAX_TTL" envDefault:"720h" min:"1m" max:"8760h" help:"the longest that a token may be good for, and that a revocation is kept"`
+	GuestRooms    string        `env:"GUEST_ROOMS" help:"what guests may do, like lobby:join,publish,signal,history,members team-*:join; default everything if AUTH is open, else nothing"`
 
 	DrainTimeout time.Duration `env:"DRAIN_TIMEOUT" envDefault:"20s" min:"0s" max:"5m" help:"for closing all clients on SIGTERM"`
 
@@ -108,7 +118,8 @@ func (c Config) check() error {
 			refuse("ALLOWED_ORIGINS", o, err)
 		}
 	}
-	return errors.Join(out...)
+	_, wrong := c.readAuth()
+	return errors.Join(append(out, wrong...)...)
 }
 
 // withoutPassword hides the password that an address may hold.
@@ -140,6 +151,12 @@ func (c Config) Engine() engine.Config {
 	origins, _ := engine.ParseOrigins(c.AllowedOrigins) // check has read them
 	return engine.Config{Node: c.Node, PingInterval: c.PingInterval, PingTimeout: c.PingTimeout, MaxPayload: c.MaxPayload,
 		OutboxBytes: c.OutboxBytes, MaxConnections: c.MaxConnections, AllowedOrigins: origins}
+}
+
+// Auth returns the settings of tokens.
+func (c Config) Auth() auth.Config {
+	out, _ := c.readAuth() // check has read them
+	return out
 }
 
 // Namespace returns the settings of Socket.IO.

@@ -26,7 +26,7 @@ func TestDefaults(t *testing.T) {
 	c.RelayID, c.Node = "", ""
 	want := Config{Port: 8080, RedisPrefix: "setu", HistoryLimit: 256, HistoryTTL: 24 * time.Hour, RecoveryTTL: time.Hour, Forward: "auto", PresenceLease: 15 * time.Second,
 		PingInterval: 25 * time.Second, PingTimeout: 20 * time.Second, ConnectTimeout: 45 * time.Second, MaxPayload: 1_000_000, OutboxBytes: 4 << 20, MaxConnections: 10_000,
-		DrainTimeout: 20 * time.Second, LogFormat: "text"}
+		AuthMaxTTL: 720 * time.Hour, DrainTimeout: 20 * time.Second, LogFormat: "text"}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("%+v", c)
 	}
@@ -85,6 +85,9 @@ func TestBadSettings(t *testing.T) {
 		"RECOVERY_TTL":    {"0s", "8761h", "1"},
 		"CONNECT_TIMEOUT": {"9ms", "2h", "x"},
 		"FORWARD":         {"fly", "Proxy", "proxy,off"},
+		"AUTH":            {"on", "Open", "required", "optional"},
+		"AUTH_MAX_TTL":    {"59s", "8761h", "30d"},
+		"GUEST_ROOMS":     {"lobby", "lobby:admin", "a*b:join", "{"},
 		"PRIVATE_URL":     {"10.0.0.7:8080", "tcp://10.0.0.7:8080", "http://10.0.0.7:8080/relay", "http://u@10.0.0.7", "http://*.example.com", "*", "null"},
 		"ALLOWED_ORIGINS": {"https://*.com", "https://*", "http://", "wss://a.example", "https://a.example,null://", "example.com", "ftp://a.example", "https://", "https://a.example/path", "https://a.example?x", "https://u@a.example", "https://a.example,nonsense"},
 	}
@@ -159,12 +162,12 @@ func TestBounds(t *testing.T) {
 			}
 		}
 		for _, word := range choices(f.Tag) {
-			if _, err := LoadConfig([]string{name + "=" + word}); err != nil || !strings.Contains(text, word) {
+			if _, err := LoadConfig([]string{name + "=" + word, testSecret}); err != nil || !strings.Contains(text, word) {
 				t.Errorf("%q, %v", text, err)
 			}
 		}
 	}
-	if bounds != 23 {
+	if bounds != 25 {
 		t.Errorf("%d bounds", bounds)
 	}
 	for _, mode := range []string{forward.Auto, forward.Proxy, forward.Replay, forward.Off} {

@@ -73,7 +73,7 @@ func inRange(tag reflect.StructTag, v reflect.Value) bool {
 		return false
 	}
 	words := choices(tag)
-	return len(words) == 0 || slices.Contains(words, v.String())
+	return len(words) == 0 || slices.Contains(words, v.String()) || v.String() == "" && tag.Get("envDefault") == ""
 }
 
 // bound reads a bound of a number or a duration.
