@@ -108,10 +108,13 @@ func TestUnknownKid(t *testing.T) {
 func TestWhatFetchesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &site{keys: []object{jwkEd("one", keys().ed)}}
-		v, _ := start(t, Config{Secrets: []Secret{first}}, s)
+		v, _ := start(t, everyKey(t), s)
 		time.Sleep(5 * time.Minute)
 		for _, token := range []string{
-			sign(object{"alg": "HS256", "kid": "x"}, claimsFor("u1"), second),
+			sign(object{"alg": "HS256", "kid": "x"}, claimsFor("u1"), Secret("a secret of somebody else, of enough bytes")),
+			sign(object{"alg": "ES256", "kid": "x"}, claimsFor("u1"), keys().ec),
+			sign(object{"alg": "ES256", "kid": "x"}, with(claimsFor("u1"), object{"exp": 1}), keys().ec),
+			sign(object{"alg": "ES256", "kid": "x"}, claimsFor("~u"), keys().ec),
 			sign(object{"alg": "HS256", "kid": "x"}, claimsFor("u1"), first),
 			sign(object{"alg": "EdDSA"}, claimsFor("u1"), keys().otherEd),
 			sign(object{"alg": "EdDSA", "kid": "one"}, claimsFor("u1"), keys().otherEd),
@@ -156,6 +159,7 @@ func TestVerifyWaitsForKeysAndNotForLong(t *testing.T) {
 			t.Error("known keys go on: ", got)
 		}
 		v.Close()
+		time.Sleep(jwksBetween)
 		begin = time.Now()
 		if got := verdict(t, v, edToken("two")); got != KindUnavailable || time.Since(begin) != 0 {
 			t.Error("after Close: ", got, time.Since(begin))
@@ -227,7 +231,7 @@ func TestAnswersThatAreNoKeys(t *testing.T) {
 		"an empty list":    {&site{body: `{"keys": []}`}, KindKey},
 		"404":              {&site{status: 404, keys: []object{jwkEd("one", keys().ed)}}, KindUnavailable},
 		"204":              {&site{status: 204, keys: []object{jwkEd("one", keys().ed)}}, KindUnavailable},
-		"too long":         {&site{body: `{"keys": [], "x": "` + strings.Repeat("x", maxJWKS) + `"}`}, KindUnavailable},
+		"too long":         {&site{body: `{"keys": []}` + strings.Repeat(" ", maxJWKS)}, KindUnavailable},
 		"too many":         {&site{keys: many}, KindKey},
 		"as many":          {&site{keys: many[1:]}, ""},
 		"elsewhere":        {&site{to: "https://evil.example/keys"}, KindUnavailable},
