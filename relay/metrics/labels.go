@@ -1,0 +1,203 @@
+package metrics
+
+import "slices"
+
+// Transport is the way by which a client is reached.
+type Transport string
+
+// Transports.
+const (
+	WebSocket Transport = "websocket"
+	Polling   Transport = "polling"
+)
+
+func (Transport) values() []Transport { return []Transport{WebSocket, Polling} }
+
+// IsTransport reports whether a text names a transport: what a client says may be anything.
+func IsTransport(s string) bool { return slices.Contains(Transport("").values(), Transport(s)) }
+
+// Limit is what somebody ran into who was refused something.
+type Limit string
+
+// Limits.
+const (
+	LimitOrigin      Limit = "origin"      // a page of another site
+	LimitVersion     Limit = "version"     // of Engine.IO
+	LimitNoUpgrade   Limit = "no_upgrade"  // a WebSocket without the headers: a proxy dropped them
+	LimitPayload     Limit = "payload"     // MAX_PAYLOAD
+	LimitConnections Limit = "connections" // MAX_CONNECTIONS
+	LimitDraining    Limit = "draining"
+	LimitSession     Limit = "session"     // not known here
+	LimitRequest     Limit = "request"     // no client's
+	LimitNamespace   Limit = "namespace"   // does not exist
+	LimitConnect     Limit = "connect"     // a CONNECT that is not as it should be
+	LimitComeBack    Limit = "come_back"   // a session that can't be recovered now
+	LimitSignature   Limit = "signature"   // of another relay
+	LimitUnreachable Limit = "unreachable" // the other relay
+	LimitFiles       Limit = "files"       // open ones, most likely
+	LimitPanic       Limit = "panic"
+	LimitOther       Limit = "other"
+)
+
+func (Limit) values() []Limit {
+	return []Limit{LimitOrigin, LimitVersion, LimitNoUpgrade, LimitPayload, LimitConnections, LimitDraining, LimitSession,
+		LimitRequest, LimitNamespace, LimitConnect, LimitComeBack, LimitSignature, LimitUnreachable, LimitFiles, LimitPanic}
+}
+
+// Handshake is what came of a request for a new session: HandshakeOK, or the limit that it ran into.
+type Handshake string
+
+// HandshakeOK is a handshake that opened a session.
+const HandshakeOK Handshake = "ok"
+
+func (Handshake) values() []Handshake {
+	return []Handshake{HandshakeOK, Handshake(LimitOrigin), Handshake(LimitVersion), Handshake(LimitNoUpgrade),
+		Handshake(LimitConnections), Handshake(LimitDraining), Handshake(LimitRequest)}
+}
+
+// Upgrade is what came of a WebSocket that was opened for a session that polls.
+type Upgrade string
+
+// Upgrades.
+const (
+	Upgraded       Upgrade = "ok"
+	UpgradeFailed  Upgrade = "failed"  // the session stays with polling
+	UpgradeRefused Upgrade = "refused" // it is there already, or another is under way
+)
+
+func (Upgrade) values() []Upgrade { return []Upgrade{Upgraded, UpgradeFailed, UpgradeRefused} }
+
+// Close is why a session ended.
+type Close string
+
+// Closes.
+const (
+	CloseClient         Close = "client"          // it said so
+	CloseTransport      Close = "transport_error" // its connection broke, or a request was dropped
+	ClosePingTimeout    Close = "ping_timeout"
+	CloseConnectTimeout Close = "connect_timeout"
+	CloseSlow           Close = "slow" // its outbox was full
+	CloseProtocol       Close = "protocol_error"
+	CloseTooLarge       Close = "too_large"
+	CloseDrain          Close = "drain"
+	CloseReplaced       Close = "replaced" // another connection has resumed its session
+	CloseComeBack       Close = "come_back"
+	CloseServer         Close = "server" // sent away for something else
+)
+
+func (Close) values() []Close {
+	return []Close{CloseClient, CloseTransport, ClosePingTimeout, CloseConnectTimeout, CloseSlow, CloseProtocol, CloseTooLarge,
+		CloseDrain, CloseReplaced, CloseComeBack, CloseServer}
+}
+
+// Connect is what came of a CONNECT.
+type Connect string
+
+// Connects.
+const (
+	ConnectNew       Connect = "new"
+	ConnectRecovered Connect = "recovered"
+	ConnectRefused   Connect = "refused"
+	ConnectComeBack  Connect = "come_back" // it can't be known now whether it can be recovered
+)
+
+func (Connect) values() []Connect {
+	return []Connect{ConnectNew, ConnectRecovered, ConnectRefused, ConnectComeBack}
+}
+
+// By is what a client showed, to go on from.
+type By string
+
+// What clients show.
+const (
+	ByPID   By = "pid"   // of its session
+	BySince By = "since" // of a join: the offset of what it has of the room
+)
+
+func (By) values() []By { return []By{ByPID, BySince} }
+
+// Outcome is what came of an attempt to go on without a gap.
+type Outcome string
+
+// Outcomes.
+const (
+	Recovered           Outcome = "recovered"
+	RecoveryGone        Outcome = "gone"        // something may be missing
+	RecoveryUnavailable Outcome = "unavailable" // it can't be known now
+)
+
+func (Outcome) values() []Outcome { return []Outcome{Recovered, RecoveryGone, RecoveryUnavailable} }
+
+// OutcomeOf returns the outcome of an attempt that failed with err, or else recovered all or not.
+func OutcomeOf(recovered bool, err error) Outcome {
+	switch {
+	case err != nil:
+		return RecoveryUnavailable
+	case recovered:
+		return Recovered
+	}
+	return RecoveryGone
+}
+
+// Publish is what came of a publish.
+type Publish string
+
+// Publishes.
+const (
+	PublishStored      Publish = "stored"
+	PublishDuplicate   Publish = "duplicate"
+	PublishRefused     Publish = "refused"     // the request, for what it says
+	PublishUnavailable Publish = "unavailable" // the store did not answer, or take it
+)
+
+func (Publish) values() []Publish {
+	return []Publish{PublishStored, PublishDuplicate, PublishRefused, PublishUnavailable}
+}
+
+// Reset is why members were told of a gap: a reason of the broker's.
+type Reset string
+
+func (Reset) values() []Reset { return []Reset{"epoch", "trimmed", "expired"} }
+
+// Call is a script, in lower case, or a command of Redis', in capitals.
+type Call string
+
+// The package that calls knows which there are.
+func (Call) values() []Call { return nil }
+
+// CatchUp is why the streams are read.
+type CatchUp string
+
+// Causes of a catch-up.
+const (
+	CatchUpConnection CatchUp = "connection" // it is new
+	CatchUpGap        CatchUp = "gap"        // something is missing, or the store may have lost something
+)
+
+func (CatchUp) values() []CatchUp { return []CatchUp{CatchUpConnection, CatchUpGap} }
+
+// Mode is how a request is brought to another relay.
+type Mode string
+
+// Modes.
+const (
+	ModeProxy  Mode = "proxy"
+	ModeReplay Mode = "fly-replay"
+)
+
+func (Mode) values() []Mode { return []Mode{ModeProxy, ModeReplay} }
+
+// Forward is what came of bringing a request to another relay.
+type Forward string
+
+// Forwards. Of a replay nobody hears any more here.
+const (
+	ForwardOK          Forward = "ok"
+	ForwardUnreachable Forward = "unreachable"
+	ForwardRefused     Forward = "refused" // it takes no new clients, either
+	ForwardFailed      Forward = "failed"
+)
+
+func (Forward) values() []Forward {
+	return []Forward{ForwardOK, ForwardUnreachable, ForwardRefused, ForwardFailed}
+}
