@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"setu/relay/broker"
 	"setu/relay/engineio"
 )
@@ -52,5 +54,30 @@ func BenchmarkPresence(b *testing.B) {
 	for b.Loop() {
 		ch.Joined = !ch.Joined
 		r.Presence(ch)
+	}
+}
+
+// uncounted is a counter that does not count.
+type uncounted struct{ prometheus.Counter }
+
+func (uncounted) Add(float64) {}
+
+// BenchmarkDeliverCounted is a message to few members and to many, with and without what counts it: the
+// difference is what the metrics cost a delivery.
+func BenchmarkDeliverCounted(b *testing.B) {
+	for _, members := range []int{1, 10, 1000} {
+		for _, counts := range []bool{true, false} {
+			b.Run(fmt.Sprintf("members=%d/counted=%t", members, counts), func(b *testing.B) {
+				h := crowd(b, members, JoinOptions{})
+				if !counts {
+					h.metrics.Deliveries.Counter = uncounted{}
+				}
+				r, m := h.room("room"), story("e", 1, 1)[0]
+				for b.Loop() {
+					m.Pos, m.Seq = m.Pos+1, m.Seq+1
+					r.Deliver(m)
+				}
+			})
+		}
 	}
 }

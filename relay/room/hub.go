@@ -13,6 +13,7 @@ import (
 
 	"setu/relay/broker"
 	"setu/relay/engineio"
+	"setu/relay/metrics"
 )
 
 // Limits of what a hub keeps and tells.
@@ -50,6 +51,7 @@ type Hub struct {
 	broker  broker.Broker
 	history int
 	ttl     time.Duration
+	metrics *metrics.Metrics
 
 	rooms   sync.Map // name -> *Room
 	opening sync.WaitGroup
@@ -64,7 +66,21 @@ type Hub struct {
 
 // NewHub returns an empty hub. The limits are the broker's.
 func NewHub(b broker.Broker, l broker.Limits) *Hub {
-	return &Hub{broker: b, history: l.History, ttl: l.TTL, drain: make(chan struct{})}
+	return &Hub{broker: b, history: l.History, ttl: l.TTL, metrics: metrics.New(), drain: make(chan struct{})}
+}
+
+// CountIn has what happens counted in m, and returns h. It must be called before h is used.
+func (h *Hub) CountIn(m *metrics.Metrics) *Hub {
+	h.metrics = m
+	m.OnGather(h.measure)
+	return h
+}
+
+// measure looks up how many rooms there are.
+func (h *Hub) measure() {
+	n := 0
+	h.rooms.Range(func(any, any) bool { n++; return true })
+	h.metrics.Rooms.Set(float64(n))
 }
 
 // JoinOptions says what a member wants to be told on joining.
@@ -201,7 +217,24 @@ func (h *Hub) room(name string) *Room {
 
 // Publish stores publications and fans them out, in their order.
 func (h *Hub) Publish(ctx context.Context, pubs ...broker.Publication) []broker.Receipt {
-	return h.broker.Publish(ctx, pubs...)
+	began := time.Now()
+	receipts := h.broker.Publish(ctx, pubs...)
+	h.metrics.PublishSeconds.Observe(time.Since(began).Seconds())
+	for _, r := range receipts {
+		h.metrics.Publishes.Of(outcome(r)).Inc()
+	}
+	return receipts
+}
+
+// outcome is what a receipt is counted as.
+func outcome(r broker.Receipt) metrics.Publish {
+	switch {
+	case r.Err != nil:
+		return metrics.PublishUnavailable
+	case r.Duplicate:
+		return metrics.PublishDuplicate
+	}
+	return metrics.PublishStored
 }
 
 // Signal fans a signal out to every connection in the room but its sender.

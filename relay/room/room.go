@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"setu/relay/broker"
+	"setu/relay/metrics"
 )
 
 // Room is one room on this relay: who gets its frames, its newest messages, and its subscription
@@ -121,6 +122,7 @@ func (r *Room) Load(s broker.Snapshot, reason string) {
 	for _, m := range r.list {
 		m.member.Send(f)
 	}
+	r.hub.metrics.Resets.Of(metrics.Reset(reason)).Add(float64(len(r.list)))
 }
 
 // Deliver implements broker.Subscriber.
@@ -133,6 +135,7 @@ func (r *Room) Deliver(m broker.Message) {
 	for _, m := range r.list {
 		m.member.Send(s.frame)
 	}
+	r.hub.metrics.Deliveries.Add(float64(len(r.list)))
 }
 
 // Signal implements broker.Subscriber.
