@@ -25,6 +25,7 @@ import (
 	"setu/relay"
 	"setu/relay/broker"
 	"setu/relay/broker/redis"
+	"setu/relay/metrics"
 )
 
 const usage = `setu is a relay for rooms: stock Socket.IO clients, any number of relays, one Redis.
@@ -191,7 +192,7 @@ func openBroker(cfg relay.Config, log *slog.Logger) (broker.Broker, error) {
 // newWeb bounds what a client may take before it has a session.
 func newWeb(srv *relay.Server, log *slog.Logger) *http.Server {
 	return &http.Server{Handler: routes(srv), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
-		MaxHeaderBytes: 16 << 10, ErrorLog: relay.WebLog(log)}
+		MaxHeaderBytes: 16 << 10, ErrorLog: relay.WebLog(log, metrics.New())}
 }
 
 func routes(srv *relay.Server) http.Handler {

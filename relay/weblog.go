@@ -6,12 +6,13 @@ import (
 	"strings"
 
 	"setu/relay/engine"
+	"setu/relay/metrics"
 )
 
 // The messages of net/http that an operator must see. All others are about what clients send.
 var (
-	refusedAccept = engine.Refusal{Level: slog.LevelWarn, Text: "cannot accept connections: is the limit on open files too low?"}
-	refusedPanic  = engine.Refusal{Level: slog.LevelError, Text: "a request panicked"}
+	refusedAccept = engine.Refusal{Level: slog.LevelWarn, Text: "cannot accept connections: is the limit on open files too low?", Limit: metrics.LimitFiles}
+	refusedPanic  = engine.Refusal{Level: slog.LevelError, Text: "a request panicked", Limit: metrics.LimitPanic}
 )
 
 // webLog takes what net/http logs, which is lines of text.
@@ -20,9 +21,9 @@ type webLog struct {
 	refusals *engine.Refusals
 }
 
-// WebLog returns the ErrorLog of an http.Server that serves a relay.
-func WebLog(to *slog.Logger) *log.Logger {
-	return log.New(webLog{to, engine.NewRefusals(to)}, "", 0)
+// WebLog returns the ErrorLog of an http.Server that serves a relay, whose metrics are m.
+func WebLog(to *slog.Logger, m *metrics.Metrics) *log.Logger {
+	return log.New(webLog{to, engine.NewRefusals(to, m)}, "", 0)
 }
 
 // Write implements io.Writer.

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"setu/relay/metrics"
 	"setu/relay/wiretest"
 )
 
@@ -32,7 +33,7 @@ func TestWebLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out wiretest.Log
 		log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
-		web := &http.Server{ErrorLog: WebLog(log), ReadHeaderTimeout: time.Second}
+		web := &http.Server{ErrorLog: WebLog(log, metrics.New()), ReadHeaderTimeout: time.Second}
 		if err := web.Serve(&exhausted{wiretest.NewPipes(), 100}); !errors.Is(err, net.ErrClosed) {
 			t.Error(err)
 		}
@@ -46,11 +47,11 @@ func TestWebLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out wiretest.Log
 		log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
-		WebLog(log).Print("http: TLS handshake error from 192.0.2.1:4711: EOF")
+		WebLog(log, metrics.New()).Print("http: TLS handshake error from 192.0.2.1:4711: EOF")
 		if !out.Has(`level=DEBUG msg="http: TLS handshake error from 192.0.2.1:4711: EOF"`) {
 			t.Error(out.String())
 		}
-		WebLog(log).Print("http: panic serving 192.0.2.1:4711: oh\ngoroutine 1")
+		WebLog(log, metrics.New()).Print("http: panic serving 192.0.2.1:4711: oh\ngoroutine 1")
 		if !out.Has("level=ERROR") || !out.Has("192.0.2.1:4711: oh") {
 			t.Error(out.String())
 		}

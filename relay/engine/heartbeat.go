@@ -85,9 +85,9 @@ func (h *heartbeat) tick() {
 	switch {
 	case stopped:
 	case unconnected:
-		h.s.close(closeGone, "no CONNECT in time", false)
+		h.s.close(closeGone, noConnect, false)
 	case late:
-		h.s.close(closeGone, "no pong in time", true)
+		h.s.close(closeGone, noPong, true)
 	case ping:
 		h.s.SendBypass(pingFrame)
 	}

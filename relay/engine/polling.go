@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"setu/relay/engineio"
+	"setu/relay/metrics"
 )
 
 const (
@@ -66,7 +67,7 @@ func (srv *Server) openPolling(w http.ResponseWriter, r *http.Request) {
 	p.answered.L = &p.mu
 	s.out.wake = p.wake // nobody else knows of s yet
 	s.begin(p)
-	if err := writePoll(w, s.handshake("websocket").AppendPayload(nil), srv.cfg.PingTimeout); err != nil {
+	if err := s.writePoll(w, s.handshake("websocket").AppendPayload(nil)); err != nil {
 		s.close(closeGone, "the handshake was dropped", true)
 	}
 }
@@ -111,7 +112,7 @@ func (p *pollingTransport) get(w http.ResponseWriter, r *http.Request) {
 	}
 	body, err := p.awaitBody(r.Context())
 	if err == nil {
-		err = writePoll(w, body, p.s.srv.cfg.PingTimeout)
+		err = p.s.writePoll(w, body)
 	}
 	p.mu.Lock()
 	p.getting, p.answering = false, false
@@ -234,11 +235,12 @@ func (p *pollingTransport) noteTaken() {
 	}
 }
 
-// writePoll sends a poll's body, which may take as long as within. An error means that it may not
-// arrive.
-func writePoll(w http.ResponseWriter, body []byte, within time.Duration) error {
+// writePoll sends a poll's body, which may take as long as the answer to a ping. An error means that it
+// may not arrive.
+func (s *Session) writePoll(w http.ResponseWriter, body []byte) error {
+	s.srv.cfg.Metrics.SentBytes.Of(metrics.Polling).Add(float64(len(body)))
 	c := http.NewResponseController(w)
-	_ = c.SetWriteDeadline(time.Now().Add(within)) // a server that has none has other bounds
+	_ = c.SetWriteDeadline(time.Now().Add(s.srv.cfg.PingTimeout)) // a server that has none has other bounds
 	w.Header().Set("Content-Type", "text/plain; charset=UTF-8")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	if _, err := w.Write(body); err != nil {
@@ -300,6 +302,7 @@ func (p *pollingTransport) receive(w http.ResponseWriter, r *http.Request) (stat
 		return http.StatusBadRequest
 	}
 	body, err := readBody(w, r, s.srv.cfg.MaxPayload)
+	s.srv.cfg.Metrics.ReceivedBytes.Of(metrics.Polling).Add(float64(len(body)))
 	var long *http.MaxBytesError
 	switch {
 	case errors.As(err, &long):

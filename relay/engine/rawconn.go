@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"setu/relay/engineio"
+	"setu/relay/metrics"
 )
 
 // rawConn is the connection under a WebSocket. The WebSocket library reads from it and writes
@@ -17,8 +18,9 @@ import (
 // written is in write.go.
 type rawConn struct {
 	net.Conn
-	fd     syscall.RawConn // nil if the connection has no descriptor
-	unread []byte          // what net/http had read ahead; owned by the reader
+	fd      syscall.RawConn  // nil if the connection has no descriptor
+	unread  []byte           // what net/http had read ahead; owned by the reader
+	metrics *metrics.Metrics // nil: nothing is counted
 
 	mu        sync.Mutex  // guards what follows; held while whole frames are written
 	rest      net.Buffers // of a write that did not wait: it goes out before anything else
@@ -42,9 +44,12 @@ func (c *rawConn) Read(p []byte) (int, error) {
 		if c.unread = c.unread[n:]; len(c.unread) == 0 {
 			c.unread = nil
 		}
+		c.countReceived(n)
 		return n, nil
 	}
-	return c.Conn.Read(p)
+	n, err := c.Conn.Read(p)
+	c.countReceived(n)
+	return n, err
 }
 
 // Buffers of a WebSocket: net/http's own are 4 KB each. The library writes control frames alone, of
@@ -59,7 +64,8 @@ const (
 // frame, in one write.
 type hijacker struct {
 	http.ResponseWriter
-	conn *rawConn
+	metrics *metrics.Metrics
+	conn    *rawConn
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -77,6 +83,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	ahead, _ := rw.Reader.Peek(rw.Reader.Buffered())
 	h.conn = newRawConn(c, append([]byte(nil), ahead...))
+	h.conn.metrics = h.metrics
 	return h.conn, bufio.NewReadWriter(bufio.NewReaderSize(h.conn, readBuffer), bufio.NewWriterSize(h.conn, writeBuffer)), nil
 }
 

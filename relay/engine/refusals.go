@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -11,28 +12,32 @@ import (
 	"golang.org/x/time/rate"
 
 	"setu/relay/engineio"
+	"setu/relay/metrics"
 )
 
-// Refusal is a kind of refusal: what is logged of it, and how loud.
+// Refusal is a kind of refusal: what is logged of it, how loud, and what it is counted as.
 type Refusal struct {
 	Level slog.Level
 	Text  string
+	Limit metrics.Limit // empty: metrics.LimitOther
 }
+
+func (k Refusal) limit() metrics.Limit { return cmp.Or(k.Limit, metrics.LimitOther) }
 
 // Refusals of the engine. What misconfigured proxies and clients that can never connect run into is
 // a warning; what a session's end, a restart or a scanner brings about is not.
 var (
 	refusedOrigin = Refusal{slog.LevelWarn, "refused a page of another site: list its origin in ALLOWED_ORIGINS; " +
-		"if it is this relay's own page, have the proxy in front pass the Host header on"}
+		"if it is this relay's own page, have the proxy in front pass the Host header on", metrics.LimitOrigin}
 	refusedVersion = Refusal{slog.LevelWarn, "refused a client of another protocol: " +
-		"this relay speaks Engine.IO 4 alone, as clients of Socket.IO 3 and 4 do"}
+		"this relay speaks Engine.IO 4 alone, as clients of Socket.IO 3 and 4 do", metrics.LimitVersion}
 	refusedNoUpgrade = Refusal{slog.LevelWarn, "refused a WebSocket without the headers Upgrade and Connection: " +
-		"does the proxy in front pass them on?"}
-	refusedTooLarge = Refusal{slog.LevelWarn, "a client sent more than MAX_PAYLOAD"}
-	refusedFull     = Refusal{slog.LevelWarn, "refused a client: MAX_CONNECTIONS are connected"}
-	refusedDraining = Refusal{slog.LevelInfo, "refused a client: this relay drains"}
-	refusedSession  = Refusal{slog.LevelInfo, "refused a request of a session that this relay does not know"}
-	refusedRequest  = Refusal{slog.LevelDebug, "refused a request that is no client's"}
+		"does the proxy in front pass them on?", metrics.LimitNoUpgrade}
+	refusedTooLarge = Refusal{slog.LevelWarn, "a client sent more than MAX_PAYLOAD", metrics.LimitPayload}
+	refusedFull     = Refusal{slog.LevelWarn, "refused a client: MAX_CONNECTIONS are connected", metrics.LimitConnections}
+	refusedDraining = Refusal{slog.LevelInfo, "refused a client: this relay drains", metrics.LimitDraining}
+	refusedSession  = Refusal{slog.LevelInfo, "refused a request of a session that this relay does not know", metrics.LimitSession}
+	refusedRequest  = Refusal{slog.LevelDebug, "refused a request that is no client's", metrics.LimitRequest}
 )
 
 // Lines that one kind of refusal may take.
@@ -41,10 +46,11 @@ const (
 	refusalPeriod = 10 * time.Second // for one more
 )
 
-// Refusals logs what is refused. A flood of one kind costs a few lines, the next of which says how
-// many were left out, and hides no other kind.
+// Refusals logs and counts what is refused. A flood of one kind costs a few lines, the next of which
+// says how many were left out, and hides no other kind.
 type Refusals struct {
-	log *slog.Logger
+	log     *slog.Logger
+	metrics *metrics.Metrics
 
 	mu    sync.Mutex // guards what follows
 	kinds map[Refusal]*budget
@@ -56,14 +62,15 @@ type budget struct {
 	leftOut int
 }
 
-// NewRefusals returns what logs refusals to log.
-func NewRefusals(log *slog.Logger) *Refusals {
-	return &Refusals{log: log, kinds: map[Refusal]*budget{}}
+// NewRefusals returns what logs refusals to log, and counts them in m.
+func NewRefusals(log *slog.Logger, m *metrics.Metrics) *Refusals {
+	return &Refusals{log: log, metrics: m, kinds: map[Refusal]*budget{}}
 }
 
 // Note logs a refusal, with pairs of a key and a value. Text that a client chose goes through Clip;
 // its secrets (ids of sessions, keys, tokens, queries) have no place there.
 func (rs *Refusals) Note(kind Refusal, args ...any) {
+	rs.metrics.Refusals.Of(kind.limit()).Inc()
 	leftOut, ok := rs.count(kind)
 	if !ok || !rs.log.Enabled(context.Background(), kind.Level) {
 		return
@@ -79,7 +86,7 @@ func (rs *Refusals) Note(kind Refusal, args ...any) {
 func (rs *Refusals) count(kind Refusal) (leftOut int, ok bool) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	b := rs.kinds[kind] // a counter of each kind belongs here
+	b := rs.kinds[kind]
 	if b == nil {
 		b = &budget{lines: rate.NewLimiter(rate.Every(refusalPeriod), refusalBurst)}
 		rs.kinds[kind] = b
@@ -115,6 +122,7 @@ func from(r *http.Request) string {
 
 // Refused logs the refusal of a request, with pairs of a key and a value, as Refusals.Note.
 func (srv *Server) Refused(kind Refusal, r *http.Request, args ...any) {
+	srv.countRefused(kind, r)
 	srv.refusals.Note(kind, append([]any{"from", from(r)}, args...)...)
 }
 

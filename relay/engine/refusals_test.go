@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"setu/relay/metrics"
 	"setu/relay/wiretest"
 )
 
@@ -99,15 +100,15 @@ func TestFullAndDrainingAreLogged(t *testing.T) {
 func TestRefusalsInAFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &wiretest.Log{}
-		rs := NewRefusals(slog.New(slog.NewTextHandler(log, nil)))
-		flood := Refusal{slog.LevelWarn, "flood"}
+		rs := NewRefusals(slog.New(slog.NewTextHandler(log, nil)), metrics.New())
+		flood := Refusal{slog.LevelWarn, "flood", ""}
 		for i := range 1000 {
 			rs.Note(flood, "i", i)
 		}
 		if !log.Has("i=4\n") || log.Has("i=5") || log.Has("left_out") {
 			t.Error("5 lines at a time")
 		}
-		rs.Note(Refusal{slog.LevelWarn, "another"})
+		rs.Note(Refusal{slog.LevelWarn, "another", ""})
 		if !log.Has("another") {
 			t.Error("a flood hides another kind")
 		}
@@ -122,7 +123,7 @@ func TestRefusalsInAFlood(t *testing.T) {
 		if !log.Has("i=a x=1 left_out=1\n") {
 			t.Error("what was told is left out again, or not counted")
 		}
-		rs.Note(Refusal{slog.LevelDebug, "quiet"})
+		rs.Note(Refusal{slog.LevelDebug, "quiet", ""})
 		if log.Has("quiet") {
 			t.Error("below the level")
 		}
@@ -149,7 +150,7 @@ func TestClip(t *testing.T) {
 // A refusal past its lines is next to free: no text is made, no line written.
 func BenchmarkRefusal(b *testing.B) {
 	var out bytes.Buffer
-	rs := NewRefusals(slog.New(slog.NewTextHandler(&out, nil)))
+	rs := NewRefusals(slog.New(slog.NewTextHandler(&out, nil)), metrics.New())
 	b.ReportAllocs()
 	for b.Loop() {
 		rs.Note(refusedOrigin, "from", "127.0.0.1:1", "origin", "https://a.example")

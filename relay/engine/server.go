@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"setu/relay/engineio"
+	"setu/relay/metrics"
 )
 
 // Config is what an engine needs to know. The zero value works.
@@ -44,6 +45,9 @@ type Config struct {
 	// AllowedOrigins are the sites, beside the one that serves the request, whose pages may
 	// connect. Zero: none.
 	AllowedOrigins Origins
+
+	// Metrics count what happens. Nil: nobody reads them.
+	Metrics *metrics.Metrics
 }
 
 func (c Config) withDefaults() Config {
@@ -54,6 +58,9 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxConnections, 10_000)
 	if c.Node == "" {
 		c.Node = NewNode()
+	}
+	if c.Metrics == nil {
+		c.Metrics = metrics.New()
 	}
 	return c
 }
@@ -85,8 +92,10 @@ type Server struct {
 // New returns a server whose sessions speak to the Handler that open returns for each; open must
 // not block. Shutdown ends what New starts.
 func New(cfg Config, log *slog.Logger, open func(*Session) Handler) *Server {
-	srv := &Server{cfg: cfg.withDefaults(), log: log, refusals: NewRefusals(log), open: open,
-		writers: newWriters(), sessions: map[string]*Session{}, gone: make(chan struct{})}
+	cfg = cfg.withDefaults()
+	srv := &Server{cfg: cfg, log: log, refusals: NewRefusals(log, cfg.Metrics), open: open,
+		writers: newWriters(cfg.Metrics), sessions: map[string]*Session{}, gone: make(chan struct{})}
+	cfg.Metrics.OnGather(srv.measure)
 	srv.wg.Go(func() { srv.releaseMemory(srv.gone) })
 	return srv
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"setu/relay/engineio"
+	"setu/relay/metrics"
 )
 
 // Close codes (RFC 6455, 7.4.1) with which a client is sent away. A stock client comes back after
@@ -96,6 +97,7 @@ func (s *Session) begin(t transport) {
 	s.transport = t
 	ended := s.ended
 	s.mu.Unlock()
+	s.srv.cfg.Metrics.Handshakes.Of(kindOf(t), metrics.HandshakeOK).Inc()
 	s.heartbeat.start(s)
 	if ended {
 		t.end(s.code, s.reason, false)
@@ -209,6 +211,7 @@ func (s *Session) onTransportClosed() {
 	s.close(closeNormal, "", true)
 	s.waitHandler()
 	s.handler.Closed()
+	s.countClose()
 	if s.code != closeNormal { // logged here, since close may be called under a lock
 		s.srv.log.Debug("closed a client", "code", s.code, "reason", s.reason)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/coder/websocket"
 
 	"setu/relay/engineio"
+	"setu/relay/metrics"
 )
 
 // upgradeTimeout is how long an upgrade may take, from the WebSocket's handshake on.
@@ -51,6 +52,7 @@ func (srv *Server) upgrade(w http.ResponseWriter, r *http.Request, s *Session) {
 		defer srv.wg.Done()
 		defer cancel()
 		if p == nil || !p.beginProbe(cancel) {
+			srv.cfg.Metrics.Upgrades.Of(metrics.UpgradeRefused).Inc()
 			t.turnAway(ctx, "this session has its WebSocket")
 			return
 		}
@@ -58,6 +60,7 @@ func (srv *Server) upgrade(w http.ResponseWriter, r *http.Request, s *Session) {
 		if !p.upgrade(ctx, t) {
 			s.forwarded.Store(was)
 			p.endProbe()
+			srv.cfg.Metrics.Upgrades.Of(metrics.UpgradeFailed).Inc()
 			t.turnAway(ctx, "the upgrade failed")
 		}
 	}()
@@ -110,6 +113,7 @@ func (p *pollingTransport) upgrade(ctx context.Context, t *webSocketTransport) b
 		return false
 	}
 	p.handOver(t)
+	t.srv.cfg.Metrics.Upgrades.Of(metrics.Upgraded).Inc()
 	t.run()
 	return true
 }

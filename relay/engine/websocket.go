@@ -69,7 +69,7 @@ func (srv *Server) accept(w http.ResponseWriter, r *http.Request, s *Session, fi
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return nil, err
 	}
-	h := &hijacker{ResponseWriter: w}
+	h := &hijacker{ResponseWriter: w, metrics: srv.cfg.Metrics}
 	ws, err := websocket.Accept(h, r, &websocket.AcceptOptions{
 		Subprotocols:       offered,
 		InsecureSkipVerify: true, // the origin was checked for every transport alike
@@ -101,6 +101,7 @@ func (t *webSocketTransport) run() {
 			t.s.Fail(&TooLargeError{"a message"})
 		}
 		if err != nil {
+			t.s.lost(err)
 			break
 		}
 		if err := t.take(data, size, binary); err != nil {

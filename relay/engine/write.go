@@ -6,7 +6,10 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"setu/relay/engineio"
+	"setu/relay/metrics"
 )
 
 // Everything that is written to a WebSocket's connection is written here: by the writers, which
@@ -28,7 +31,9 @@ type writers struct {
 const gatherBytes = 64 << 10
 
 type writer struct {
-	wake chan struct{} // holds one
+	// immutable
+	wake    chan struct{} // holds one
+	counter prometheus.Counter
 
 	mu      sync.Mutex // guards what follows
 	dirty   []*webSocketTransport
@@ -39,12 +44,13 @@ type writer struct {
 	gather []byte
 	try    tryWrite
 	tryFn  func(fd uintptr) bool // try.write, made once
+	sent   int                   // bytes that are not counted yet
 }
 
-func newWriters() *writers {
+func newWriters(m *metrics.Metrics) *writers {
 	ws := &writers{}
 	for range runtime.GOMAXPROCS(0) {
-		w := &writer{wake: make(chan struct{}, 1), gather: make([]byte, 0, gatherBytes)}
+		w := &writer{wake: make(chan struct{}, 1), counter: m.SentBytes.Of(metrics.WebSocket), gather: make([]byte, 0, gatherBytes)}
 		w.tryFn = w.try.write
 		ws.all = append(ws.all, w)
 		ws.wg.Go(w.run)
@@ -92,6 +98,7 @@ func (w *writer) run() {
 		stopped := w.stopped
 		w.mu.Unlock()
 		if len(work) == 0 {
+			w.countSent()
 			if stopped {
 				return
 			}
@@ -101,6 +108,9 @@ func (w *writer) run() {
 		for i, t := range work {
 			w.drain(t)
 			work[i] = nil
+		}
+		if w.sent >= countAfter {
+			w.countSent()
 		}
 	}
 }
@@ -144,6 +154,7 @@ func (w *writer) writeNow(c *rawConn) (left int, err error) {
 		return size, nil
 	}
 	done, err := w.writeFrames(c)
+	w.sent += done
 	if err == nil && done > 0 && done < size {
 		c.rest = buffers(w.frames, done)
 	}
@@ -206,7 +217,8 @@ func (c *rawConn) writeAll(frames []*engineio.Frame) error {
 		return err
 	}
 	bufs := buffers(frames, 0)
-	_, err := bufs.WriteTo(c.Conn)
+	n, err := bufs.WriteTo(c.Conn)
+	c.countSent(int(n))
 	return err
 }
 
@@ -217,7 +229,8 @@ func (c *rawConn) writeRest() error {
 	}
 	rest := c.rest
 	c.rest = nil
-	_, err := rest.WriteTo(c.Conn)
+	n, err := rest.WriteTo(c.Conn)
+	c.countSent(int(n))
 	return err
 }
 
@@ -234,7 +247,9 @@ func (c *rawConn) Write(p []byte) (int, error) {
 	if len(p) > 0 && p[0] == closeByte {
 		c.closeSent = true
 	}
-	return c.Conn.Write(p)
+	n, err := c.Conn.Write(p)
+	c.countSent(n)
+	return n, err
 }
 
 // tryClose writes a close frame if the socket takes it at once: a room's lock may be held, and
