@@ -49,7 +49,7 @@ func sessionKey(pid string) string { return publicID("pid", pid) }
 
 // fenced is called when another connection has resumed this session. A client that is still there
 // must not come back for it, or the two would take it from each other for ever.
-func (c *connection) fenced() { c.Disconnect("another connection has resumed this session") }
+func (c *connection) fenced() { c.Disconnect(namespace.Replaced) }
 
 // Left implements namespace.Handler. A client whose connection went through a relay that drained
 // comes back in a moment: nobody is to see it leave.

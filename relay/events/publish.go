@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"setu/relay/broker"
+	"setu/relay/metrics"
 	"setu/relay/namespace"
 	"setu/relay/room"
 	"setu/relay/socketio"
@@ -32,6 +33,7 @@ func publish(ctx context.Context, c *connection, batch []namespace.Event) {
 	for _, e := range batch {
 		p, err := c.publication(e)
 		if err != nil {
+			c.root.metrics.Publishes.Of(metrics.PublishRefused).Inc()
 			c.fail(e, err)
 			continue
 		}

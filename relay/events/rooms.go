@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"setu/relay/broker"
+	"setu/relay/metrics"
 	"setu/relay/namespace"
 	"setu/relay/room"
 )
@@ -53,12 +54,17 @@ func (c *connection) join(ctx context.Context, e namespace.Event, name string, o
 		c.Hold()
 		defer c.Release()
 	}
+	recovered := false
 	err := c.root.hub.Join(ctx, name, c, o, func(j room.Joined) {
+		recovered = j.Recovered
 		if e.WantsAck() {
 			write := func(dst []byte) []byte { return j.Append(dst, name) }
 			c.SendBypass(c.objectFrame(e, j.Size()+len(name), write, j.Attachments()...))
 		}
 	})
+	if o.HasSince {
+		c.root.metrics.Recoveries.Of(metrics.BySince, metrics.OutcomeOf(recovered, err)).Inc()
+	}
 	switch {
 	case err == nil && !again:
 		c.rooms = append(c.rooms, name)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 
 	"setu/relay/broker"
+	"setu/relay/metrics"
 	"setu/relay/namespace"
 	"setu/relay/room"
 )
@@ -19,6 +20,8 @@ type Config struct {
 
 	MaxPayload int // bytes of one message, told to clients
 	History    int // messages kept of a room, told to clients
+
+	Metrics *metrics.Metrics // count what happens; nil: nobody reads them
 }
 
 // Store is what the events ask of a broker themselves; what is a room's they ask the hub.
@@ -29,15 +32,19 @@ type Store interface {
 
 // Root is the root namespace: whoever connects becomes a user who may join rooms.
 type Root struct {
-	hub   *room.Hub
-	store Store
-	log   *slog.Logger
-	self  string // what every welcome says of this relay
+	hub     *room.Hub
+	store   Store
+	log     *slog.Logger
+	metrics *metrics.Metrics
+	self    string // what every welcome says of this relay
 }
 
 // New returns the root namespace over a hub and its store.
 func New(cfg Config, hub *room.Hub, store Store, log *slog.Logger) *Root {
-	return &Root{hub: hub, store: store, log: log, self: describe(cfg)}
+	if cfg.Metrics == nil {
+		cfg.Metrics = metrics.New()
+	}
+	return &Root{hub: hub, store: store, log: log, metrics: cfg.Metrics, self: describe(cfg)}
 }
 
 // Connect implements namespace.Namespace.
@@ -49,12 +56,23 @@ func (root *Root) Connect(ctx context.Context, c *namespace.Conn, auth json.RawM
 	conn := &connection{Conn: c, root: root}
 	resumed := false
 	if who.pid != "" {
-		if resumed, err = conn.resume(ctx, who); err != nil {
+		resumed, err = conn.resume(ctx, who)
+		root.metrics.Recoveries.Of(metrics.ByPID, metrics.OutcomeOf(resumed, err)).Inc()
+		if err != nil {
 			return nil, err
 		}
 	}
 	if !resumed {
 		conn.start(who)
 	}
+	root.countConnect(resumed)
 	return conn, nil
+}
+
+func (root *Root) countConnect(resumed bool) {
+	result := metrics.ConnectNew
+	if resumed {
+		result = metrics.ConnectRecovered
+	}
+	root.metrics.Connects.Of(result).Inc()
 }

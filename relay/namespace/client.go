@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"setu/relay/engine"
+	"setu/relay/metrics"
 	"setu/relay/socketio"
 )
 
@@ -64,9 +65,9 @@ var (
 
 // Refusals of a CONNECT. The session stays.
 var (
-	refusedNamespace = engine.Refusal{Level: slog.LevelInfo, Text: "refused a CONNECT to a namespace that does not exist"}
-	sentAway         = engine.Refusal{Level: slog.LevelInfo, Text: "sent a client away, to come back: its session can't be recovered now"}
-	refusedConnect   = engine.Refusal{Level: slog.LevelInfo, Text: "refused a CONNECT"}
+	refusedNamespace = engine.Refusal{Level: slog.LevelInfo, Text: "refused a CONNECT to a namespace that does not exist", Limit: metrics.LimitNamespace}
+	sentAway         = engine.Refusal{Level: slog.LevelInfo, Text: "sent a client away, to come back: its session can't be recovered now", Limit: metrics.LimitComeBack}
+	refusedConnect   = engine.Refusal{Level: slog.LevelInfo, Text: "refused a CONNECT", Limit: metrics.LimitConnect}
 )
 
 // Message implements engine.Handler.
@@ -297,11 +298,11 @@ func (c *client) connect(ctx context.Context, e Event) {
 	space, known := c.spaces[e.namespace]
 	if !known {
 		c.session.Refused(refusedNamespace, "namespace", engine.Clip(e.namespace))
-		conn.refuse(errors.New("Invalid namespace")) //lint:ignore ST1005 the stock server's words
+		c.refuse(conn, errors.New("Invalid namespace")) //lint:ignore ST1005 the stock server's words
 		return
 	}
 	if e.TooDeep {
-		conn.refuse(&ConnectError{Code: "bad_request", Message: "what comes with a CONNECT is nested too deep"})
+		c.refuse(conn, &ConnectError{Code: "bad_request", Message: "what comes with a CONNECT is nested too deep"})
 		return
 	}
 	var auth json.RawMessage
@@ -311,16 +312,23 @@ func (c *client) connect(ctx context.Context, e Event) {
 	handler, err := space.Connect(ctx, conn, auth)
 	if errors.Is(err, ErrComeBack) {
 		c.session.Refused(sentAway, "namespace", engine.Clip(e.namespace), "error", engine.Clip(err.Error()))
-		c.session.Close("try again")
+		c.cfg.Metrics.Connects.Of(metrics.ConnectComeBack).Inc()
+		c.session.Close(engine.ComeBack)
 		return
 	}
 	if err != nil {
 		c.session.Refused(refusedConnect, "namespace", engine.Clip(e.namespace), "error", engine.Clip(err.Error()))
-		conn.refuse(err)
+		c.refuse(conn, err)
 		return
 	}
 	conn.setHandler(handler)
 	c.conns = append(c.conns, conn)
+}
+
+// refuse answers a CONNECT with CONNECT_ERROR, and counts it.
+func (c *client) refuse(conn *Conn, err error) {
+	c.cfg.Metrics.Connects.Of(metrics.ConnectRefused).Inc()
+	conn.refuse(err)
 }
 
 // disconnect takes the client out of a namespace. Its session stays, for as long as one may be

@@ -74,6 +74,9 @@ func (c *Conn) WaitLowWater(ctx context.Context) bool { return c.session.WaitLow
 // replaces an earlier one. f must not block.
 func (c *Conn) OnPong(f func()) { c.session.OnPong(f) }
 
+// Replaced is the reason of a Disconnect after somebody else has resumed the session.
+const Replaced = engine.Replaced
+
 // Disconnect takes the client out of the namespace and closes its session. A stock client does not
 // come back after it by itself.
 func (c *Conn) Disconnect(reason string) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"setu/relay/engine"
+	"setu/relay/metrics"
 	"setu/relay/socketio"
 )
 
@@ -93,6 +94,8 @@ type Config struct {
 	ConnectTimeout time.Duration
 	// MaxPayload bounds a packet with its attachments, in bytes. Zero: 1,000,000.
 	MaxPayload int
+	// Metrics count what happens. Nil: nobody reads them.
+	Metrics *metrics.Metrics
 }
 
 // Serve returns what makes the handler of an engine's sessions: it speaks Socket.IO and serves
@@ -103,6 +106,9 @@ func Serve(cfg Config, spaces map[string]Namespace) func(*engine.Session) engine
 	}
 	if cfg.MaxPayload == 0 {
 		cfg.MaxPayload = 1_000_000
+	}
+	if cfg.Metrics == nil {
+		cfg.Metrics = metrics.New()
 	}
 	return func(s *engine.Session) engine.Handler {
 		c := &client{cfg: cfg, session: s, spaces: spaces}
