@@ -165,6 +165,7 @@ func (f *feed) catchUp(c rueidis.DedicatedClient, subscribe bool) error {
 				return err
 			}
 		}
+		f.b.cfg.Metrics.CatchUps.Of(causeOf(subscribe && first)).Inc()
 		u := f.beginCatchUp(c, subscribe && first)
 		if subscribe && first {
 			u.probing.Go(func() { f.sendProbeOver(c) }) // whose answer comes with those of the streams

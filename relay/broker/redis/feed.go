@@ -46,6 +46,7 @@ type feed struct {
 	probedAt     time.Time     // when the health check last came round on this connection
 	probeSent    uint64        // numbers health checks
 	probeHeard   uint64        // the newest that came round
+	timed        timed         // the one that is timed
 	probeTimes   [32]time.Time // when the newest were sent, by number
 	after        time.Time     // what is pushed now was published after that
 	catchUps     int           // that followed one another

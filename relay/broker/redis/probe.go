@@ -75,6 +75,7 @@ func (f *feed) sendProbeOver(c rueidis.CoreClient) {
 	f.probeSent++
 	number := f.probeSent
 	f.probeTimes[number%uint64(len(f.probeTimes))] = time.Now()
+	f.timed.begin(number)
 	f.mu.Unlock()
 	ctx, cancel := context.WithTimeout(f.b.ctx, probeInterval)
 	defer cancel()
@@ -118,6 +119,7 @@ func (f *feed) probeReturned(session int, text string) {
 			f.after = sent
 		}
 	}
+	f.timed.end(number)
 	if number > f.refusedAt {
 		f.setRefusal(refusal(part[5]))
 	}

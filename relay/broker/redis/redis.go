@@ -19,6 +19,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"setu/relay/broker"
+	"setu/relay/metrics"
 )
 
 // How long Redis may take, and how much may wait for it.
@@ -48,6 +49,8 @@ type Config struct {
 	Lease  time.Duration
 	Self   broker.Peer // where this relay is; without a Node the others are not told
 	broker.Limits
+
+	Metrics *metrics.Metrics // count what happens; nil: nobody reads them
 
 	// Dial opens connections to Redis; nil: over TCP, or TLS if the URL says so. What it returns is
 	// used as it is.
@@ -96,6 +99,9 @@ func Open(cfg Config, log *slog.Logger) (*Broker, error) {
 	if cfg.Recovery <= 0 {
 		cfg.Recovery = broker.DefaultRecovery
 	}
+	if cfg.Metrics == nil {
+		cfg.Metrics = metrics.New()
+	}
 	b := &Broker{cfg: cfg, opt: opt, log: log, keys: newKeys(cfg.Prefix, opt.SelectDB),
 		slots: make(chan struct{}, publishSlots)}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
@@ -103,6 +109,7 @@ func Open(cfg Config, log *slog.Logger) (*Broker, error) {
 	b.presence = newPresence(b)
 	b.sessions = newSessions(b)
 	b.signals = newSignals(b)
+	cfg.Metrics.OnGather(func() { cfg.Metrics.SubscriptionLag.Set(b.feed.lag().Seconds()) })
 	b.wg.Add(6)
 	go b.feed.run()
 	go b.feed.probe()
@@ -181,6 +188,7 @@ func (b *Broker) open() error {
 		c.Close()
 		return err
 	}
+	c, s = newCounted(c, b.cfg.Metrics), newCounted(s, b.cfg.Metrics)
 	b.subscriber.Store(&s)
 	b.client.Store(&c)
 	return nil
