@@ -22,6 +22,7 @@ import (
 	"setu/relay/broker"
 	"setu/relay/engine"
 	"setu/relay/engineio"
+	"setu/relay/metrics"
 )
 
 // Ways in which a request gets to the right relay.
@@ -37,14 +38,16 @@ const dialTimeout = time.Second
 
 // Refusals of what belongs, or is said to belong, to another relay.
 var (
-	refusedPass        = engine.Refusal{Level: slog.LevelWarn, Text: "refused a request that claims to come from another relay"}
-	refusedUnreachable = engine.Refusal{Level: slog.LevelWarn, Text: "refused a request: its relay cannot be reached; if it runs, see PRIVATE_URL there"}
+	refusedPass        = engine.Refusal{Level: slog.LevelWarn, Text: "refused a request that claims to come from another relay", Limit: metrics.LimitSignature}
+	refusedUnreachable = engine.Refusal{Level: slog.LevelWarn, Text: "refused a request: its relay cannot be reached; if it runs, see PRIVATE_URL there", Limit: metrics.LimitUnreachable}
 )
 
 // Config is what the forwarder needs of the settings.
 type Config struct {
 	Mode    string // Auto, Replay, Proxy or Off
 	Machine string // this machine's id on Fly.io; empty elsewhere
+
+	Metrics *metrics.Metrics // count what happens; nil: nobody reads them
 }
 
 // Forwarder is the engine's front: what is another relay's it brings there.
@@ -65,6 +68,9 @@ type Forwarder struct {
 
 // New returns a front for an engine. Close ends what it starts.
 func New(cfg Config, fleet broker.Fleet, e *engine.Server, log *slog.Logger) *Forwarder {
+	if cfg.Metrics == nil {
+		cfg.Metrics = metrics.New()
+	}
 	f := &Forwarder{cfg: cfg, fleet: fleet, engine: e, log: log, peers: map[string]peer{}, transport: &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
 		DisableCompression:  true,
@@ -122,7 +128,7 @@ func (f *Forwarder) toOwner(w http.ResponseWriter, r *http.Request, node string)
 	p, ok := f.find(r.Context(), node)
 	switch {
 	case ok && f.replays(p, r):
-		replay(w, "instance="+p.Machine)
+		f.replay(w, "instance="+p.Machine)
 		return
 	case ok && f.hops(p, r):
 		err := f.hop(w, r, p)
@@ -153,7 +159,7 @@ func (f *Forwarder) toAnother(w http.ResponseWriter, r *http.Request) {
 	for _, p := range f.findOthers(r.Context()) {
 		switch {
 		case f.replays(p, r) && !replayed(r):
-			replay(w, "elsewhere=true")
+			f.replay(w, "elsewhere=true")
 			return
 		case !f.hops(p, r):
 			continue

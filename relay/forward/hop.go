@@ -13,6 +13,7 @@ import (
 	"setu/relay/broker"
 	"setu/relay/engine"
 	"setu/relay/engineio"
+	"setu/relay/metrics"
 )
 
 // errUnavailable: the other relay answered 503. It is full, or drains, too.
@@ -27,6 +28,7 @@ func (f *Forwarder) hops(p broker.Peer, r *http.Request) bool {
 // hop brings r to another relay and its answer back; of a WebSocket all that follows, too. After an
 // error nothing has been answered yet.
 func (f *Forwarder) hop(w http.ResponseWriter, r *http.Request, p broker.Peer) (err error) {
+	defer func() { f.countFailed(err) }()
 	target, err := url.Parse(p.URL)
 	secret, err2 := f.fleet.Secret(r.Context())
 	if err := errors.Join(err, err2); err != nil {
@@ -50,6 +52,7 @@ func (f *Forwarder) hop(w http.ResponseWriter, r *http.Request, p broker.Peer) (
 			if res.StatusCode == http.StatusServiceUnavailable && r.URL.Query().Get("sid") == "" {
 				return errUnavailable
 			}
+			f.cfg.Metrics.Forwards.Of(metrics.ModeProxy, metrics.ForwardOK).Inc() // now: a WebSocket's hop takes as long as that
 			return nil
 		},
 		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, failed error) {
@@ -61,6 +64,20 @@ func (f *Forwarder) hop(w http.ResponseWriter, r *http.Request, p broker.Peer) (
 	}
 	proxy.ServeHTTP(w, r.WithContext(ctx))
 	return err
+}
+
+// countFailed counts a hop that ended with an error, if it did.
+func (f *Forwarder) countFailed(err error) {
+	result := metrics.ForwardFailed
+	switch {
+	case err == nil:
+		return
+	case isDial(err):
+		result = metrics.ForwardUnreachable
+	case errors.Is(err, errUnavailable):
+		result = metrics.ForwardRefused
+	}
+	f.cfg.Metrics.Forwards.Of(metrics.ModeProxy, result).Inc()
 }
 
 func isDial(err error) bool {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"setu/relay/broker"
+	"setu/relay/metrics"
 )
 
 // Headers by which Fly's proxy is told to bring a request to another machine, and tells that it
@@ -21,7 +22,8 @@ const orBack = ";timeout=2s;fallback=prefer_self"
 const maxReplay = 1_000_000
 
 // replay answers a request by having Fly's proxy bring it elsewhere.
-func replay(w http.ResponseWriter, to string) {
+func (f *Forwarder) replay(w http.ResponseWriter, to string) {
+	f.cfg.Metrics.Forwards.Of(metrics.ModeReplay, metrics.ForwardOK).Inc()
 	w.Header().Set(replayHeader, to+orBack)
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusConflict) // for whoever is not Fly's proxy
