@@ -25,7 +25,6 @@ import (
 	"setu/relay"
 	"setu/relay/broker"
 	"setu/relay/broker/redis"
-	"setu/relay/metrics"
 )
 
 const usage = `setu is a relay for rooms: stock Socket.IO clients, any number of relays, one Redis.
@@ -134,6 +133,12 @@ func serve(cfg relay.Config) error {
 	if err := cfg.CheckFiles(); err != nil {
 		log.Warn(err.Error())
 	}
+	cfg.Metrics = newMetrics()
+	closeMetrics, err := serveMetrics(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer closeMetrics() // last: a drain is watched, too
 	b, err := openBroker(cfg, log)
 	if err != nil {
 		return err
@@ -182,7 +187,7 @@ func openBroker(cfg relay.Config, log *slog.Logger) (broker.Broker, error) {
 		return broker.NewMemory(cfg.Limits()), nil
 	}
 	b, err := redis.Open(redis.Config{URL: cfg.RedisURL, CA: cfg.RedisCA, Prefix: cfg.RedisPrefix,
-		Lease: cfg.PresenceLease, Limits: cfg.Limits(), Self: cfg.Peer()}, log)
+		Lease: cfg.PresenceLease, Limits: cfg.Limits(), Self: cfg.Peer(), Metrics: cfg.Metrics}, log)
 	if err != nil {
 		return nil, fmt.Errorf("REDIS_URL, REDIS_CA: %w", err)
 	}
@@ -192,7 +197,7 @@ func openBroker(cfg relay.Config, log *slog.Logger) (broker.Broker, error) {
 // newWeb bounds what a client may take before it has a session.
 func newWeb(srv *relay.Server, log *slog.Logger) *http.Server {
 	return &http.Server{Handler: routes(srv), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
-		MaxHeaderBytes: 16 << 10, ErrorLog: relay.WebLog(log, metrics.New())}
+		MaxHeaderBytes: 16 << 10, ErrorLog: relay.WebLog(log, srv.Metrics())}
 }
 
 func routes(srv *relay.Server) http.Handler {

@@ -39,6 +39,10 @@ type flyConfig struct {
 			GracePeriod       time.Duration `toml:"grace_period"`
 		}
 	} `toml:"http_service"`
+	Metrics []struct {
+		Port int
+		Path string
+	}
 	VM []struct{ Size, Memory string }
 }
 
@@ -80,6 +84,7 @@ func TestFlyToml(t *testing.T) {
 		"what is counted is sockets":                       service.Concurrency.Type == "connections",
 		"both limits are set, within what the relay takes": 0 < service.Concurrency.SoftLimit && service.Concurrency.SoftLimit <= service.Concurrency.HardLimit && service.Concurrency.HardLimit <= config.MaxConnections,
 		"the check asks for readiness, in time":            len(checks) == 1 && checks[0].Method == "GET" && checks[0].Path == "/readyz" && checks[0].Timeout >= time.Second && checks[0].Interval > checks[0].Timeout,
+		"the metrics are where they are read":              len(fly.Metrics) == 1 && fly.Metrics[0].Port == config.MetricsPort && fly.Metrics[0].Path == "/metrics",
 		"the image is ours":                                fly.Build.Dockerfile == "Dockerfile",
 		"one kind of machine":                              len(fly.VM) == 1,
 	} {

@@ -1,11 +1,13 @@
 package relay
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 	"setu/relay/engine"
 	"setu/relay/events"
 	"setu/relay/forward"
+	"setu/relay/metrics"
 	"setu/relay/namespace"
 )
 
@@ -27,6 +30,9 @@ import (
 type Config struct {
 	Host string `env:"HOST" help:"address to listen on; empty: all"`
 	Port int    `env:"PORT" envDefault:"8080" min:"1" max:"65535" help:"port to listen on"`
+
+	MetricsPort int    `env:"METRICS_PORT" envDefault:"0" min:"0" max:"65535" help:"port to serve Prometheus' /metrics on, which PORT never does; 0: none"`
+	MetricsHost string `env:"METRICS_HOST" help:"address to listen on for METRICS_PORT; empty: HOST"`
 
 	RedisURL    string `env:"REDIS_URL" help:"redis://, rediss://, valkey:// or valkeys:// URL that the relays share; empty: this relay alone, in memory"`
 	RedisCA     string `env:"REDIS_CA" help:"PEM of the CA that signed Redis' certificate; empty: the public ones"`
@@ -42,6 +48,8 @@ type Config struct {
 	Node      string // names this run of the relay; each start makes up another
 	Machine   string // FLY_MACHINE_ID
 	PrivateIP string // FLY_PRIVATE_IP
+
+	Metrics *metrics.Metrics // count what happens; nil: Server.Metrics are made
 
 	HistoryLimit  int           `env:"HISTORY_LIMIT" envDefault:"256" min:"1" max:"10000" help:"messages kept of a room, the same on all relays"`
 	HistoryTTL    time.Duration `env:"HISTORY_TTL" envDefault:"24h" min:"1s" max:"8760h" help:"how long after its last message a room's history goes, the same on all relays"`
@@ -110,6 +118,9 @@ func (c Config) check() error {
 	if c.PrivateURL != "" && !engine.IsSite(c.PrivateURL) {
 		refuse("PRIVATE_URL", c.PrivateURL, errors.New("it is http:// or https://, a host and a port, and nothing else"))
 	}
+	if c.MetricsPort == c.Port && c.MetricsPort != 0 {
+		refuse("METRICS_PORT", strconv.Itoa(c.MetricsPort), errors.New("it is PORT, which serves everybody"))
+	}
 	if strings.ContainsAny(c.RedisPrefix, "{}") {
 		out = append(out, bad("REDIS_PREFIX", c.RedisPrefix))
 	}
@@ -150,7 +161,7 @@ func (c Config) Limits() broker.Limits {
 func (c Config) Engine() engine.Config {
 	origins, _ := engine.ParseOrigins(c.AllowedOrigins) // check has read them
 	return engine.Config{Node: c.Node, PingInterval: c.PingInterval, PingTimeout: c.PingTimeout, MaxPayload: c.MaxPayload,
-		OutboxBytes: c.OutboxBytes, MaxConnections: c.MaxConnections, AllowedOrigins: origins}
+		OutboxBytes: c.OutboxBytes, MaxConnections: c.MaxConnections, AllowedOrigins: origins, Metrics: c.Metrics}
 }
 
 // Auth returns the settings of tokens.
@@ -161,15 +172,18 @@ func (c Config) Auth() auth.Config {
 
 // Namespace returns the settings of Socket.IO.
 func (c Config) Namespace() namespace.Config {
-	return namespace.Config{ConnectTimeout: c.ConnectTimeout, MaxPayload: c.MaxPayload}
+	return namespace.Config{ConnectTimeout: c.ConnectTimeout, MaxPayload: c.MaxPayload, Metrics: c.Metrics}
 }
 
+// MetricsAddress returns the address to listen on for METRICS_PORT.
+func (c Config) MetricsAddress() string { return cmp.Or(c.MetricsHost, c.Host) }
+
 func (c Config) events() events.Config {
-	return events.Config{RelayID: c.RelayID, Region: c.Region, MaxPayload: c.MaxPayload, History: c.HistoryLimit}
+	return events.Config{RelayID: c.RelayID, Region: c.Region, MaxPayload: c.MaxPayload, History: c.HistoryLimit, Metrics: c.Metrics}
 }
 
 func (c Config) forward() forward.Config {
-	return forward.Config{Mode: c.Forward, Machine: c.Machine}
+	return forward.Config{Mode: c.Forward, Machine: c.Machine, Metrics: c.Metrics}
 }
 
 // Logger returns a logger as the settings ask for, on standard error.

@@ -70,6 +70,7 @@ func TestGoodSettings(t *testing.T) {
 func TestBadSettings(t *testing.T) {
 	bad := map[string][]string{
 		"PORT":            {"0", "65536", "-1", "http", "80.5", "99999999999999999999"},
+		"METRICS_PORT":    {"65536", "-1", "http", "8080"},
 		"HISTORY_LIMIT":   {"0", "10001", "many"},
 		"HISTORY_TTL":     {"0s", "999ms", "8761h", "24", "a day"},
 		"PRESENCE_LEASE":  {"0s", "2h", "x"},

@@ -20,6 +20,7 @@ import (
 	"setu/relay/engine"
 	"setu/relay/events"
 	"setu/relay/forward"
+	"setu/relay/metrics"
 	"setu/relay/namespace"
 	"setu/relay/room"
 )
@@ -30,6 +31,7 @@ const Path = "/socket.io/"
 // Server is one relay. It serves Path, /healthz and /readyz.
 type Server struct {
 	// immutable after New
+	metrics *metrics.Metrics
 	fleet   broker.Fleet
 	hub     *room.Hub
 	engine  *engine.Server
@@ -42,7 +44,11 @@ func New(cfg Config, b broker.Broker, log *slog.Logger) (*Server, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	srv := &Server{fleet: b, hub: room.NewHub(b, cfg.Limits()), mux: http.NewServeMux()}
+	if cfg.Metrics == nil {
+		cfg.Metrics = metrics.New()
+	}
+	srv := &Server{metrics: cfg.Metrics, fleet: b, hub: room.NewHub(b, cfg.Limits()).CountIn(cfg.Metrics), mux: http.NewServeMux()}
+	srv.metrics.OnGather(srv.measure)
 	root := events.New(cfg.events(), srv.hub, b, log)
 	srv.engine = engine.New(cfg.Engine(), log, namespace.Serve(cfg.Namespace(), map[string]namespace.Namespace{"/": root}))
 	srv.forward = forward.New(cfg.forward(), b, srv.engine, log)
@@ -72,19 +78,35 @@ func (srv *Server) serveClient(w http.ResponseWriter, r *http.Request) {
 	srv.forward.ServeHTTP(w, r)
 }
 
-// serveReady reports whether this relay can serve: the broker reaches its store the whole way
-// round, and it does not drain.
+// serveReady reports whether this relay can serve.
 func (srv *Server) serveReady(w http.ResponseWriter, _ *http.Request) {
-	err := srv.engine.Draining()
-	if err == nil {
-		err = srv.fleet.Ready()
-	}
-	if err != nil {
+	if err := srv.ready(); err != nil {
 		http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
 		return
 	}
 	_, _ = io.WriteString(w, "ready\n")
 }
+
+// ready returns nil if this relay can serve: the broker reaches its store the whole way round, and it
+// does not drain.
+func (srv *Server) ready() error {
+	if err := srv.engine.Draining(); err != nil {
+		return err
+	}
+	return srv.fleet.Ready()
+}
+
+// measure looks up whether this relay can serve.
+func (srv *Server) measure() {
+	ready := 0.0
+	if srv.ready() == nil {
+		ready = 1
+	}
+	srv.metrics.Ready.Set(ready)
+}
+
+// Metrics returns what the relay counts.
+func (srv *Server) Metrics() *metrics.Metrics { return srv.metrics }
 
 // grace is how long the last clients get to come back elsewhere after a drain: stock clients wait
 // for up to 1.5 s before they try.
