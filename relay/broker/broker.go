@@ -224,7 +224,25 @@ type Fleet interface {
 	Ready() error
 }
 
-// Broker is the whole contract: four small ones, so that a new store can begin with one. All
+// Revocations ends people's right to be connected, over all relays.
+type Revocations interface {
+	// Revoke stores r and returns when it holds on all live relays: each has called what OnRevoked
+	// was given. After a bounded time it returns ErrUnavailable, and the coverage says how it is:
+	// if it is stored, it holds on the others when they are back. Of several revocations of one
+	// subject the stricter holds, in each respect. One that has expired holds nowhere. ErrTooMany:
+	// MaxRevocations are stored already. Another error: r.Check.
+	Revoke(ctx context.Context, r Revocation) (Coverage, error)
+	// OnRevoked has f called with all that holds here, if there is any, and then with what is new
+	// or has become stricter, before anything is delivered that was published after it. While the
+	// store is away, that is what was known before; f hears of the rest before anything is
+	// delivered when it is back. f must not block, and must not call the broker. There is one f.
+	OnRevoked(f func([]Revocation))
+	// IsRevoked finds, in what is known here, a revocation of somebody who wants to connect: a user
+	// with a token, issued then, and a session, each of them empty if there is none.
+	IsRevoked(user, token, session string, issued int64) (Revocation, bool)
+}
+
+// Broker is the whole contract: five small ones, so that a new store can begin with one. All
 // methods may be called concurrently and return within a bounded time, if need be with
 // ErrUnavailable, even if ctx has no deadline.
 type Broker interface {
@@ -232,6 +250,7 @@ type Broker interface {
 	Presence
 	Sessions
 	Fleet
+	Revocations
 	// Close announces that this relay's users have left, stops all delivery and waits for what it
 	// started.
 	Close(ctx context.Context) error

@@ -38,6 +38,8 @@ type Memory struct {
 	pos      uint64
 	rooms    map[string]*memoryRoom
 	sessions map[string]*memorySession
+	revoked  map[string]Revocation // by subject
+	tell     func([]Revocation)    // of OnRevoked
 	closed   bool
 }
 
@@ -58,7 +60,7 @@ func NewMemory(l Limits) *Memory {
 		l.Recovery = DefaultRecovery
 	}
 	b := &Memory{limits: l, epoch: newEpoch(), secret: newSecret(), rooms: map[string]*memoryRoom{},
-		sessions: map[string]*memorySession{}, stop: make(chan struct{}), done: make(chan struct{})}
+		sessions: map[string]*memorySession{}, revoked: map[string]Revocation{}, stop: make(chan struct{}), done: make(chan struct{})}
 	go b.sweep()
 	return b
 }
@@ -352,6 +354,7 @@ func (b *Memory) sweep() {
 			for key := range b.sessions {
 				b.session(key)
 			}
+			b.forgetRevoked()
 			b.mu.Unlock()
 		}
 	}

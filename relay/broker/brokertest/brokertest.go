@@ -96,6 +96,9 @@ func Run(t *testing.T, h Harness) {
 	run("session expiry", testSessionExpiry)
 	run("session closed", testSessionClosed)
 	run("no peers", testNoPeers)
+	run("revoked", testRevoked)
+	run("revoked, the stricter holds", testRevokedStricter)
+	run("revocations expire", testRevocationsExpire)
 	if h.Shared {
 		run("shared order", testSharedOrder)
 		run("shared idempotent", testSharedIdempotent)
@@ -109,6 +112,8 @@ func Run(t *testing.T, h Harness) {
 		run("peers", testPeers)
 		run("others", testOthers)
 		run("shared secret", testSharedSecret)
+		run("revoked everywhere", testRevokedEverywhere)
+		run("revoked, then delivered", testRevokedThenDelivered)
 	}
 	if h.Shared && h.Outages {
 		runOutages(run)
@@ -143,6 +148,12 @@ func runOutages(run func(string, func(*testing.T, Harness))) {
 	run("session away", testSessionAway)
 	run("secret flushed", testSecretFlushed)
 	run("others flushed", testOthersFlushed)
+	run("revoke waits", testRevokeWaits)
+	run("revoked while away", testRevokedAway)
+	run("revoked, then restarted", testRevokedRestarted)
+	run("revoked, then flushed", testRevokedFlushed)
+	run("revoked, then rolled back", testRevokedRolledBack)
+	run("revoke without the store", testRevokeUnavailable)
 }
 
 func defaults() Options {

@@ -47,6 +47,9 @@ type catchUp struct {
 	c    rueidis.DedicatedClient
 	away time.Duration // how long the feed may have missed something
 
+	subscribe bool       // it is a connection's first
+	revoked   chan error // how the reading of the revocations ended; nil once that is known
+
 	queue   []chunk
 	rooms   []*missing
 	pending []event // read, and not yet delivered
@@ -110,7 +113,7 @@ type gap struct {
 func (f *feed) beginCatchUp(c rueidis.DedicatedClient, subscribe bool) *catchUp {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	u := &catchUp{f: f, c: c}
+	u := &catchUp{f: f, c: c, subscribe: subscribe}
 	if subscribe {
 		f.phase, f.subscribedAt = catchingUp, time.Now()
 		f.after = f.subscribedAt
@@ -245,12 +248,26 @@ func (u *catchUp) readAll() error {
 	defer dead.Stop()
 	answers, under, bytes := make(chan answer), 0, 0
 	var failed error
+	if u.subscribe {
+		u.revoked = make(chan error, 1)
+		progress := func() {
+			u.f.answered()
+			dead.Reset(callTimeout)
+		}
+		go func() { u.revoked <- u.f.b.revoked.read(ctx, u.c, u.f.b.keys.revocations, progress) }()
+	}
 	for under > 0 || (len(u.queue) > 0 && failed == nil && !u.lost) {
 		for failed == nil && !u.lost && len(u.queue) > 0 && (under == 0 || bytes+u.queue[0].budget <= readAhead) {
 			next := u.queue[0]
 			u.queue = u.queue[1:]
 			under, bytes = under+1, bytes+next.budget
 			go func() { answers <- u.f.b.readChunk(ctx, u.c, next) }()
+		}
+		if u.revoked != nil { // before anything is delivered
+			if failed = u.awaitRevoked(); failed != nil {
+				cancel()
+			}
+			dead.Reset(callTimeout)
 		}
 		a := <-answers
 		under, bytes = under-1, bytes-a.chunk.budget
@@ -263,6 +280,16 @@ func (u *catchUp) readAll() error {
 		}
 	}
 	return failed
+}
+
+// awaitRevoked waits until all revocations are known, and lets what is pushed be delivered.
+func (u *catchUp) awaitRevoked() error {
+	err := <-u.revoked
+	u.revoked = nil
+	u.f.mu.Lock()
+	defer u.f.mu.Unlock()
+	u.f.revoked = err == nil
+	return err
 }
 
 // take judges what was read of each room, and notes what has to be read next.

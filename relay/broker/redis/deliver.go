@@ -67,6 +67,10 @@ func (f *feed) receive(session int, push rueidis.PubSubMessage) {
 		f.receivePrivate(session, push.Message)
 		return
 	}
+	if push.Channel == f.b.keys.revocations {
+		f.b.revoked.receive(push.Message)
+		return
+	}
 	room, ok := f.b.keys.room(push.Channel)
 	if !ok || push.Message == "" {
 		return
@@ -94,7 +98,9 @@ func (f *feed) receive(session int, push rueidis.PubSubMessage) {
 	}
 	switch kind {
 	case 's':
-		s.sub.Signal(broker.Signal{Sender: head, Body: rest})
+		if f.revoked {
+			s.sub.Signal(broker.Signal{Sender: head, Body: rest})
+		}
 	case 'j', 'l', 'r':
 		count, _ := strconv.Atoi(head)
 		ch := broker.Change{Joined: kind == 'j', Renamed: kind == 'r', Count: count, User: rest, After: f.after}
@@ -103,6 +109,7 @@ func (f *feed) receive(session int, push rueidis.PubSubMessage) {
 		}
 		f.b.presence.doubt(room, count)
 		switch {
+		case !f.revoked: // who is there is told when it is known
 		case !s.loading:
 			s.sub.Presence(ch)
 		case len(s.heard) < maxHeard:

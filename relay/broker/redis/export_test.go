@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -62,4 +63,36 @@ func (b *Broker) Sessions() int {
 	b.sessions.mu.Lock()
 	defer b.sessions.mu.Unlock()
 	return len(b.sessions.owned)
+}
+
+// LimitRevocations sets how many are stored at most, and how many bytes are read in one trip.
+func (b *Broker) LimitRevocations(most, page int) {
+	b.revoked.mu.Lock()
+	defer b.revoked.mu.Unlock()
+	b.revoked.max, b.revoked.page = most, page
+}
+
+// Revocations counts what is held, and says up to which version all are.
+func (b *Broker) Revocations() (held int, at string) {
+	b.revoked.mu.Lock()
+	defer b.revoked.mu.Unlock()
+	return len(b.revoked.held), b.revoked.at.String()
+}
+
+// StoreRevocations stores some, at most 64 at a time, and has them pushed on a channel.
+func (b *Broker) StoreRevocations(t testing.TB, channel string, all ...broker.Revocation) {
+	t.Helper()
+	c, err := b.use()
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := b.keys
+	if channel != "" {
+		k.revocations = channel
+	}
+	for some := range slices.Chunk(all, restoreBatch) {
+		if _, err := storeRevocations(t.Context(), c, k, broker.MaxRevocations, some...); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

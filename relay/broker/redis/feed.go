@@ -39,6 +39,7 @@ type feed struct {
 
 	// the connection
 	phase        phase
+	revoked      bool      // all revocations that held when it was made are known: before, nothing is delivered
 	session      int       // counts connections: what an earlier one still pushes is not heard
 	missingSince time.Time // since when something may have been missed; zero: nothing was
 	subscribedAt time.Time
@@ -104,7 +105,7 @@ func (f *feed) disconnect() {
 	}
 	f.session++
 	f.trusted = "" // another server may be there next, with another past
-	f.phase, f.held, f.probedAt = disconnected, hold{}, time.Time{}
+	f.phase, f.held, f.probedAt, f.revoked = disconnected, hold{}, time.Time{}, false
 	f.joining = nil
 	for name, s := range f.rooms {
 		if s.loading {

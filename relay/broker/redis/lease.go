@@ -62,6 +62,7 @@ func (p *presence) renew(c rueidis.Client) error {
 		}
 		p.setLife(life)
 		p.writes, p.sweep, p.lostAt = 0, sweep{ended: time.Now()}, time.Now()
+		p.b.revoked.begin(life)
 		p.markAll()
 	}
 	failed := p.announce(c)
@@ -230,8 +231,8 @@ func (p *presence) lease(c rueidis.Client, life string, begin bool) (l leased, e
 	var out []string
 	p.meanwhile(c, func() {
 		out, err = leaseScript.run(ctx, c, call{
-			keys: []string{p.b.keys.lives, p.b.keys.life + life, p.b.keys.write + life},
-			args: []string{life, ms(p.b.cfg.Lease), flag(begin), ms(membersTTL)},
+			keys: []string{p.b.keys.lives, p.b.keys.life + life, p.b.keys.write + life, p.b.keys.head, p.b.keys.noted},
+			args: []string{life, ms(p.b.cfg.Lease), flag(begin), ms(membersTTL), p.b.revoked.version().String()},
 		})[0].AsStrSlice()
 	})
 	if err != nil || len(out) < 2 {

@@ -99,12 +99,12 @@ func (f *feed) receivePrivate(session int, text string) {
 }
 
 // probeReturned takes the health check that has come back: "<epoch> <pos> <now> <format> <number>
-// <why Redis refused to write, if it did>". All up to pos has been pushed before it.
+// <version of the revocations> <why Redis refused to write, if it did>". All up to pos has been pushed before it.
 func (f *feed) probeReturned(session int, text string) {
 	defer nudge(f.b.presence.wake)
 	defer nudge(f.b.sessions.wake)
-	part := strings.SplitN(text, " ", 6)
-	if len(part) < 6 {
+	part := strings.SplitN(text, " ", 7)
+	if len(part) < 7 {
 		return // no relay writes this
 	}
 	f.mu.Lock()
@@ -121,7 +121,7 @@ func (f *feed) probeReturned(session int, text string) {
 	}
 	f.timed.end(number)
 	if number > f.refusedAt {
-		f.setRefusal(refusal(part[5]))
+		f.setRefusal(refusal(part[6]))
 	}
 	if f.phase != live {
 		return
@@ -135,6 +135,7 @@ func (f *feed) probeReturned(session int, text string) {
 	f.clock = time.Until(time.UnixMilli(now.now))
 	f.probeHeard = max(f.probeHeard, number)
 	f.wakeReachers()
+	f.b.revoked.compare(part[5], now.now)
 }
 
 func (f *feed) ready() error {

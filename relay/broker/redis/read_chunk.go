@@ -79,18 +79,9 @@ func (b *Broker) readNewest(ctx context.Context, c rueidis.CoreClient, budget in
 // trip: how the partition stood, and what it says of each room.
 func (s script) after(ctx context.Context, c rueidis.CoreClient, channels []string, do call,
 	more ...rueidis.Completed) (now tail, rooms []rueidis.RedisMessage, also []rueidis.RedisResult, err error) {
-	var r rueidis.RedisResult
-	if len(channels) == 0 {
-		r = s.run(ctx, c, do)[0]
-	} else {
-		subscribe := c.B().Subscribe().Channel(channels...).Build().Pin()
-		results := c.DoMulti(ctx, slices.Concat([]rueidis.Completed{subscribe, s.build(c, do)}, more)...)
-		if err := results[0].Error(); err != nil {
-			return now, nil, nil, err
-		}
-		if r, also = results[1], results[2:]; isNoScript(r.Error()) {
-			r = s.run(ctx, c, do)[0]
-		}
+	r, also, err := s.subscribed(ctx, c, channels, do, more...)
+	if err != nil {
+		return now, nil, nil, err
 	}
 	fields, err := r.ToArray()
 	if err != nil || len(fields) < 4 {
@@ -104,6 +95,23 @@ func (s script) after(ctx context.Context, c rueidis.CoreClient, channels []stri
 	}
 	now, err = parseHead(head)
 	return now, fields[4:], also, err
+}
+
+// subscribed is after, for an answer of whatever kind.
+func (s script) subscribed(ctx context.Context, c rueidis.CoreClient, channels []string, do call,
+	more ...rueidis.Completed) (r rueidis.RedisResult, also []rueidis.RedisResult, err error) {
+	if len(channels) == 0 {
+		return s.run(ctx, c, do)[0], nil, nil
+	}
+	subscribe := c.B().Subscribe().Channel(channels...).Build().Pin()
+	results := c.DoMulti(ctx, slices.Concat([]rueidis.Completed{subscribe, s.build(c, do)}, more)...)
+	if err := results[0].Error(); err != nil {
+		return r, nil, err
+	}
+	if r, also = results[1], results[2:]; isNoScript(r.Error()) {
+		r = s.run(ctx, c, do)[0]
+	}
+	return r, also, nil
 }
 
 // parseFound reads what missed.lua or newest.lua say of rooms.

@@ -41,6 +41,8 @@ const (
 	reconnectCalm  = 2 * time.Second // a connection that lasted so long is no reason to wait for the next
 )
 
+const defaultPrefix = "setu"
+
 // Config says which Redis or Valkey, and how to use it.
 type Config struct {
 	URL    string // redis://, rediss://, valkey:// or valkeys://; a database number parts fleets
@@ -79,6 +81,7 @@ type Broker struct {
 	unlisted   atomic.Bool // and are still to be told
 	slots      chan struct{}
 	signals    *signals
+	revoked    *revocations
 
 	ctx    context.Context // the broker's life: ends with Close
 	cancel context.CancelFunc
@@ -94,7 +97,7 @@ func Open(cfg Config, log *slog.Logger) (*Broker, error) {
 		return nil, err
 	}
 	if cfg.Prefix == "" {
-		cfg.Prefix = "setu"
+		cfg.Prefix = defaultPrefix
 	}
 	if cfg.Recovery <= 0 {
 		cfg.Recovery = broker.DefaultRecovery
@@ -108,6 +111,7 @@ func Open(cfg Config, log *slog.Logger) (*Broker, error) {
 	b.feed = newFeed(b)
 	b.presence = newPresence(b)
 	b.sessions = newSessions(b)
+	b.revoked = newRevocations(b)
 	b.signals = newSignals(b)
 	cfg.Metrics.OnGather(func() { cfg.Metrics.SubscriptionLag.Set(b.feed.lag().Seconds()) })
 	b.wg.Add(6)
@@ -116,6 +120,7 @@ func Open(cfg Config, log *slog.Logger) (*Broker, error) {
 	go b.feed.tellRefusals()
 	go b.presence.run(min(cfg.Lease/3, lookInterval), b.presence.turn, func() {})
 	b.wg.Go(b.presence.evictor.run)
+	b.wg.Go(b.revoked.run)
 	go b.sessions.run(cfg.Recovery/2, b.sessions.turn, b.sessions.expire)
 	go b.sessions.tellFenced()
 	b.signals.start()
@@ -236,7 +241,8 @@ func (b *Broker) Close(ctx context.Context) error {
 // keys are the names of what Redis holds for one partition. They share a hash tag, so that a script
 // may use them together.
 type keys struct {
-	head, lives, relays, secret, probe                                          string
+	head, lives, relays, secret, probe, noted                                   string
+	revoked, revokedLog, revokedEnds, revocations                               string // of which the last is a channel
 	stream, index, older, members, channel, life, write, private, session, peer string // prefixes
 }
 
@@ -248,7 +254,8 @@ func newKeys(prefix string, database int) keys {
 	if database != 0 {
 		c += "db" + strconv.Itoa(database) + ":"
 	}
-	return keys{head: p + "head", lives: p + "lives", relays: p + "relays", secret: p + "secret", probe: p + "probe", stream: p + "stream:",
+	return keys{head: p + "head", lives: p + "lives", relays: p + "relays", secret: p + "secret", probe: p + "probe", noted: p + "noted",
+		revoked: p + "revoked", revokedLog: p + "revoked:log", revokedEnds: p + "revoked:ends", revocations: c + "revocations", stream: p + "stream:",
 		index: p + "index:", older: p + "older:", members: p + "members:", life: p + "life:", write: p + "write:", session: p + "session:",
 		peer: p + "peer:", channel: c + "room:", private: c + "relay:"}
 }
@@ -264,4 +271,5 @@ func (b *Broker) check() {
 	b.presence.check()
 	b.sessions.check()
 	b.secret.check()
+	nudge(b.revoked.wake) // what could not be done while it was away
 }

@@ -84,6 +84,7 @@ func (c *changesHeard) Presence(ch broker.Change)  { c.changes = append(c.change
 func TestKindsOfPushes(t *testing.T) {
 	b := &Broker{keys: newKeys("test", 0)}
 	b.presence, b.feed = newPresence(b), newFeed(b)
+	b.feed.revoked = true // of which a connection hears first
 	var c changesHeard
 	b.feed.rooms["a"] = &subscription{room: "a", sub: &c}
 	const text = `{"id":"ann","name":"Ann","guest":true}`

@@ -24,6 +24,8 @@ var (
 	saveScript     = load("save", false)
 	touchScript    = load("touch", false)
 	resumeScript   = load("resume", false)
+	revokeScript   = load("revoke", false)
+	notedScript    = load("noted", false)
 	vouchScript    = load("vouch", true)
 	pageScript     = load("page", true)
 	newestScript   = load("newest", true)
@@ -31,6 +33,8 @@ var (
 	membersScript  = load("members", true)
 	currentScript  = load("current", true)
 	othersScript   = load("others", true)
+	revokedScript  = load("revoked", true)
+	holdsScript    = load("holds", true)
 )
 
 // script is a Lua script, run by its hash. All of them may be repeated without harm, so rueidis may

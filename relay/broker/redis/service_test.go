@@ -239,7 +239,7 @@ func TestRedisKeysAndChannels(t *testing.T) {
 		return found
 	}
 	private := channels()
-	if len(private) != 1 || !strings.Contains(private[0], ":relay:") {
+	if len(private) != 2 || !strings.Contains(private[0], ":relay:") || private[1] != "setu{0}:revocations" {
 		t.Errorf("without rooms: subscribed to %q", private)
 	}
 	publish(t, b, "elsewhere", "1")
@@ -255,14 +255,14 @@ func TestRedisKeysAndChannels(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want := []string{private[0], "setu{0}:room:a", "setu{0}:room:b"}
+	want := append(slices.Clone(private), "setu{0}:room:a", "setu{0}:room:b")
 	slices.Sort(want)
 	if got := channels(); !slices.Equal(got, want) {
 		t.Errorf("subscribed to %q, want %q", got, want)
 	}
 	b.Leave("b", "ann")
 	stops[1]()
-	eventually(t, "unsubscribed", func() bool { return len(channels()) == 2 })
+	eventually(t, "unsubscribed", func() bool { return len(channels()) == 3 })
 	stops[0]()
 	eventually(t, "unsubscribed", func() bool { return slices.Equal(channels(), private) })
 	for i := range 40 { // who gives up at once leaves nothing behind
@@ -281,8 +281,12 @@ func TestRedisKeysAndChannels(t *testing.T) {
 	if _, err := b.Secret(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "leased", func() bool { return s.do(t, "ZCARD setu{0}:lives") == "1" })
+	if _, err := b.Revoke(t.Context(), broker.Revocation{User: "ann", Until: time.Now().Add(time.Hour).UnixMilli()}); err != nil {
+		t.Fatal(err)
+	}
 	keys := strings.Fields(s.do(t, "KEYS *"))
-	for _, kind := range []string{"session:kept", "session:gone", "secret", "peer:" + cfg.Self.Node} {
+	for _, kind := range []string{"session:kept", "session:gone", "secret", "peer:" + cfg.Self.Node, "revoked", "revoked:log", "revoked:ends", "noted"} {
 		if !slices.Contains(keys, "setu{0}:"+kind) {
 			t.Errorf("no %s", kind)
 		}

@@ -337,7 +337,9 @@ func (c *chooser) script() []string {
 	case "leave":
 		keys, args = []string{lives, set, write, members}, []string{life, c.of("", c.number(9)), "100000", "1", "c1", room, user}
 	case "lease":
-		keys, args = []string{lives, set, write}, []string{life, c.of("100000", "-5"), c.of("0", "1"), "100000"}
+		keys, args = []string{lives, set, write, head, "{0}:noted"}, []string{life, c.of("100000", "-5"), c.of("0", "1"), "100000", c.of("", "3-0123456789ab")}
+	case "revoke", "revoked", "noted", "holds":
+		keys, args = c.revocations(name, user, life)
 	case "members":
 		keys, args = []string{members}, []string{c.of("1", "100")}
 	case "announce":
@@ -356,4 +358,23 @@ func (c *chooser) script() []string {
 	}
 	call := []string{"EVAL", c.scripts[name], strconv.Itoa(len(keys))}
 	return append(append(call, keys...), args...)
+}
+
+// revocations is a call of a script about them.
+func (c *chooser) revocations(name, user, life string) (keys, args []string) {
+	head, revoked, log, lives, noted := "{0}:head", "{0}:revoked", "{0}:revoked:log", "{0}:lives", "{0}:noted"
+	switch name {
+	case "revoke":
+		keys, args = []string{head, revoked, log, "{0}:revoked:ends"}, []string{"c1", c.of("2", "100"), c.of("1", "0")}
+		for range c.IntN(3) {
+			args = append(args, c.of("u", "t")+user, c.of("0", "5", "9"), c.of("4000000000000", "4000000000005", "1000"), c.of("0", "1"))
+		}
+	case "revoked":
+		keys, args = []string{head, revoked, log}, []string{c.number(20), c.of("", "0123456789ab"), c.of("0", "100000")}
+	case "noted":
+		keys, args = []string{head, revoked, log, lives, noted}, []string{life, c.number(20), c.of("", "0123456789ab"), "100000"}
+	default:
+		keys, args = []string{lives, noted}, []string{c.number(20)}
+	}
+	return keys, args
 }

@@ -64,6 +64,12 @@ func TestBrokerOverTheDouble(t *testing.T) {
 			if len(page) != 1 || err != nil {
 				t.Error(page, err)
 			}
+			if got, err := b.Revoke(t.Context(), broker.Revocation{User: "u", Until: time.Now().Add(time.Minute).UnixMilli()}); got.Holds != 1 || err != nil {
+				t.Error(got, err)
+			}
+			if _, revoked := b.IsRevoked("u", "", "", 0); !revoked {
+				t.Error("not revoked")
+			}
 			before := s.Commands()
 			<-time.After(time.Hour)
 			t.Logf("an hour: %d commands", s.Commands()-before)

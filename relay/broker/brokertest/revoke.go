@@ -1,0 +1,455 @@
+package brokertest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"setu/relay/broker"
+)
+
+// verdicts keeps what OnRevoked said of one relay, and what was delivered to a room there.
+type verdicts struct {
+	mu    sync.Mutex
+	heard []broker.Revocation
+	all   []string // subjects and bodies, as they came
+}
+
+func judgeAt(b broker.Broker) *verdicts {
+	v := &verdicts{}
+	b.OnRevoked(func(some []broker.Revocation) {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		for _, r := range some {
+			if strings.HasPrefix(r.Token, nobody) {
+				continue
+			}
+			v.heard = append(v.heard, r)
+			v.all = append(v.all, r.Subject())
+		}
+	})
+	return v
+}
+
+func (v *verdicts) Load(s broker.Snapshot, _ string) { v.note(bodies(s.Messages)...) }
+func (v *verdicts) Deliver(m broker.Message)         { v.note(m.Body) }
+func (v *verdicts) Signal(s broker.Signal)           { v.note(s.Body) }
+func (v *verdicts) Presence(broker.Change)           {}
+
+func (v *verdicts) note(some ...string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.all = append(v.all, some...)
+}
+
+func (v *verdicts) state() (heard []broker.Revocation, all []string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.Clone(v.heard), slices.Clone(v.all)
+}
+
+// are checks what was heard, in order.
+func (v *verdicts) are(t *testing.T, want ...broker.Revocation) {
+	t.Helper()
+	if got, _ := v.state(); !slices.Equal(got, want) {
+		t.Errorf("heard %+v, want %+v", got, want)
+	}
+}
+
+func inAnHour() int64 { return time.Now().Add(time.Hour).UnixMilli() }
+
+// revoke ends a right, which holds on as many relays then.
+func revoke(t *testing.T, b broker.Broker, r broker.Revocation, relays int) {
+	t.Helper()
+	began := time.Now()
+	got, err := b.Revoke(t.Context(), r)
+	if err != nil || got != (broker.Coverage{Stored: true, Holds: relays}) {
+		t.Errorf("revoke %+v: %+v, %v after %v", r, got, err, time.Since(began))
+	}
+}
+
+// revokedAt checks whether a user's right has ended at relays.
+func revokedAt(t *testing.T, want bool, user string, relays ...*Relay) {
+	t.Helper()
+	for i, b := range relays {
+		if r, got := b.IsRevoked(user, "", "", 0); got != want || got && r.User != user {
+			t.Errorf("relay %d: %q revoked: %v, %+v", i, user, got, r)
+		}
+	}
+}
+
+// nobody begins the tokens that are revoked to count relays.
+const nobody = "nobody"
+
+// leased waits until relays, which are all, are counted among those that live.
+func leased(t *testing.T, relays ...*Relay) {
+	t.Helper()
+	for i, b := range relays {
+		var got broker.Coverage
+		eventually(t, func() string { return fmt.Sprintf("%d relays: %+v", len(relays), got) }, func() bool {
+			got, _ = b.Revoke(t.Context(), broker.Revocation{Token: fmt.Sprint(nobody, i), Until: inAnHour()})
+			return got.Holds == len(relays)
+		})
+	}
+}
+
+// openLeased starts n relays that are counted among those that live.
+func openLeased(t *testing.T, store *Store, n int) (relays []*Relay) {
+	t.Helper()
+	for range n {
+		relays = append(relays, store.Open(t))
+	}
+	leased(t, relays...)
+	return relays
+}
+
+func testRevoked(t *testing.T, h Harness) {
+	store := h.New(t, defaults())
+	relay := openLeased(t, store, 1)[0]
+	until := inAnHour()
+	user := broker.Revocation{User: "ann", IssuedBefore: 1000, Until: until}
+	token := broker.Revocation{Token: "jti \x00 1", Until: until, Reauth: true}
+	session := broker.Revocation{Session: "s1", Until: until}
+	revoke(t, relay, user, 1)
+	v := judgeAt(relay)
+	if got, _ := v.state(); !slices.Contains(got, user) {
+		t.Errorf("held before: %+v", got)
+	}
+	v = judgeAt(relay)
+	before, _ := v.state()
+	revoke(t, relay, token, 1)
+	revoke(t, relay, session, 1)
+	revoke(t, relay, token, 1) // which changes nothing
+	v.are(t, append(before, token, session)...)
+	for _, c := range []struct {
+		user, token, session string
+		issued               int64
+		want                 broker.Revocation
+	}{
+		{"ann", "", "", 999, user}, {"ann", "", "", 0, user}, {"ann", "", "", 1000, broker.Revocation{}},
+		{"ben", token.Token, "", 5000, token}, {"", "", "s1", 5000, session}, {"", "", "ann", 0, broker.Revocation{}},
+		{"ann", token.Token, "", 999, user}, {"ann", token.Token, "s1", 5000, session}, {"ben", "x", "y", 0, broker.Revocation{}},
+		{"", "", "", 0, broker.Revocation{}},
+	} {
+		if got, revoked := relay.IsRevoked(c.user, c.token, c.session, c.issued); got != c.want || revoked != (c.want.Until != 0) {
+			t.Errorf("%+v: %+v, %v", c, got, revoked)
+		}
+	}
+	long := string(make([]byte, broker.MaxRevokedID+1))
+	for _, bad := range []broker.Revocation{{Until: until}, {User: "a", Token: "b", Until: until}, {User: "a"}, {User: long, Until: until}, {User: "a", IssuedBefore: -1, Until: until}} {
+		if got, err := relay.Revoke(t.Context(), bad); err == nil || errors.Is(err, broker.ErrUnavailable) || got.Stored {
+			t.Errorf("%.40s: %+v, %v", bad.Subject(), got, err)
+		}
+	}
+	relay.Close(t.Context())
+	if _, err := relay.Revoke(t.Context(), user); !errors.Is(err, broker.ErrClosed) {
+		t.Error("closed: ", err)
+	}
+}
+
+func testRevokedStricter(t *testing.T, h Harness) {
+	store := h.New(t, defaults())
+	relays := openLeased(t, store, map[bool]int{false: 1, true: 2}[h.Shared])
+	one, other := relays[0], relays[len(relays)-1]
+	v := judgeAt(other)
+	before, _ := v.state()
+	until := inAnHour()
+	type r = broker.Revocation
+	var want []r
+	for _, c := range []struct{ said, holds r }{
+		{r{IssuedBefore: 1000, Until: until, Reauth: true}, r{IssuedBefore: 1000, Until: until, Reauth: true}},
+		{r{IssuedBefore: 900, Until: until - 5, Reauth: true}, r{}},
+		{r{IssuedBefore: 2000, Until: until - 5, Reauth: true}, r{IssuedBefore: 2000, Until: until, Reauth: true}},
+		{r{IssuedBefore: 1, Until: until + 1000, Reauth: true}, r{IssuedBefore: 2000, Until: until + 1000, Reauth: true}},
+		{r{IssuedBefore: 1, Until: until}, r{IssuedBefore: 2000, Until: until + 1000}},
+		{r{Until: until, Reauth: true}, r{Until: until + 1000}},
+		{r{IssuedBefore: 9000, Until: until, Reauth: true}, r{}},
+	} {
+		c.said.User, c.holds.User = "ann", "ann"
+		revoke(t, one, c.said, len(relays))
+		if c.holds.Until != 0 {
+			want = append(want, c.holds)
+		}
+	}
+	v.are(t, append(before, want...)...)
+	if h.Shared { // what the store holds, one that opens later knows
+		late := store.Open(t)
+		ready(t, late)
+		relays = append(relays, late)
+	}
+	for _, b := range relays {
+		if got, _ := b.IsRevoked("ann", "", "", 1<<50); got != want[len(want)-1] {
+			t.Errorf("holds: %+v", got)
+		}
+	}
+}
+
+func testRevocationsExpire(t *testing.T, h Harness) {
+	store := h.New(t, defaults())
+	relay := openLeased(t, store, 1)[0]
+	revoke(t, relay, broker.Revocation{User: "past", Until: time.Now().UnixMilli() - 1000}, 1)
+	revokedAt(t, false, "past", relay)
+	short := broker.Revocation{User: "short", Until: time.Now().UnixMilli() + 700}
+	long := broker.Revocation{User: "long", Until: inAnHour()}
+	revoke(t, relay, short, 1)
+	revoke(t, relay, long, 1)
+	revokedAt(t, true, "short", relay)
+	revokedAt(t, true, "long", relay)
+	eventually(t, "expired", func() bool { _, revoked := relay.IsRevoked("short", "", "", 0); return !revoked })
+	if late := time.Now().UnixMilli() - short.Until; late < 0 || late > 1000 {
+		t.Errorf("expired %d ms too late", late)
+	}
+	revokedAt(t, true, "long", relay)
+	v := judgeAt(relay)
+	if got, _ := v.state(); slices.Contains(got, short) || !slices.Contains(got, long) {
+		t.Errorf("told of %+v", got)
+	}
+	again := broker.Revocation{User: "short", IssuedBefore: 5, Until: inAnHour(), Reauth: true}
+	revoke(t, relay, again, 1) // of which one that has expired makes nothing stricter
+	if got, _ := relay.IsRevoked("short", "", "", 0); got != again {
+		t.Errorf("after one that has expired: %+v", got)
+	}
+}
+
+// What is revoked on one relay is so on another, when Revoke returns, and on one that opens later.
+func testRevokedEverywhere(t *testing.T, h Harness) {
+	store := h.New(t, defaults())
+	relays := openLeased(t, store, 2)
+	v := judgeAt(relays[1])
+	before, _ := v.state()
+	r := broker.Revocation{User: "ann", Until: inAnHour()}
+	revoke(t, relays[0], r, 2)
+	v.are(t, append(before, r)...)
+	revokedAt(t, true, "ann", relays...)
+	late := store.Open(t)
+	ready(t, late)
+	revokedAt(t, true, "ann", late)
+	if got, _ := judgeAt(late).state(); !slices.Contains(got, r) {
+		t.Errorf("the third is told of %+v", got)
+	}
+	for _, b := range append(relays, late) { // all relays restart
+		b.Kill()
+	}
+	late = store.Open(t)
+	ready(t, late)
+	revokedAt(t, true, "ann", late)
+}
+
+// Nothing that was published after a revocation is delivered before it.
+func testRevokedThenDelivered(t *testing.T, h Harness) {
+	store := h.New(t, defaults())
+	relays := openLeased(t, store, 2)
+	one, other := relays[0], relays[1]
+	v := judgeAt(other)
+	stop, err := other.Subscribe(t.Context(), "a", v, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	_, want := v.state()
+	for i := range 50 {
+		r := broker.Revocation{User: fmt.Sprint("u", i), Until: inAnHour()}
+		revoke(t, one, r, 2)
+		body := fmt.Sprint("m", i)
+		publish(t, one, "a", "ann", body, body)
+		want = append(want, r.Subject(), body)
+	}
+	var got []string
+	eventually(t, func() string { return fmt.Sprintf("%q: %q", want, got) }, func() bool {
+		_, got = v.state()
+		return slices.Equal(got, want)
+	})
+}
+
+// Revoke waits for a relay that is away for a moment, and not for ever: if it fails, it says so.
+func testRevokeWaits(t *testing.T, h Harness) {
+	store := h.New(t, defaults())
+	relays := openLeased(t, store, 2)
+	one, other := relays[0], relays[1]
+	mend := other.Cut()
+	time.AfterFunc(300*time.Millisecond, mend)
+	began := time.Now()
+	got, err := one.Revoke(t.Context(), broker.Revocation{User: "ann", Until: inAnHour()})
+	_, held := other.IsRevoked("ann", "", "", 0)
+	switch d := time.Since(began); {
+	case err == nil && !held:
+		t.Errorf("said to hold after %v, and does not: %+v", d, got)
+	case err != nil && (d < 1500*time.Millisecond || got != (broker.Coverage{Stored: true, Holds: 1, Unreached: 1})): // it may be slow to come back
+		t.Errorf("given up after %v: %+v, %v", d, got, err)
+	}
+	eventually(t, "held", func() bool { _, held := other.IsRevoked("ann", "", "", 0); return held })
+	ready(t, other)
+	other.Deafen() // it answers, and renews its lease
+	began = time.Now()
+	got, err = one.Revoke(t.Context(), broker.Revocation{User: "ben", Until: inAnHour()})
+	if !errors.Is(err, broker.ErrUnavailable) || got != (broker.Coverage{Stored: true, Holds: 1, Unreached: 1}) {
+		t.Errorf("one of two is deaf: %+v, %v", got, err)
+	}
+	if d := time.Since(began); d > 4*time.Second {
+		t.Errorf("waited for %v", d)
+	}
+	revokedAt(t, true, "ben", one)
+	revokedAt(t, false, "ben", other)
+	eventually(t, "heard", func() bool { _, revoked := other.IsRevoked("ben", "", "", 0); return revoked })
+}
+
+// A relay that was cut off hears of it when it is back, before what was published after it.
+func testRevokedAway(t *testing.T, h Harness) {
+	store := h.New(t, defaults())
+	relays := openLeased(t, store, 2)
+	here, away := relays[0], relays[1]
+	v := judgeAt(away)
+	stop, err := away.Subscribe(t.Context(), "a", v, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	_, before := v.state()
+	mend := away.Cut()
+	r := broker.Revocation{User: "ann", Until: inAnHour()}
+	if got, err := here.Revoke(t.Context(), r); !errors.Is(err, broker.ErrUnavailable) || !got.Stored || got.Unreached != 1 {
+		t.Errorf("with a relay cut off: %+v, %v", got, err)
+	}
+	revokedAt(t, true, "ann", here)
+	revokedAt(t, false, "ann", away)
+	publish(t, here, "a", "ben", "1", "later")
+	mend()
+	want := append(before, r.Subject(), "later")
+	var got []string
+	eventually(t, func() string { return fmt.Sprintf("%q: %q", want, got) }, func() bool { _, got = v.state(); return len(got) >= len(want) })
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	revoke(t, here, r, 2) // what it holds, it has said
+}
+
+// A store that comes back with all it had.
+func testRevokedRestarted(t *testing.T, h Harness) {
+	o := defaults()
+	o.Own = true
+	store := h.New(t, o)
+	relays := openLeased(t, store, 2)
+	revoke(t, relays[0], broker.Revocation{User: "ann", Until: inAnHour()}, 2)
+	store.Save()() // back to this very moment
+	ready(t, relays...)
+	for _, b := range relays {
+		b.Kill()
+	}
+	late := store.Open(t)
+	ready(t, late)
+	revokedAt(t, true, "ann", late)
+}
+
+// Of a store that was emptied, the relays that hold it bring it back.
+func testRevokedFlushed(t *testing.T, h Harness) {
+	o := defaults()
+	o.Own = true
+	store := h.New(t, o)
+	relays := openLeased(t, store, 2)
+	r := broker.Revocation{User: "ann", IssuedBefore: 5, Until: inAnHour(), Reauth: true}
+	revoke(t, relays[0], r, 2)
+	v := judgeAt(relays[1])
+	before, _ := v.state()
+	store.Flush()
+	broughtBack(t, store, r, relays...)
+	ben := broker.Revocation{User: "ben", Until: inAnHour()}
+	revoke(t, relays[0], ben, 2)
+	v.are(t, append(before, ben)...)
+}
+
+// broughtBack waits until the store has a revocation again: one relay that knows nothing reads it. If
+// all others are named, it leaves no lease behind.
+func broughtBack(t *testing.T, store *Store, r broker.Revocation, others ...*Relay) {
+	t.Helper()
+	fresh := store.Open(t)
+	ready(t, fresh)
+	var got broker.Revocation
+	within(t, 6*time.Second, func() string { return fmt.Sprintf("brought back: %+v", got) }, func() bool {
+		got, _ = fresh.IsRevoked(r.User, "", "", 0)
+		return got == r
+	})
+	if len(others) > 0 { // one that closes before it has its lease may get it all the same
+		leased(t, append(others, fresh)...)
+	}
+	fresh.Close(t.Context())
+}
+
+// A store that lost the last that it had taken, and has grown again to the same number of them.
+func testRevokedRolledBack(t *testing.T, h Harness) {
+	o := defaults()
+	o.Own = true
+	store := h.New(t, o)
+	relays := openLeased(t, store, 2)
+	here, away := relays[0], relays[1]
+	kept := broker.Revocation{User: "kept", IssuedBefore: 5, Until: inAnHour(), Reauth: true}
+	revoke(t, here, kept, 2)
+	rollback := store.Save()
+	lost := broker.Revocation{User: "lost", Until: inAnHour()}
+	stricter := kept
+	stricter.IssuedBefore = 10
+	revoke(t, here, lost, 2)
+	revoke(t, here, stricter, 2)
+	here.Kill()
+	mend := away.Cut()
+	rollback()
+	third := store.Open(t)
+	ready(t, third)
+	revokedAt(t, true, "kept", third)
+	revokedAt(t, false, "lost", third)
+	for i := range 2 {
+		if got, err := third.Revoke(t.Context(), broker.Revocation{User: fmt.Sprint("new", i), Until: inAnHour()}); !got.Stored {
+			t.Fatal(got, err)
+		}
+	}
+	mend()
+	eventually(t, "all known to both", func() bool {
+		for _, b := range []*Relay{away, third} {
+			if got, _ := b.IsRevoked("kept", "", "", 0); got != stricter {
+				return false
+			}
+			for _, user := range []string{"lost", "new0", "new1"} {
+				if _, revoked := b.IsRevoked(user, "", "", 0); !revoked {
+					return false
+				}
+			}
+		}
+		return true
+	})
+	broughtBack(t, store, stricter)
+	broughtBack(t, store, lost)
+}
+
+func testRevokeUnavailable(t *testing.T, h Harness) {
+	o := defaults()
+	o.Own = true
+	store := h.New(t, o)
+	relay := openLeased(t, store, 1)[0]
+	refused := func(r broker.Revocation, most time.Duration) {
+		t.Helper()
+		began := time.Now()
+		got, err := relay.Revoke(t.Context(), r)
+		if !errors.Is(err, broker.ErrUnavailable) || got.Stored {
+			t.Errorf("without the store: %+v, %v", got, err)
+		}
+		if d := time.Since(began); d > most {
+			t.Errorf("refused after %v", d)
+		}
+	}
+	unfreeze := store.Freeze()
+	refused(broker.Revocation{User: "frozen", Until: inAnHour()}, 6*time.Second)
+	unfreeze()
+	ready(t, relay)
+	store.Stop()
+	eventually(t, "noticed", func() bool { return relay.Ready() != nil })
+	ann := broker.Revocation{User: "ann", Until: inAnHour()}
+	refused(ann, 6*time.Second)
+	revokedAt(t, false, "ann", relay)
+	store.Start()
+	ready(t, relay)
+	revoke(t, relay, ann, 1)
+	revokedAt(t, true, "ann", relay)
+}
