@@ -32,6 +32,9 @@ const usage = `setu is a relay for rooms: stock Socket.IO clients, any number of
   setu          serve
   setu health   ask the relay on this machine whether it is ready; exit status 0 or 1
   setu token    print a token, signed by AUTH_SECRET; setu token -h says for whom and what
+  setu revoke   end the right to be connected of --user ID, --jti ID (a token) or --session ID, on all relays at
+                REDIS_URL: of tokens from before --issued-before (RFC 3339, or seconds since 1970), by default all;
+                with --reauth they may bring another. Kept for --ttl (720h): until the last of them has expired
   setu version  print the version
   setu help     print this
 
@@ -75,6 +78,8 @@ func run(args, environ []string, out io.Writer) error {
 		return health(cfg)
 	case "token":
 		return printToken(cfg.Auth(), args[1:], out)
+	case "revoke":
+		return revoke(cfg, args[1:], out)
 	}
 	return fmt.Errorf("no command %q; try setu help", command)
 }

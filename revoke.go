@@ -1,0 +1,85 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"setu/relay"
+	"setu/relay/broker"
+	"setu/relay/broker/redis"
+)
+
+const revokeUsage = "setu revoke --user ID | --jti ID | --session ID [--issued-before RFC3339|SECONDS] [--reauth] [--ttl 720h]"
+
+// revocation reads the arguments of setu revoke.
+func revocation(args []string, now time.Time) (r broker.Revocation, err error) {
+	flags := flag.NewFlagSet("revoke", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	var before string
+	var ttl time.Duration
+	flags.StringVar(&r.User, "user", "", "")
+	flags.StringVar(&r.Token, "jti", "", "")
+	flags.StringVar(&r.Session, "session", "", "")
+	flags.StringVar(&before, "issued-before", "", "")
+	flags.BoolVar(&r.Reauth, "reauth", false, "")
+	flags.DurationVar(&ttl, "ttl", 720*time.Hour, "")
+	err = flags.Parse(args)
+	switch {
+	case err != nil:
+	case flags.NArg() > 0:
+		err = fmt.Errorf("%q is too much", flags.Arg(0))
+	case ttl <= 0:
+		err = errors.New("--ttl is how long it is kept: until the last token that it ends has expired")
+	default:
+		r.Until = now.Add(ttl).UnixMilli()
+		if r.IssuedBefore, err = moment(before); err == nil {
+			err = r.Check()
+		}
+	}
+	if err != nil {
+		return r, fmt.Errorf("%w; %s", err, revokeUsage)
+	}
+	return r, nil
+}
+
+// moment reads a time, RFC 3339's or seconds since 1970, as milliseconds since 1970. None is 0.
+func moment(text string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	if seconds, err := strconv.ParseInt(text, 10, 40); err == nil && seconds > 0 {
+		return seconds * 1000, nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil || t.UnixMilli() <= 0 {
+		return 0, fmt.Errorf("--issued-before %q is neither like 2026-01-31T12:00:00Z nor seconds since 1970", text)
+	}
+	return t.UnixMilli(), nil
+}
+
+// revoke ends somebody's right to be connected, on all relays of the fleet that these settings name.
+func revoke(cfg relay.Config, args []string, out io.Writer) error {
+	r, err := revocation(args, time.Now())
+	if err != nil {
+		return err
+	}
+	if cfg.RedisURL == "" {
+		return errors.New("REDIS_URL is not set: it names the Redis that the relays share, which takes the revocation")
+	}
+	began := time.Now()
+	held, err := redis.Revoke(context.Background(), redis.Config{URL: cfg.RedisURL, CA: cfg.RedisCA, Prefix: cfg.RedisPrefix}, r)
+	if !held.Stored {
+		return fmt.Errorf("revoked nothing: %w", cmp.Or(err, broker.ErrUnavailable))
+	}
+	fmt.Fprintf(out, "revoked, after %[3]v: relays that hold it %[1]d, not reached yet %[2]d\n", held.Holds, held.Unreached, time.Since(began).Round(time.Millisecond))
+	if held.Unreached > 0 {
+		return errors.New("it is stored, and holds on the others when they are back")
+	}
+	return err
+}

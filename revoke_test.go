@@ -1,0 +1,43 @@
+package main
+
+import (
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"setu/relay/broker"
+)
+
+func TestRevokeArguments(t *testing.T) {
+	now := time.UnixMilli(1_800_000_000_000)
+	month := now.Add(720 * time.Hour).UnixMilli()
+	for line, want := range map[string]broker.Revocation{
+		"--user u1":                     {User: "u1", Until: month},
+		"-jti j --ttl 1h":               {Token: "j", Until: now.Add(time.Hour).UnixMilli()},
+		"--session=s --reauth":          {Session: "s", Until: month, Reauth: true},
+		"--user u --issued-before 1000": {User: "u", Until: month, IssuedBefore: 1_000_000},
+		"--user u --issued-before 2026-01-31T12:00:00+01:00": {User: "u", Until: month, IssuedBefore: 1769857200_000},
+	} {
+		if got, err := revocation(strings.Fields(line), now); got != want || err != nil {
+			t.Errorf("%s: %+v, %v", line, got, err)
+		}
+	}
+	for _, line := range []string{"", "--user", "--user a --jti b", "--user a more", "--user a --issued-before yesterday",
+		"--user a --issued-before -5", "--user a --ttl 0s", "--user a --ttl week", "--nobody", "--user " + strings.Repeat("a", 300)} {
+		if _, err := revocation(strings.Fields(line), now); err == nil || !strings.Contains(err.Error(), "setu revoke --user ID |") {
+			t.Errorf("%.40s: %v", line, err)
+		}
+	}
+}
+
+func TestRevokeNeedsRedis(t *testing.T) {
+	err := run([]string{"revoke", "--user", "u"}, nil, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "REDIS_URL") {
+		t.Error(err)
+	}
+	err = run([]string{"revoke", "--user", "u"}, []string{"REDIS_URL=redis://:hidden@127.0.0.1:1"}, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "revoked nothing") || strings.Contains(err.Error(), "hidden") {
+		t.Error(err)
+	}
+}
