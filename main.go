@@ -144,6 +144,7 @@ func serve(cfg relay.Config) error {
 		return err
 	}
 	defer closeMetrics() // last: a drain is watched, too
+	cfg.WarnOpen(log)
 	b, err := openBroker(cfg, log)
 	if err != nil {
 		return err

@@ -168,7 +168,7 @@ func TestBounds(t *testing.T) {
 			}
 		}
 	}
-	if bounds != 25 {
+	if bounds != 27 {
 		t.Errorf("%d bounds", bounds)
 	}
 	for _, mode := range []string{forward.Auto, forward.Proxy, forward.Replay, forward.Off} {

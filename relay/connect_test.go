@@ -72,7 +72,7 @@ func TestConnect(t *testing.T) {
 		{"long key", `40{"key":"` + strings.Repeat("k", 65) + `"}`, `44{"data":{"code":"bad_request"},"message":"key must have 16 to 64 characters"}`},
 		{"long name", `40{"name":"` + strings.Repeat("n", 65) + `"}`, `44{"data":{"code":"bad_request"},"message":"name must have at most 64 characters and no control characters"}`},
 		{"control characters", `40{"name":"a\u0007b"}`, `44{"data":{"code":"bad_request"},"message":"name must have at most 64 characters and no control characters"}`},
-		{"token", `40{"token":"x"}`, `44{"data":{"code":"bad_request"},"message":"this relay knows guests only: connect without a token"}`},
+		{"token", `40{"token":"x"}`, `44{"data":{"code":"unauthorized"},"message":"this relay knows guests only: connect without a token"}`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

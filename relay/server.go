@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"setu/relay/auth"
 	"setu/relay/broker"
 	"setu/relay/engine"
 	"setu/relay/events"
@@ -36,6 +37,7 @@ type Server struct {
 	hub     *room.Hub
 	engine  *engine.Server
 	forward *forward.Forwarder
+	auth    *auth.Verifier
 	mux     *http.ServeMux
 }
 
@@ -47,9 +49,13 @@ func New(cfg Config, b broker.Broker, log *slog.Logger) (*Server, error) {
 	if cfg.Metrics == nil {
 		cfg.Metrics = metrics.New()
 	}
-	srv := &Server{metrics: cfg.Metrics, fleet: b, hub: room.NewHub(b, cfg.Limits()).CountIn(cfg.Metrics), mux: http.NewServeMux()}
+	verifier, err := auth.New(cfg.Auth(), log)
+	if err != nil {
+		return nil, err
+	}
+	srv := &Server{metrics: cfg.Metrics, fleet: b, hub: room.NewHub(b, cfg.Limits()).CountIn(cfg.Metrics), auth: verifier, mux: http.NewServeMux()}
 	srv.metrics.OnGather(srv.measure)
-	root := events.New(cfg.events(), srv.hub, b, log)
+	root := events.New(cfg.events(), srv.hub, b, verifier, log)
 	srv.engine = engine.New(cfg.Engine(), log, namespace.Serve(cfg.Namespace(), map[string]namespace.Namespace{"/": root}))
 	srv.forward = forward.New(cfg.forward(), b, srv.engine, log)
 	srv.mux.HandleFunc(Path, srv.serveClient)
@@ -127,5 +133,6 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 		}
 	}
 	srv.forward.Close()
+	srv.auth.Close()
 	return err
 }

@@ -2,6 +2,8 @@ package relay
 
 import (
 	"fmt"
+	"log/slog"
+	"net"
 	"net/url"
 
 	"setu/relay/auth"
@@ -40,6 +42,20 @@ func (c Config) readAuth() (out auth.Config, wrong []error) {
 		refuse("GUEST_ROOMS", c.GuestRooms, err)
 	}
 	return out, wrong
+}
+
+// WarnOpen says in the log if everybody may use all rooms: loudly, unless only this machine can reach
+// the relay.
+func (c Config) WarnOpen(log *slog.Logger) {
+	if c.Auth().Mode != auth.Open {
+		return
+	}
+	ip := net.ParseIP(c.Host)
+	if c.Host == "localhost" || ip != nil && ip.IsLoopback() {
+		log.Info("AUTH is open: everybody on this machine may use all rooms")
+		return
+	}
+	log.Warn("AUTH is open: everybody who can reach this relay may use all rooms, under any name; set a key, as AUTH_SECRET, or HOST to 127.0.0.1")
 }
 
 // hiddenText stands for a text of so many bytes that is not to be shown.

@@ -58,6 +58,9 @@ type Verifier struct {
 	issuer   string
 	audience string
 	maxTTL   time.Duration
+
+	guests       Rooms
+	admitsGuests bool
 }
 
 // New returns a Verifier, which begins to fetch keys if there is a URL of any. Close ends that.
@@ -74,7 +77,7 @@ func newVerifier(cfg Config, log *slog.Logger, transport http.RoundTripper) (*Ve
 	if cfg.MaxTTL <= 0 {
 		return nil, errors.New("auth: MaxTTL must be set")
 	}
-	v := &Verifier{issuer: cfg.Issuer, audience: cfg.Audience, maxTTL: cfg.MaxTTL}
+	v := &Verifier{issuer: cfg.Issuer, audience: cfg.Audience, maxTTL: cfg.MaxTTL, guests: cfg.Guests, admitsGuests: cfg.Mode != Required}
 	for _, s := range cfg.Secrets {
 		v.static = append(v.static, secretKey(s))
 	}
@@ -98,6 +101,9 @@ func newVerifier(cfg Config, log *slog.Logger, transport http.RoundTripper) (*Ve
 	}
 	return v, nil
 }
+
+// Guests returns what guests may do, or false if nobody is let in without a token.
+func (v *Verifier) Guests() (rooms Rooms, admitted bool) { return v.guests, v.admitsGuests }
 
 // Close ends what runs in the background, and waits for it.
 func (v *Verifier) Close() {
@@ -129,6 +135,9 @@ func (v *Verifier) Verify(ctx context.Context, token string) (Grant, error) {
 // try checks a token by the keys that are here. It reports whether one that is missing may have
 // signed it.
 func (v *Verifier) try(token string) (g Grant, refused *Error, missing bool) {
+	if !v.hasKeys() {
+		return g, &Error{KindKey, "this relay knows guests only: connect without a token"}, false
+	}
 	if len(token) > MaxToken {
 		return g, &Error{KindMalformed, fmt.Sprintf("the token has more than %d bytes", MaxToken)}, false
 	}
@@ -184,8 +193,6 @@ func (v *Verifier) keysFor(header map[string]any, c *claims) (out []jwt.Verifica
 		return out, nil, missing
 	}
 	switch {
-	case !v.hasKeys():
-		refused = &Error{KindKey, "this relay knows guests only: connect without a token"}
 	case missing:
 		refused = &Error{KindKey, "the token is signed by a key that is not known"}
 	default:

@@ -132,6 +132,11 @@ func (h *memoryHandle) Leave(_ context.Context, room string) error {
 	return h.owned(func(s *memorySession) { s.rooms.Leave(room) })
 }
 
+// IgnorePresence implements SessionHandle.
+func (h *memoryHandle) IgnorePresence(room string) {
+	h.owned(func(s *memorySession) { s.rooms.IgnorePresence(room) })
+}
+
 // Invalidate implements SessionHandle.
 func (h *memoryHandle) Invalidate(room string, since Offset) {
 	h.owned(func(s *memorySession) {

@@ -24,6 +24,8 @@ type Membership struct {
 	Room     string
 	Since    Offset // where the room stood when it was joined: what the client was sent of it as events comes after this
 	Presence bool
+
+	Invisible bool // the session does not count as its user's being there
 }
 
 // SessionHandle is the handle of the one connection that owns a kept session. Once somebody else
@@ -35,6 +37,8 @@ type SessionHandle interface {
 	// Presence changes, and Since unless it is zero.
 	Join(ctx context.Context, m Membership) error
 	Leave(ctx context.Context, room string) error
+	// IgnorePresence ends Presence of a membership.
+	IgnorePresence(room string)
 	// Invalidate says that the client was told to go on in a room from another place than it was
 	// followed to, and may not have heard of it yet: until Revalidate nobody can resume the
 	// session.
@@ -100,6 +104,16 @@ func (s *Memberships) Leave(room string) bool {
 	s.Left = slices.DeleteFunc(s.Left, func(l string) bool { return l == room })
 	s.Left = append(s.Left, room)
 	s.Left = s.Left[max(0, len(s.Left)-leftKept):]
+	return true
+}
+
+// IgnorePresence reports whether the room was joined with Presence.
+func (s *Memberships) IgnorePresence(room string) bool {
+	i := s.Find(room)
+	if i < 0 || !s.Joined[i].Presence {
+		return false
+	}
+	s.Joined[i].Presence = false
 	return true
 }
 

@@ -18,9 +18,11 @@ const (
 	// connectionLost is told to nobody: there is no way left.
 	connectionLost = "the connection is lost"
 
-	// Replaced and ComeBack are for Session.Close.
+	// These are for Session.Close.
 	Replaced = "another connection has resumed this session"
 	ComeBack = "try again"
+	Expired  = "the token has expired"
+	Revoked  = "the right to be here was revoked"
 )
 
 // closedBy returns what a close is counted as.
@@ -44,6 +46,10 @@ func closedBy(code int, reason string) metrics.Close {
 		return metrics.CloseReplaced
 	case ComeBack:
 		return metrics.CloseComeBack
+	case Expired:
+		return metrics.CloseExpired
+	case Revoked:
+		return metrics.CloseRevoked
 	case "":
 		return metrics.CloseClient
 	}
@@ -51,6 +57,13 @@ func closedBy(code int, reason string) metrics.Close {
 		return metrics.CloseTransport
 	}
 	return metrics.CloseServer
+}
+
+// End says by which transport the client of a session that has ended was reached last, and why it ended.
+func (s *Session) End() (by metrics.Transport, why metrics.Close) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return kindOf(s.transport), closedBy(s.code, s.reason)
 }
 
 // countClose counts a session that has ended, if its handshake was ever out.

@@ -5,9 +5,12 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
+	"setu/relay/auth"
 	"setu/relay/broker"
 	"setu/relay/engineio"
+	"setu/relay/metrics"
 	"setu/relay/namespace"
 	"setu/relay/room"
 )
@@ -19,13 +22,19 @@ type connection struct {
 	root *Root
 
 	// immutable once it is in a room
+	began   time.Time
 	id      string // names the connection to others: Socket.IO's sid
 	session broker.SessionHandle
 
 	// owned by the client's worker
-	rooms []string // joined; few, so a list takes less than a map
+	rooms     []string // joined; few, so a list takes less than a map
+	forbidden []string // rooms of the session that it resumes in which it may not be any more
 
-	user atomic.Pointer[broker.User] // set before it is in a room; another connection may rename the user
+	user  atomic.Pointer[broker.User] // set before it is in a room; another connection may rename the user
+	grant atomic.Pointer[auth.Grant]  // what it may do; set on connecting, and by each token that is brought later
+	timer atomic.Pointer[time.Timer]  // until it is asked for another token, or closed for want of one
+
+	banished atomic.Bool // it was revoked: nobody goes on with its session
 
 	invalid atomic.Bool // it was told of a gap, and has not shown yet that it heard
 }
@@ -54,6 +63,8 @@ func (c *connection) fenced() { c.Disconnect(namespace.Replaced) }
 // Left implements namespace.Handler. A client whose connection went through a relay that drained
 // comes back in a moment: nobody is to see it leave.
 func (c *connection) Left(goodbye bool) {
+	c.root.unregister(c)
+	c.stopTimer()
 	leave := c.root.hub.Leave
 	if c.Forwarded() && !goodbye {
 		leave = c.root.hub.LeaveForNow
@@ -61,11 +72,22 @@ func (c *connection) Left(goodbye bool) {
 	for _, name := range c.rooms {
 		leave(name, c)
 	}
-	if goodbye {
+	c.logEnd(goodbye)
+	if goodbye || c.banished.Load() {
 		c.session.End()
 	} else {
 		c.session.Release()
 	}
+}
+
+// logEnd writes the one line that a connection's life is worth.
+func (c *connection) logEnd(goodbye bool) {
+	by, why := c.Conn.End()
+	if goodbye {
+		why = metrics.CloseClient
+	}
+	c.root.log.Info("a session ended", "user", c.User().ID, "session", c.id, "relay", c.root.relay, "transport", by, "why", why,
+		"seconds", int(time.Since(c.began).Seconds()))
 }
 
 // ID implements room.Member.

@@ -1,14 +1,15 @@
 package events
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"setu/relay/auth"
 	"setu/relay/broker"
 )
 
@@ -26,17 +27,18 @@ func publicID(kind, secret string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
-// identity is who a client says that it is, and which session it wants to resume.
+// identity is who a client is, what it may do, and which session it wants to resume.
 type identity struct {
 	user        broker.User
-	keyed       bool // user.ID comes from a key, and is not made up
-	named       bool // user.Name is the client's own
+	grant       *auth.Grant
+	keyed       bool // user.ID comes from a key or a token, and is not made up
+	named       bool // user.Name is the client's own, or the token's
 	pid, offset string
 }
 
-// identify reads who a client is from the payload of its CONNECT. Without a key it is somebody new
-// each time.
-func identify(auth []byte) (who identity, err error) {
+// identify reads who a client is from the payload of its CONNECT. With a token it is whom that names;
+// without one a guest, and without a key somebody new each time.
+func (root *Root) identify(ctx context.Context, payload []byte) (who identity, err error) {
 	var a struct {
 		Name   *string         `json:"name"`
 		Key    *string         `json:"key"`
@@ -44,33 +46,61 @@ func identify(auth []byte) (who identity, err error) {
 		PID    json.RawMessage `json:"pid"`
 		Offset json.RawMessage `json:"offset"`
 	}
-	if len(auth) > 0 {
-		if err := decode(auth, &a); err != nil {
-			return who, err
+	if len(payload) > 0 {
+		if err := decode(payload, &a); err != nil {
+			return who, badRequest(err.Error())
 		}
 	}
-	if a.Token != nil && *a.Token != "" {
-		return who, errors.New("this relay knows guests only: connect without a token")
+	token := ""
+	if a.Token != nil {
+		token = *a.Token
+	}
+	if who.grant, err = root.authorize(ctx, token); err != nil {
+		return who, err
 	}
 	who.pid, who.offset = anyText(a.PID), anyText(a.Offset) // what is no text resumes nothing
-	secret := newID()
-	if a.Key != nil && *a.Key != "" {
-		if n := utf8.RuneCountInString(*a.Key); n < minKey || n > maxKey {
-			return who, errors.New("key must have 16 to 64 characters")
-		}
-		secret, who.keyed = *a.Key, true
+	if token == "" {
+		err = who.asGuest(a.Name, a.Key)
+	} else {
+		who.asUser()
 	}
-	who.user = broker.User{ID: publicID("guest", secret), Guest: true}
-	if a.Name != nil {
-		who.user.Name = strings.TrimSpace(*a.Name)
+	if _, revoked := root.revoked(who.user.ID, "", who.grant); err == nil && revoked {
+		err = revokedFault()
+	}
+	return who, err
+}
+
+// asUser makes who the user that the token names.
+func (who *identity) asUser() {
+	g := who.grant
+	who.user, who.keyed, who.named = broker.User{ID: g.UserID, Name: g.Name}, true, g.Name != ""
+	if !who.named {
+		who.user.Name = g.UserID
+	}
+}
+
+// asGuest makes who a guest, the same whenever the key is the same. A guest's id never is that of a user
+// whom a token names: see auth.
+func (who *identity) asGuest(name, key *string) error {
+	secret := newID()
+	if key != nil && *key != "" {
+		if n := utf8.RuneCountInString(*key); n < minKey || n > maxKey {
+			return badRequest("key must have 16 to 64 characters")
+		}
+		secret, who.keyed = *key, true
+	}
+	id := publicID("guest", secret)
+	who.user = broker.User{ID: auth.GuestPrefix + id, Guest: true}
+	if name != nil {
+		who.user.Name = strings.TrimSpace(*name)
 	}
 	if who.named = who.user.Name != ""; !who.named {
-		who.user.Name = "guest-" + strings.ToLower(who.user.ID[:4])
+		who.user.Name = "guest-" + strings.ToLower(id[:4])
 	}
 	if utf8.RuneCountInString(who.user.Name) > maxName || strings.ContainsFunc(who.user.Name, unicode.IsControl) {
-		return who, errors.New("name must have at most 64 characters and no control characters")
+		return badRequest("name must have at most 64 characters and no control characters")
 	}
-	return who, nil
+	return nil
 }
 
 // resumes reports whether who may go on with a session, and as whom: a key has to be shown again,

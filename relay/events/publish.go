@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"unicode/utf8"
 
+	"setu/relay/auth"
 	"setu/relay/broker"
 	"setu/relay/metrics"
 	"setu/relay/namespace"
@@ -63,6 +64,9 @@ func (c *connection) publication(e namespace.Event) (p broker.Publication, err e
 		return p, err
 	}
 	p = broker.Publication{Room: in.Room, User: c.User().ID}
+	if err := c.may(in.Room, auth.Publish); err != nil {
+		return p, err
+	}
 	switch {
 	case !c.in(in.Room):
 		return p, notJoined()
@@ -87,6 +91,9 @@ func signal(_ context.Context, c *connection, e namespace.Event) error {
 		Data json.RawMessage `json:"data"`
 	}
 	if err := decodeRequest(e, &in, &in.Room); err != nil {
+		return err
+	}
+	if err := c.may(in.Room, auth.Signal); err != nil {
 		return err
 	}
 	if !c.in(in.Room) {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"setu/relay/auth"
 	"setu/relay/broker"
 	"setu/relay/engineio"
 	"setu/relay/namespace"
@@ -65,11 +66,12 @@ func (c *connection) tryResume(ctx context.Context, who identity, at broker.Offs
 	}
 	c.session, c.id = was.Handle, was.ID
 	user, same := who.resumes(was.Session)
-	if !same {
+	if _, revoked := c.root.revoked(user.ID, was.ID, who.grant); revoked || !same {
 		c.session.End()
 		return false, nil
 	}
 	c.Rename(user)
+	was.Rooms, c.forbidden = c.allowed(was.Rooms)
 	if err := c.root.store.Reach(ctx, at); err != nil { // the relay before this one may have been a moment ahead
 		return false, c.giveUp(unlessGone(err))
 	}
@@ -100,7 +102,7 @@ func (c *connection) giveUp(why error) error {
 	for _, name := range c.rooms {
 		c.root.hub.Leave(name, c)
 	}
-	c.rooms = nil
+	c.rooms, c.forbidden = nil, nil
 	c.invalid.Store(false)
 	if why == nil {
 		c.session.End()
@@ -108,6 +110,46 @@ func (c *connection) giveUp(why error) error {
 		c.session.Release()
 	}
 	return why
+}
+
+// allowed returns those of a session's rooms in which the client may be by the rights that it has now,
+// and the names of the others.
+func (c *connection) allowed(rooms []broker.Membership) (may []broker.Membership, not []string) {
+	for _, m := range rooms {
+		rights := c.grant.Load().Rooms.Of(m.Room)
+		if rights&auth.Join == 0 {
+			not = append(not, m.Room)
+			continue
+		}
+		m.Presence = m.Presence && rights&auth.Members != 0
+		m.Invisible = m.Invisible && rights&auth.Invisible != 0
+		may = append(may, m)
+	}
+	return may, not
+}
+
+// leaveResumed has the session let go of what the client may not have any more.
+func (c *connection) leaveResumed() {
+	for _, name := range c.forbidden {
+		_ = c.session.Leave(ended, name)
+	}
+	for _, name := range c.rooms {
+		if c.may(name, auth.Members) != nil {
+			c.session.IgnorePresence(name)
+		}
+	}
+}
+
+// recovered is what the welcome says of a session that goes on: the rooms that the client is in again,
+// and those that it may not be in any more.
+func (c *connection) recovered() string {
+	rooms, _ := json.Marshal(c.rooms) // strings
+	text := `,"recovered":true,"rooms":` + string(rooms)
+	if len(c.forbidden) > 0 {
+		left, _ := json.Marshal(c.forbidden)
+		text += `,"left":` + string(left)
+	}
+	return text
 }
 
 // missed is what a client has not heard, in no order, and who is in the rooms of which it wants to
@@ -164,7 +206,7 @@ func (c *connection) enterAll(ctx context.Context, was broker.Resumed, at broker
 		}
 		all.Go(func() {
 			defer func() { <-slots }()
-			o := room.JoinOptions{HasSince: true, Presence: j.Presence, Replay: true}
+			o := room.JoinOptions{HasSince: true, Presence: j.Presence, Invisible: j.Invisible, Replay: true}
 			o.Since, o.Vouched = since(j, was, at)
 			err := c.root.hub.Join(ctx, j.Room, c, o, func(r room.Joined) { a.add(j.Room, j.Presence, r) })
 			if err != nil {
@@ -228,8 +270,8 @@ func (c *connection) replay(ctx context.Context, who identity, a *missed) bool {
 		}
 	}
 	c.AcceptBypass(c.id, who.pid)
-	rooms, _ := json.Marshal(c.rooms) // strings
-	c.SendBypass(c.root.welcome(c.User(), c.root.store.Head().Epoch, newest, string(rooms)))
+	c.leaveResumed()
+	c.SendBypass(c.root.welcome(c.User(), c.root.store.Head().Epoch, newest, c.recovered()))
 	for _, f := range late {
 		c.SendBypass(f)
 	}

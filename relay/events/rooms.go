@@ -6,26 +6,48 @@ import (
 	"slices"
 	"strconv"
 
+	"setu/relay/auth"
 	"setu/relay/broker"
 	"setu/relay/metrics"
 	"setu/relay/namespace"
 	"setu/relay/room"
 )
 
-func join(ctx context.Context, c *connection, e namespace.Event) error {
-	var in struct {
-		Room     string  `json:"room"`
-		Since    *string `json:"since"`
-		History  int     `json:"history"`
-		Presence bool    `json:"presence"`
+type joinRequest struct {
+	Room      string  `json:"room"`
+	Since     *string `json:"since"`
+	History   int     `json:"history"`
+	Presence  bool    `json:"presence"`
+	Invisible bool    `json:"invisible"`
+}
+
+// wants returns the rights that the request takes.
+func (in joinRequest) wants() []auth.Rights {
+	rights := []auth.Rights{auth.Join}
+	if in.Since != nil || in.History > 0 {
+		rights = append(rights, auth.History)
 	}
+	if in.Presence {
+		rights = append(rights, auth.Members)
+	}
+	if in.Invisible {
+		rights = append(rights, auth.Invisible)
+	}
+	return rights
+}
+
+func join(ctx context.Context, c *connection, e namespace.Event) error {
+	var in joinRequest
 	if err := decodeRequest(e, &in, &in.Room); err != nil {
 		return err
 	}
 	if in.History < 0 {
 		return badRequest("history must not be negative")
 	}
-	o := room.JoinOptions{History: min(in.History, maxPage), Presence: in.Presence}
+	if err := c.may(in.Room, in.wants()...); err != nil {
+		return err
+	}
+	o := room.JoinOptions{History: min(in.History, maxPage), Presence: in.Presence, Invisible: in.Invisible}
 	if in.Since != nil {
 		o.HasSince = true
 		var err error
@@ -48,7 +70,7 @@ func (c *connection) join(ctx context.Context, e namespace.Event, name string, o
 		if again { // it is followed from where it was joined first
 			since = broker.Offset{}
 		}
-		return c.session.Join(ctx, broker.Membership{Room: name, Since: since, Presence: o.Presence})
+		return c.session.Join(ctx, broker.Membership{Room: name, Since: since, Presence: o.Presence, Invisible: o.Invisible})
 	}
 	if !again {
 		c.Hold()
@@ -58,6 +80,7 @@ func (c *connection) join(ctx context.Context, e namespace.Event, name string, o
 	err := c.root.hub.Join(ctx, name, c, o, func(j room.Joined) {
 		recovered = j.Recovered
 		if e.WantsAck() {
+			j.Rights = c.rightsText(name)
 			write := func(dst []byte) []byte { return j.Append(dst, name) }
 			c.SendBypass(c.objectFrame(e, j.Size()+len(name), write, j.Attachments()...))
 		}
@@ -81,15 +104,21 @@ func leave(ctx context.Context, c *connection, e namespace.Event) error {
 	if err := decodeRequest(e, &in, &in.Room); err != nil {
 		return err
 	}
-	if at := slices.Index(c.rooms, in.Room); at >= 0 {
-		c.rooms = slices.Delete(c.rooms, at, at+1)
-		c.root.hub.Leave(in.Room, c)
-		_ = c.session.Leave(ctx, in.Room) // the broker makes it good
-	}
+	c.leave(ctx, in.Room)
 	c.ack(e, struct {
 		OK bool `json:"ok"`
 	}{true})
 	return nil
+}
+
+// leave takes the client out of a room, if it is in it, and returns when that is stored, or if ctx is
+// done.
+func (c *connection) leave(ctx context.Context, name string) {
+	if at := slices.Index(c.rooms, name); at >= 0 {
+		c.rooms = slices.Delete(c.rooms, at, at+1)
+		c.root.hub.Leave(name, c)
+		_ = c.session.Leave(ctx, name) // the broker makes it good
+	}
 }
 
 func history(ctx context.Context, c *connection, e namespace.Event) error {
@@ -99,6 +128,9 @@ func history(ctx context.Context, c *connection, e namespace.Event) error {
 		Limit  int     `json:"limit"`
 	}
 	if err := decodeRequest(e, &in, &in.Room); err != nil {
+		return err
+	}
+	if err := c.may(in.Room, auth.History); err != nil {
 		return err
 	}
 	var before broker.Offset
@@ -130,6 +162,9 @@ func members(ctx context.Context, c *connection, e namespace.Event) error {
 		Room string `json:"room"`
 	}
 	if err := decodeRequest(e, &in, &in.Room); err != nil {
+		return err
+	}
+	if err := c.may(in.Room, auth.Members); err != nil {
 		return err
 	}
 	users, count, err := c.root.hub.Members(ctx, in.Room)

@@ -5,8 +5,12 @@ package events
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"sync"
+	"time"
 
+	"setu/relay/auth"
 	"setu/relay/broker"
 	"setu/relay/metrics"
 	"setu/relay/namespace"
@@ -28,32 +32,47 @@ type Config struct {
 type Store interface {
 	broker.Messages
 	broker.Sessions
+	broker.Revocations
 }
 
 // Root is the root namespace: whoever connects becomes a user who may join rooms.
 type Root struct {
+	// immutable after New
 	hub     *room.Hub
 	store   Store
+	auth    *auth.Verifier
 	log     *slog.Logger
 	metrics *metrics.Metrics
+	relay   string // RELAY_ID
 	self    string // what every welcome says of this relay
+
+	mu          sync.Mutex // guards what follows
+	connections map[*connection]struct{}
 }
 
-// New returns the root namespace over a hub and its store.
-func New(cfg Config, hub *room.Hub, store Store, log *slog.Logger) *Root {
+// New returns the root namespace over a hub and its store. Who may do what, v decides.
+func New(cfg Config, hub *room.Hub, store Store, v *auth.Verifier, log *slog.Logger) *Root {
 	if cfg.Metrics == nil {
 		cfg.Metrics = metrics.New()
 	}
-	return &Root{hub: hub, store: store, log: log, metrics: cfg.Metrics, self: describe(cfg)}
+	root := &Root{hub: hub, store: store, auth: v, log: log, metrics: cfg.Metrics, relay: cfg.RelayID, self: describe(cfg), connections: map[*connection]struct{}{}}
+	store.OnRevoked(root.revoke)
+	return root
 }
 
 // Connect implements namespace.Namespace.
 func (root *Root) Connect(ctx context.Context, c *namespace.Conn, auth json.RawMessage) (namespace.Handler, error) {
-	who, err := identify(auth)
+	who, err := root.identify(ctx, auth)
 	if err != nil {
-		return nil, &namespace.ConnectError{Code: codeBadRequest, Message: err.Error()}
+		f := faultOf(err)
+		root.countRefused(f.Code)
+		if f.Code == codeUnavailable { // a CONNECT_ERROR would stop the client for good
+			return nil, fmt.Errorf("%w: %w", namespace.ErrComeBack, err)
+		}
+		return nil, &namespace.ConnectError{Code: f.Code, Message: f.Message}
 	}
-	conn := &connection{Conn: c, root: root}
+	conn := &connection{Conn: c, root: root, began: time.Now()}
+	conn.grant.Store(who.grant)
 	resumed := false
 	if who.pid != "" {
 		resumed, err = conn.resume(ctx, who)
@@ -66,6 +85,8 @@ func (root *Root) Connect(ctx context.Context, c *namespace.Conn, auth json.RawM
 		conn.start(who)
 	}
 	root.countConnect(resumed)
+	conn.watchExpiry(who.grant)
+	root.register(conn)
 	return conn, nil
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"setu/relay/broker"
 	"setu/relay/engineio"
+	"setu/relay/metrics"
 	"setu/relay/namespace"
 	"setu/relay/socketio"
 )
@@ -35,6 +36,7 @@ var table = map[string]handler{
 	"signal":  perEvent(signal),
 	"history": perEvent(history),
 	"members": perEvent(members),
+	"token":   perEvent(renew),
 	"ping":    perEvent(ping),
 }
 
@@ -92,6 +94,10 @@ const (
 	codeTooLarge    = "too_large"   // more than a limit that welcome told
 	codeGap         = "gap"         // the history asked for is no more
 	codeUnavailable = "unavailable" // the store does not answer; try again after retry ms
+
+	codeUnauthorized = "unauthorized" // no token, or one that does not hold
+	codeForbidden    = "forbidden"    // a right is missing, which the fault names
+	codeRevoked      = "revoked"      // the user, the token or the session was revoked
 )
 
 // retryAfter is how long a client is told to wait if the store does not answer.
@@ -102,6 +108,7 @@ type fault struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 	Retry   int64  `json:"retry,omitempty"` // ms
+	Right   string `json:"right,omitempty"` // that is missing
 }
 
 func (f *fault) Error() string { return f.Message }
@@ -137,10 +144,26 @@ func (c *connection) fail(e namespace.Event, err error) {
 }
 
 func (c *connection) answerFailure(e namespace.Event, body failure) {
+	c.root.countRefused(body.Error.Code)
 	if e.WantsAck() {
 		c.ack(e, body)
 		return
 	}
+	c.emitFailure(body)
+}
+
+// countRefused counts what is refused to whoever may not have it.
+func (root *Root) countRefused(code string) {
+	switch code {
+	case codeUnauthorized, codeForbidden, codeRevoked:
+		root.metrics.Refusals.Of(metrics.Limit(code)).Inc()
+	}
+}
+
+// emitError tells the client of a fault that no request of its own has brought about.
+func (c *connection) emitError(f *fault) { c.emitFailure(failure{Error: f}) }
+
+func (c *connection) emitFailure(body failure) {
 	data, _ := json.Marshal(body) // strings, a bool and a number
 	c.Emit(append(append([]byte(`["error_event",`), data...), ']'))
 }

@@ -9,19 +9,17 @@ import (
 	"setu/relay/socketio"
 )
 
-// welcome is the first event after CONNECT: all up to newest has been sent. rooms lists, as JSON,
-// those that a recovered client is in again; it is empty for one that is new.
-func (root *Root) welcome(u broker.User, epoch, newest, rooms string) *engineio.Frame {
+// welcome is the first event after CONNECT: all up to newest has been sent. more is what else it says,
+// as members of the object, each after a comma.
+func (root *Root) welcome(u broker.User, epoch, newest, more string) *engineio.Frame {
 	user, _ := json.Marshal(u) // strings and a bool
-	size := len(root.self) + len(user) + len(rooms) + 3*broker.MaxOffset
+	size := len(root.self) + len(user) + len(more) + 3*broker.MaxOffset
 	return engineio.NewFrame(size, func(dst []byte) []byte {
 		dst = append(dst, byte(engineio.Message), byte(socketio.Event))
 		dst = append(append(dst, `["welcome",{"user":`...), user...)
 		dst = append(append(append(dst, `,"epoch":"`...), epoch...), `",`...)
 		dst = append(dst, root.self...)
-		if rooms != "" {
-			dst = append(append(dst, `,"recovered":true,"rooms":`...), rooms...)
-		}
+		dst = append(dst, more...)
 		return append(append(append(dst, `},"`...), newest...), `"]`...)
 	})
 }

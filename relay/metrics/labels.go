@@ -37,11 +37,16 @@ const (
 	LimitFiles       Limit = "files"       // open ones, most likely
 	LimitPanic       Limit = "panic"
 	LimitOther       Limit = "other"
+
+	LimitUnauthorized Limit = "unauthorized" // no token, or one that does not hold
+	LimitForbidden    Limit = "forbidden"    // a right is missing
+	LimitRevoked      Limit = "revoked"
 )
 
 func (Limit) values() []Limit {
 	return []Limit{LimitOrigin, LimitVersion, LimitNoUpgrade, LimitPayload, LimitConnections, LimitDraining, LimitSession,
-		LimitRequest, LimitNamespace, LimitConnect, LimitComeBack, LimitSignature, LimitUnreachable, LimitFiles, LimitPanic}
+		LimitRequest, LimitNamespace, LimitConnect, LimitComeBack, LimitSignature, LimitUnreachable, LimitFiles, LimitPanic,
+		LimitUnauthorized, LimitForbidden, LimitRevoked}
 }
 
 // Handshake is what came of a request for a new session: HandshakeOK, or the limit that it ran into.
@@ -82,12 +87,14 @@ const (
 	CloseDrain          Close = "drain"
 	CloseReplaced       Close = "replaced" // another connection has resumed its session
 	CloseComeBack       Close = "come_back"
+	CloseExpired        Close = "expired" // its token, and no other came
+	CloseRevoked        Close = "revoked"
 	CloseServer         Close = "server" // sent away for something else
 )
 
 func (Close) values() []Close {
 	return []Close{CloseClient, CloseTransport, ClosePingTimeout, CloseConnectTimeout, CloseSlow, CloseProtocol, CloseTooLarge,
-		CloseDrain, CloseReplaced, CloseComeBack, CloseServer}
+		CloseDrain, CloseReplaced, CloseComeBack, CloseExpired, CloseRevoked, CloseServer}
 }
 
 // Connect is what came of a CONNECT.

@@ -12,6 +12,7 @@ import (
 
 	"setu/relay/engine"
 	"setu/relay/engineio"
+	"setu/relay/metrics"
 	"setu/relay/socketio"
 )
 
@@ -74,8 +75,18 @@ func (c *Conn) WaitLowWater(ctx context.Context) bool { return c.session.WaitLow
 // replaces an earlier one. f must not block.
 func (c *Conn) OnPong(f func()) { c.session.OnPong(f) }
 
-// Replaced is the reason of a Disconnect after somebody else has resumed the session.
-const Replaced = engine.Replaced
+// Reasons of a Disconnect or a Close.
+const (
+	Replaced = engine.Replaced // somebody else has resumed the session
+	Expired  = engine.Expired  // no token came in place of one that has expired
+	Revoked  = engine.Revoked
+)
+
+// End says by which transport a client that is gone was reached last, and why its session ended.
+func (c *Conn) End() (by metrics.Transport, why metrics.Close) { return c.session.End() }
+
+// Close sends the client away once what it was sent is written. A stock client comes back by itself.
+func (c *Conn) Close(reason string) { c.session.Close(reason) }
 
 // Disconnect takes the client out of the namespace and closes its session. A stock client does not
 // come back after it by itself.

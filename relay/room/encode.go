@@ -84,7 +84,7 @@ func encodeAll(room string, messages []broker.Message) List {
 
 // Size is about how many bytes Append writes.
 func (j Joined) Size() int {
-	n := j.Messages.Size() + broker.MaxOffset + 96
+	n := j.Messages.Size() + broker.MaxOffset + 96 + len(j.Rights)
 	for _, m := range j.Members {
 		n += len(m) + 1
 	}
@@ -117,6 +117,9 @@ func (j Joined) Append(dst []byte, room string) []byte {
 	dst = strconv.AppendInt(append(dst, `,"count":`...), int64(j.Count), 10)
 	if j.Members != nil {
 		dst = appendList(append(dst, `,"members":`...), j.Members)
+	}
+	if j.Rights != "" {
+		dst = append(append(dst, `,"rights":`...), j.Rights...)
 	}
 	return append(dst, '}')
 }

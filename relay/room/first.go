@@ -13,8 +13,9 @@ import (
 // store.
 type first struct {
 	// immutable after tell
-	user broker.User
-	upTo broker.Offset // up to which Save was told that the member has all; zero if it was not
+	user      broker.User
+	invisible bool
+	upTo      broker.Offset // up to which Save was told that the member has all; zero if it was not
 
 	told  sync.WaitGroup // of the broker: that the user is here, and what Save says
 	count int            // written before told is done: users of the room then; 0 if that is not known
@@ -31,9 +32,13 @@ type first struct {
 // stand is not known yet; but all messages of a moment that has passed will be in it.
 func (f *first) tell(ctx context.Context, r *Room, o JoinOptions) {
 	b := r.hub.broker
+	f.invisible = o.Invisible
 	if at := b.Head(); o.Save != nil && !at.IsZero() {
 		f.upTo = at
 		f.told.Go(func() { _ = o.Save(ctx, at) })
+	}
+	if o.Invisible {
+		return
 	}
 	f.told.Go(func() {
 		if count, err := b.Enter(ctx, r.name, f.user); err == nil {
@@ -67,6 +72,9 @@ func (f *first) giveUp(r *Room) {
 	}
 	r.mu.Unlock()
 	f.told.Wait()
+	if f.invisible {
+		return
+	}
 	if _, here := r.hub.lookup(r.name, f.user.ID); !here && !r.hub.isDraining() {
 		r.hub.announceLeave(r.name, f.user.ID)
 	}
@@ -85,10 +93,11 @@ func (f *first) announce(ctx context.Context, text string, o JoinOptions, at bro
 	if f.users == nil && count > 0 { // too many to list
 		return max(f.count, count), nil, f.partial
 	}
-	if !slices.ContainsFunc(f.users, hasID(f.user.ID)) {
+	if users = f.users; !o.Invisible && !slices.ContainsFunc(users, hasID(f.user.ID)) {
 		count++
+		users = withUser(users, f.user.ID, text)
 	}
-	if users = withUser(f.users, f.user.ID, text); len(users) > MaxMembers {
+	if len(users) > MaxMembers {
 		users = nil
 	}
 	return count, users, f.partial

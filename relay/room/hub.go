@@ -90,7 +90,11 @@ type JoinOptions struct {
 	Vouched  bool // Since, a moment, is known to be of the store's history: all up to it has been had
 	History  int  // how many of the newest messages, if Since is not given or can't be met
 	Presence bool // list the users, and send presence events from then on
-	Replay   bool // it is part of a resumed session: the messages are sent one by one, as frames
+
+	// Invisible has the member's user not be in the room for others, unless another connection of the
+	// user is. It is decided by the first join, until the member leaves.
+	Invisible bool
+	Replay    bool // it is part of a resumed session: the messages are sent one by one, as frames
 
 	// Save records that the member is in the room and has everything up to since; if nil, nothing
 	// is recorded. It runs while the broker is told of the user, and for the first member of a room
@@ -107,6 +111,7 @@ type Joined struct {
 	Messages  List
 	Count     int
 	Members   []string // the JSON of each user; nil if not asked for, or too many
+	Rights    string   // JSON that the answer to a join has as "rights"; empty: it has none
 	Partial   bool     // Members may lack some: the store could not say. All follow when it can
 }
 

@@ -24,7 +24,8 @@ func (r *Room) join(ctx context.Context, m Member, o JoinOptions, f *first, repl
 		return err
 	}
 	j := r.state(past, o)
-	u, text, again := r.admit(m)
+	u, text, again := r.admit(m, o.Invisible)
+	o.Invisible = r.members[m].invisible
 	from := r.roster.log.begin()
 	if f != nil {
 		from = f.admitted(r, from)
@@ -94,17 +95,22 @@ func (r *Room) state(p past, o JoinOptions) Joined {
 // admit makes m a member, or lets it stay one; the caller's reference becomes the membership's.
 // It returns m's user, who may be renamed until r.mu is held, and reports whether m was a member
 // already. r.mu is held.
-func (r *Room) admit(m Member) (u broker.User, text string, again bool) {
+func (r *Room) admit(m Member, invisible bool) (u broker.User, text string, again bool) {
 	u = m.User()
 	encoded, _ := json.Marshal(u) // a struct of strings and a bool
 	text = string(encoded)
-	again = r.members[m] != nil
-	r.roster.enter(u, text, again)
+	was := r.members[m]
+	if again = was != nil; again {
+		invisible = was.invisible
+	}
+	if !invisible {
+		r.roster.enter(u, text, again)
+	}
 	if again {
 		r.refs-- // the membership has one
 		return u, text, true
 	}
-	ms := &membership{member: m, at: len(r.list)}
+	ms := &membership{member: m, at: len(r.list), invisible: invisible}
 	r.members[m] = ms
 	r.list = append(r.list, ms)
 	return u, text, false
@@ -123,19 +129,21 @@ func (r *Room) announce(ctx context.Context, u broker.User, text string, o JoinO
 	if o.Save != nil {
 		saving.Go(func() { _ = o.Save(ctx, at) }) // the broker makes it good
 	}
-	count, users, partial = r.enter(ctx, u, text, o.Presence)
+	count, users, partial = r.enter(ctx, u, text, o)
 	saving.Wait()
 	return count, users, partial
 }
 
-// enter tells the broker that the user is here and reads, if list is set, who else is. If the
-// broker can't answer, this relay's own users are the answer, which may be part of them: a live room
-// can be joined without it.
-func (r *Room) enter(ctx context.Context, u broker.User, text string, list bool) (count int, users []string, partial bool) {
+// enter tells the broker that the user is here, unless the member is invisible, and reads, if it is
+// asked for, who else is. If the broker can't answer, this relay's own users are the answer, which may
+// be part of them: a live room can be joined without it.
+func (r *Room) enter(ctx context.Context, u broker.User, text string, o JoinOptions) (count int, users []string, partial bool) {
 	var entering sync.WaitGroup
 	var entered error
-	entering.Go(func() { count, entered = r.hub.broker.Enter(ctx, r.name, u) })
-	if !list {
+	if !o.Invisible {
+		entering.Go(func() { count, entered = r.hub.broker.Enter(ctx, r.name, u) })
+	}
+	if !o.Presence {
 		entering.Wait()
 		if entered != nil {
 			count = 0
@@ -153,7 +161,10 @@ func (r *Room) enter(ctx context.Context, u broker.User, text string, list bool)
 	if users == nil && n > 0 {
 		return max(count, n), nil, err != nil // too many to list
 	}
-	if users = withUser(users, u.ID, text); len(users) > MaxMembers {
+	if !o.Invisible {
+		users = withUser(users, u.ID, text)
+	}
+	if len(users) > MaxMembers {
 		return max(count, len(users)), nil, err != nil
 	}
 	return max(count, len(users)), users, err != nil
@@ -170,7 +181,7 @@ func (r *Room) leave(m Member, grace time.Duration) {
 		return
 	}
 	r.remove(ms)
-	last := r.roster.leave(id)
+	last := !ms.invisible && r.roster.leave(id)
 	r.mu.Unlock()
 	switch {
 	case !last || r.hub.isDraining():
@@ -240,7 +251,7 @@ func (h *Hub) lookup(name, id string) (u broker.User, here bool) {
 func (r *Room) lookup(id string) (u broker.User, here bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if u, here = r.roster.lookup(id); !here && r.first != nil && r.first.user.ID == id {
+	if u, here = r.roster.lookup(id); !here && r.first != nil && r.first.user.ID == id && !r.first.invisible {
 		return r.first.user, true
 	}
 	return u, here

@@ -40,6 +40,22 @@ func (r *Room) rename(u broker.User) {
 	}
 }
 
+// IgnorePresence ends what m asked for by JoinOptions.Presence. It reports whether m had.
+func (h *Hub) IgnorePresence(name string, m Member) bool {
+	r := h.room(name)
+	if r == nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ms := r.members[m]
+	if ms == nil || !ms.presence {
+		return false
+	}
+	r.roster.ask(ms, false)
+	return true
+}
+
 // sendChanges sends the changes of the last moment to those who asked.
 func (r *Room) sendChanges() {
 	r.mu.Lock()

@@ -41,10 +41,11 @@ type Room struct {
 // membership is a connection's being in the room. Fan-out runs over Room.list, a slice, in which
 // list[at] is the membership itself.
 type membership struct {
-	member   Member
-	at       int
-	presence bool  // set by roster.ask
-	listed   int64 // when it was last told who is there, ms; 0 if it has not asked
+	member    Member
+	at        int
+	presence  bool  // set by roster.ask
+	invisible bool  // it does not count as its user's being here
+	listed    int64 // when it was last told who is there, ms; 0 if it has not asked
 }
 
 func newRoom(h *Hub, name string, f *first) *Room {

@@ -345,6 +345,11 @@ func (s *handle) change(do func() bool) {
 	}
 }
 
+// IgnorePresence implements broker.SessionHandle.
+func (s *handle) IgnorePresence(room string) {
+	s.change(func() bool { return s.rooms.IgnorePresence(room) })
+}
+
 // Invalidate implements broker.SessionHandle.
 func (s *handle) Invalidate(room string, since broker.Offset) {
 	s.change(func() bool {

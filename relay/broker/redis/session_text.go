@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"strconv"
@@ -38,8 +39,9 @@ func (w *who) text() string {
 }
 
 const (
-	noFlags      = "-"
-	flagPresence = "p"
+	noFlags       = "-"
+	flagPresence  = "p"
+	flagInvisible = "i"
 )
 
 func roomsText(rooms []broker.Membership) string {
@@ -49,15 +51,21 @@ func roomsText(rooms []broker.Membership) string {
 	}
 	dst := make([]byte, 0, size)
 	for _, m := range rooms {
-		flags := noFlags
-		if m.Presence {
-			flags = flagPresence
-		}
-		dst = append(append(dst, flags...), ' ')
+		dst = append(append(dst, flagsOf(m)...), ' ')
 		dst = append(m.Since.Append(dst), ' ')
 		dst = append(append(dst, m.Room...), 0)
 	}
 	return string(dst)
+}
+
+func flagsOf(m broker.Membership) (flags string) {
+	if m.Presence {
+		flags += flagPresence
+	}
+	if m.Invisible {
+		flags += flagInvisible
+	}
+	return cmp.Or(flags, noFlags)
 }
 
 func parseRooms(text string) (rooms []broker.Membership, err error) {
@@ -69,7 +77,7 @@ func parseRooms(text string) (rooms []broker.Membership, err error) {
 		if len(f) != 3 {
 			return nil, errors.New("not a membership")
 		}
-		m := broker.Membership{Room: f[2], Presence: strings.Contains(f[0], flagPresence)}
+		m := broker.Membership{Room: f[2], Presence: strings.Contains(f[0], flagPresence), Invisible: strings.Contains(f[0], flagInvisible)}
 		if m.Since, err = broker.ParseOffset(f[1]); err != nil {
 			return nil, err
 		}

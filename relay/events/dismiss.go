@@ -1,0 +1,99 @@
+package events
+
+import (
+	"time"
+
+	"setu/relay/auth"
+	"setu/relay/broker"
+	"setu/relay/namespace"
+)
+
+// How a client is sent away that may not stay.
+
+// dismiss tells the client why, and closes its connection. A stock client comes back by itself, and
+// shows the token that it has by then.
+func (c *connection) dismiss(why *fault) {
+	c.emitError(why)
+	c.Close(why.Message)
+}
+
+// banish tells the client that it was revoked and takes it out of the namespace, after which a stock
+// client does not come back by itself. Its session ends with the connection.
+func (c *connection) banish() {
+	c.banished.Store(true)
+	c.emitError(revokedFault())
+	c.Disconnect(namespace.Revoked)
+}
+
+func revokedFault() *fault { return &fault{Code: codeRevoked, Message: namespace.Revoked} }
+
+// register makes the connection known to revocations. One that was under way meanwhile applies to it,
+// too.
+func (root *Root) register(c *connection) {
+	root.mu.Lock()
+	root.connections[c] = struct{}{}
+	root.mu.Unlock()
+	if r, revoked := root.revoked(c.User().ID, c.id, c.grant.Load()); revoked {
+		c.revoke(r)
+	}
+}
+
+func (root *Root) unregister(c *connection) {
+	root.mu.Lock()
+	defer root.mu.Unlock()
+	delete(root.connections, c)
+}
+
+// revoke applies new revocations to whoever is connected. It does not block, or call the broker: what
+// it sends is queued, and the connections end by themselves.
+func (root *Root) revoke(all []broker.Revocation) {
+	root.mu.Lock()
+	defer root.mu.Unlock()
+	for c := range root.connections {
+		for _, r := range all {
+			if c.isMeant(r) {
+				c.revoke(r)
+				break
+			}
+		}
+	}
+}
+
+// isMeant reports whether a revocation is of this connection.
+func (c *connection) isMeant(r broker.Revocation) bool {
+	g := c.grant.Load()
+	return (r.User == c.User().ID || r.Session == c.id || r.Token != "" && r.Token == g.TokenID) && r.Ends(issued(g))
+}
+
+// issued is when a grant's token was issued, in milliseconds since 1970; 0 if that is not known.
+func issued(g *auth.Grant) int64 {
+	if g.Issued.IsZero() {
+		return 0
+	}
+	return g.Issued.UnixMilli()
+}
+
+// revoke ends the connection, or asks it for another token if the revocation allows that. A guest has
+// none.
+func (c *connection) revoke(r broker.Revocation) {
+	g := c.grant.Load()
+	if !r.Reauth || c.User().Guest {
+		c.banish()
+		return
+	}
+	c.requestToken(g, time.Now().Add(reauthGrace), revokedFault())
+}
+
+// setTimer has f called after d, and not what was set before.
+func (c *connection) setTimer(d time.Duration, f func()) {
+	if was := c.timer.Swap(time.AfterFunc(d, f)); was != nil {
+		was.Stop()
+	}
+}
+
+// stopTimer has nothing called that was set.
+func (c *connection) stopTimer() {
+	if was := c.timer.Swap(nil); was != nil {
+		was.Stop()
+	}
+}
