@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"setu/e2e/secrets"
 )
 
 // dialTimeout bounds how long a relay may take to let a client in.
@@ -120,6 +122,7 @@ func (c *conn) awaitConnect(ctx context.Context) error {
 			var answer struct{ SID, PID string }
 			err := json.Unmarshal(rest, &answer)
 			c.opened.id, c.opened.pid = answer.SID, answer.PID
+			secrets.Plant("a pid", answer.PID)
 			return err
 		}
 		missed, err := parseEvent(frame)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"setu/e2e/judge"
+	"setu/e2e/secrets"
 )
 
 // session is what a client knows of the one that it may go on with.
@@ -31,6 +32,7 @@ func (m *Client) Transport() Transport { return m.options.Transport }
 // auth is what the client says of itself, and of the session that it wants to go on with.
 func (m *Client) auth() map[string]string {
 	auth := map[string]string{"name": m.options.Name, "key": m.options.Key}
+	secrets.Plant("a key", m.options.Key)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if s := m.session; m.options.Resume && s.pid != "" && s.offset != "" && s.unanswered == 0 {

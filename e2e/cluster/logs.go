@@ -8,6 +8,8 @@ import (
 
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/client"
+
+	"setu/e2e/secrets"
 )
 
 // shownLines bounds how much of each container's log a failed test shows: the
@@ -36,6 +38,17 @@ func (p *Process) readLogs(tail string) (string, error) {
 	var logs bytes.Buffer
 	_, err = stdcopy.StdCopy(&logs, &logs, stream)
 	return logs.String(), err
+}
+
+// findSecrets fails the test if it has written what nobody may see.
+func (p *Process) findSecrets() {
+	logs, err := p.readLogs("all")
+	if err != nil {
+		p.t.Logf("%s | no logs: %v", p.name, err)
+	}
+	for _, found := range secrets.In(logs) {
+		p.t.Errorf("%s has written %s", p.name, found)
+	}
 }
 
 func (p *Process) showLogs() {

@@ -53,6 +53,7 @@ func start(t testing.TB, network *Network, name, image, port string, ready func(
 	}
 	// After the container's own cleanup, hence run before it.
 	t.Cleanup(p.showLogs)
+	t.Cleanup(p.findSecrets)
 	p.AwaitReady()
 	return p
 }

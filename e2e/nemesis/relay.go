@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"setu/e2e/secrets"
 	"setu/relay/wiretest"
 )
 
@@ -70,6 +71,9 @@ func StartRelay(t testing.TB, name string, link *wiretest.Link, env ...string) *
 	r.Start()
 	t.Cleanup(func() {
 		r.Kill()
+		for _, found := range secrets.In(r.Log()) {
+			t.Errorf("%s has written %s", name, found)
+		}
 		if t.Failed() {
 			t.Logf("%s's log:\n%s", name, r.Log())
 		}
@@ -97,6 +101,22 @@ func (r *Relay) Start() {
 	if err := r.process.Start(); err != nil {
 		r.t.Fatal(err)
 	}
+}
+
+// Try starts a relay with settings that are to stop it, or to have it complain, and returns what it has
+// said after a moment.
+func Try(t testing.TB, env ...string) string {
+	t.Helper()
+	path, err := build()
+	if err != nil {
+		t.Fatalf("%v: %s", err, path)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path)
+	cmd.Env = append(append(os.Environ(), "HOST=127.0.0.1", "PORT=1"), env...)
+	out, _ := cmd.CombinedOutput() // it ends by an error, or is killed
+	return string(out)
 }
 
 // locked takes a relay's log.
@@ -167,3 +187,6 @@ func (r *Relay) Status() int {
 	response.Body.Close()
 	return response.StatusCode
 }
+
+// URL is where it serves.
+func (r *Relay) URL() string { return "http://" + r.address }

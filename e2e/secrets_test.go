@@ -1,0 +1,148 @@
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"setu/e2e/client"
+	"setu/e2e/cluster"
+	"setu/e2e/judge"
+	"setu/e2e/nemesis"
+	"setu/e2e/secrets"
+	"setu/relay"
+	"setu/relay/auth"
+	"setu/relay/wiretest"
+)
+
+// What is secret, wherever a client puts it, stands in no log, metric, answer to another, or error. (What
+// every relay of every test writes is searched for the secrets of its clients, too.)
+func TestSecretsAreNotWritten(t *testing.T) {
+	t.Parallel()
+	cluster.Require(t)
+	const password, key = "the-password-of-redis", "a-secret-of-32-bytes-that-signs-tokens"
+	secrets.Plant("Redis' password", password)
+	secrets.Plant("a secret", key)
+	redis := cluster.StartRedis(t, cluster.NewNetwork(t), cluster.RedisOptions{Password: password})
+	u, err := url.Parse(redis.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := wiretest.NewLink(t, redis.Address())
+	u.Host = link.Address()
+	metrics := freePort(t)
+	r := nemesis.StartRelay(t, "dublin", link, "REDIS_URL="+u.String(), "AUTH=optional", "AUTH_SECRET="+key, "GUEST_ROOMS=*:join,publish,history",
+		"LOG_LEVEL=debug", "METRICS_HOST=127.0.0.1", "METRICS_PORT="+metrics)
+	d := &wiretest.Dialer{T: t, New: func() net.Conn {
+		c, err := net.DialTimeout("tcp", strings.TrimPrefix(r.URL(), "http://"), 5*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}}
+	other := client.Connect(t, client.Options{Name: "other", History: judge.Record(t, judge.Rules{Kept: 10}), Relays: []string{r.WS()}})
+	other.Join("lobby", client.JoinOptions{})
+	watched := d.Open()
+	watched.Connect("{}")
+	watched.Call("join", `{"room":"lobby"}`)
+
+	cfg, err := relay.LoadConfig([]string{"AUTH_SECRET=" + key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mint := func(user string, ttl time.Duration) string {
+		rooms, _ := auth.ParseRooms("*:join,publish")
+		token, err := cfg.Auth().Mint(auth.Grant{UserID: user, Expires: time.Now().Add(ttl), Rooms: rooms})
+		if err != nil {
+			t.Fatal(err)
+		}
+		secrets.Plant("a token", token)
+		secrets.Plant("a token's signature", token[strings.LastIndexByte(token, '.')+1:])
+		return token
+	}
+	var answers strings.Builder
+	tell := func(packets ...string) {
+		t.Helper()
+		p := d.Open()
+		p.Packet()
+		p.Text(packets...)
+		for range packets {
+			fmt.Fprintln(&answers, p.Packet())
+		}
+		_ = p.Conn.Close()
+	}
+	token, guest := mint("asha", time.Hour), "a-guest's-own-key-0123"
+	secrets.Plant("a guest's key", guest)
+	tell(`40{"token":"` + token + `x"}`)
+	tell(`40{"token":"` + strings.ToUpper(token) + `"}`)
+	tell(`40{"token":{"` + token + `":1}}`)
+	tell(`40{"key":"` + guest + `\u0000"}`)
+	tell(`40{"name":"x","key":"`+guest+`"}`, `421["token",{"token":"`+token+`"}]`)
+	tell(`40{"pid":"`+token+`","offset":"`+token+`"}`, `421["join",{"room":"lobby","since":"`+guest+`"}]`, `42["`+token+`",{}]`)
+	for _, path := range []string{"/socket.io/?EIO=4&transport=polling&sid=" + token, "/socket.io/?EIO=4&transport=websocket&sid=" + guest, "/socket.io/" + token + "?EIO=4&transport=polling",
+		"/socket.io/?EIO=" + token + "&transport=polling", "/" + token, "/readyz?" + token} {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			_, body := d.Request(method, path, http.Header{"Origin": {"https://elsewhere.example"}, "Authorization": {"Bearer " + token}, "Cookie": {"token=" + token}})
+			fmt.Fprintln(&answers, body)
+		}
+	}
+	watched.Call("ping", "{}")
+	fmt.Fprintln(&answers, watched.Held)
+	fmt.Fprintln(&answers, get(t, "http://127.0.0.1:"+metrics+"/metrics"))
+
+	// A relay that Redis does not let in says so, without the word that it said.
+	bad := nemesis.Try(t, "REDIS_URL=redis://:"+password+"-not@"+redis.Address(), "LOG_LEVEL=debug")
+	fmt.Fprintln(&answers, bad)
+	for _, setting := range []string{"AUTH_SECRET=short-" + password[:12], "REDIS_URL=redis://u:" + password + "@[::", "AUTH_PUBLIC_KEY=" + key,
+		"AUTH_JWKS_URL=http://u:" + password + "@example.com", "PRIVATE_URL=http://u:" + password + "@example.com"} {
+		said := nemesis.Try(t, setting)
+		if name, _, _ := strings.Cut(setting, "="); !strings.Contains(said, name) {
+			t.Errorf("%s: %s", name, said)
+		}
+		fmt.Fprintln(&answers, said)
+	}
+	if found := secrets.In(answers.String()); len(found) > 0 {
+		t.Errorf("told: %q", found)
+	}
+	if !strings.Contains(r.Log(), "a session ended") || !strings.Contains(answers.String(), "setu_refusals_total") {
+		t.Errorf("nothing was searched:\n%s\n%s", r.Log(), answers.String())
+	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Close = true
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
