@@ -19,9 +19,10 @@ type call struct {
 	room             string
 	body             []byte // JSON array: the event's name and its argument
 	attachments      [][]byte
-	done             chan result // capacity 1
-	retryable        bool        // a publish: sent again after a failure or no answer
-	dropOnDisconnect bool        // done once the connection is lost: a leave
+	done             chan result  // capacity 1
+	retryable        bool         // a publish: sent again after a failure or no answer
+	dropOnDisconnect bool         // done once the connection is lost: a leave, a token
+	finished         func(result) // called by run with the result; nil: nothing is
 
 	// owned by run
 	expiresAt time.Time // when a publish fails with ErrTimeout; zero: never
@@ -83,6 +84,9 @@ func (c *Client) finishCall(q *call, r result) {
 	}
 	delete(c.acks, q.ackID)
 	c.calls = slices.Delete(c.calls, i, i+1)
+	if q.finished != nil {
+		q.finished(r)
+	}
 	q.done <- r
 }
 

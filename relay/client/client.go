@@ -207,6 +207,7 @@ func (c *Client) cleanUp() {
 		c.cancel(fmt.Errorf("%w: %w", ErrClosed, c.closeErr))
 	}
 	c.stopDialing()
+	c.stopFetching()
 	c.closeLink()
 	// After Close the Handler gets the last state alone; if the relay ended the session, it gets
 	// all that came before as well.

@@ -17,6 +17,7 @@ const (
 	phaseWaiting   phase = iota // until retryAt, before the next attempt
 	phaseDialing                // until the transport is open
 	phaseHandshake              // until Engine.IO's Open packet
+	phaseToken                  // until FetchToken has brought a token
 	phaseConnect                // until the answer to our CONNECT
 	phaseConnected
 )
@@ -58,6 +59,12 @@ type connection struct {
 	framesReceived uint64            // on all connections
 	incomplete     *incompletePacket // whose attachments come next; nil: none
 	probe          probe
+
+	cancelFetch context.CancelFunc // of the FetchToken under way; nil: none
+	showedToken bool               // with the latest CONNECT
+	refusals    int                // of tokens, in a row
+	renewal     renewal
+	fault       *Error // why the relay is about to end the connection, as it said; nil: it did not
 }
 
 // connect starts an attempt to connect.
@@ -105,7 +112,8 @@ func (c *Client) onDialed(d dialResult) {
 	c.phase = phaseHandshake
 }
 
-// onOpen takes the data of Engine.IO's Open packet, and sends CONNECT.
+// onOpen takes the data of Engine.IO's Open packet, and sends CONNECT as soon as there is a token for
+// it.
 func (c *Client) onOpen(data []byte) {
 	h, err := engineio.ParseHandshake(data)
 	if err != nil {
@@ -114,11 +122,15 @@ func (c *Client) onOpen(data []byte) {
 	}
 	c.handshake = h
 	c.resetPingDeadline()
+	c.connectWithToken()
+}
+
+func (c *Client) sendConnect(token string) {
 	auth := struct {
 		Name  string `json:"name,omitempty"`
 		Key   string `json:"key,omitempty"`
 		Token string `json:"token,omitempty"`
-	}{c.options.Name, c.options.Key, c.options.Token}
+	}{c.options.Name, c.options.Key, token}
 	body, err := json.Marshal(auth)
 	if err != nil {
 		c.closeWith(err)
@@ -127,7 +139,7 @@ func (c *Client) onOpen(data []byte) {
 	if string(body) == "{}" {
 		body = nil
 	}
-	c.phase = phaseConnect
+	c.phase, c.showedToken = phaseConnect, token != ""
 	c.sendPacket(socketio.Packet{Type: socketio.Connect, Data: body})
 }
 
@@ -137,6 +149,7 @@ func (c *Client) onConnect() {
 	c.phase = phaseConnected
 	c.connectedAt = time.Now()
 	c.connectDeadline = time.Time{}
+	c.refusals = 0
 	c.updateState(func(s *State) {
 		s.Status, s.Attempt, s.RetryAt, s.Err = Connected, 0, time.Time{}, nil
 	})
@@ -171,6 +184,8 @@ func (c *Client) onDisconnect(err error) {
 	c.failures++
 	c.phase = phaseWaiting
 	c.probe, c.incomplete = probe{}, nil
+	c.stopFetching()
+	c.renewal, c.fault = renewal{}, nil
 	clear(c.acks)
 	for _, r := range c.order {
 		r.onDisconnect()

@@ -19,6 +19,7 @@ type Error struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 	Retry   int    `json:"retry"` // ms after which to try again; 0: the relay gave none
+	Right   string `json:"right"` // that is missing, if Code is "forbidden"
 }
 
 func (e *Error) Error() string { return "relay: " + e.Message + " (" + e.Code + ")" }
@@ -26,8 +27,15 @@ func (e *Error) Error() string { return "relay: " + e.Message + " (" + e.Code + 
 // retryable reports whether the same request may succeed a moment later.
 func (e *Error) retryable() bool { return e.Code == "unavailable" || e.Code == "rate_limited" }
 
+// Codes that say that a token is missing, does not hold, or was revoked.
+const (
+	codeUnauthorized = "unauthorized"
+	codeRevoked      = "revoked"
+)
+
 // ConnectError is a relay's refusal of the session, because of a bad token for example. It is
-// final: the Client closes.
+// final: the Client closes. Only a token that Options.FetchToken has brought is tried again, and
+// that a few times.
 type ConnectError struct {
 	Message string
 	Code    string // as in Error; empty if the relay gave none

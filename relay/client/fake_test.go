@@ -263,9 +263,16 @@ func (l *log) handler() Handler {
 			}
 			l.add("presence %s %d +%d -%d%s", p.Room, p.Count, len(p.Joined), len(p.Left), renamed)
 		},
-		Reset:    func(r Reset) { l.add("reset %s %s %d", r.Room, r.Reason, len(r.Messages)) },
-		Rejoined: func(j Joined) { l.add("rejoined %s %v %d", j.Room, j.Recovered, j.Missed) },
-		Error:    func(err error) { l.add("error %v", err) },
+		Reset: func(r Reset) { l.add("reset %s %s %d", r.Room, r.Reason, len(r.Messages)) },
+		Rejoined: func(j Joined) {
+			rights := ""
+			if j.Rights != nil {
+				rights = fmt.Sprint(" ", j.Rights)
+			}
+			l.add("rejoined %s %v %d%s", j.Room, j.Recovered, j.Missed, rights)
+		},
+		Renewed: func(r Renewed) { l.add("renewed %d %v", r.Expires, r.Left) },
+		Error:   func(err error) { l.add("error %v", err) },
 	}
 }
 

@@ -193,6 +193,8 @@ func (r *room) unwanted() bool {
 func (c *Client) onRejoinAck(r *room, j Joined, err error) {
 	var e *Error
 	switch {
+	case errors.As(err, &e) && r.askForLess(e):
+		return // sendReady follows
 	case errors.As(err, &e) && !e.retryable():
 		c.reportError(&RejoinError{Room: r.name, Err: err})
 		if r.keepJoined = false; r.unwanted() {
@@ -221,6 +223,22 @@ func (c *Client) onRejoinAck(r *room, j Joined, err error) {
 		c.emit(func() { h(j) })
 	}
 	c.deliverHeld(r)
+}
+
+// askForLess has a rejoin that was refused for want of a right ask for what takes no such right. It
+// reports false if nothing of that was asked for. What was missed without the right to read history
+// is missing for good, and the rejoin says so.
+func (r *room) askForLess(e *Error) bool {
+	switch {
+	case e.Code != "forbidden":
+	case e.Right == "history" && (r.offset != "" || r.options.History > 0):
+		r.offset, r.options.History = "", 0
+		return true
+	case e.Right == "members" && r.options.Presence:
+		r.options.Presence = false
+		return true
+	}
+	return false
 }
 
 // retryDelay returns how long to wait before a failed request is made again: the time that the

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"time"
@@ -14,6 +15,13 @@ type Options struct {
 	Key   string // a guest's secret of 16 to 64 characters, for a lasting public id; empty: none
 	Token string // of a user who is not a guest; Name and Key are then ignored
 	Path  string // where the relay serves Socket.IO; empty: "/socket.io/"
+
+	// FetchToken brings a token, in place of Token: for each attempt to connect, and whenever the one
+	// in use is about to expire. An empty one stands for none, with which one connects as a guest. It
+	// is called from a goroutine of its own, and must return soon after ctx ends, which it does when
+	// the attempt, of 15 seconds in all, or the connection is given up. If it fails, it is called
+	// again later. A token that the relay refuses ends the client after 3 others.
+	FetchToken func(ctx context.Context) (string, error)
 
 	MinBackoff time.Duration // bound of the first random wait, doubled by each failure; 0: 500 ms
 	MaxBackoff time.Duration // bound of every wait; 0: 10 s
@@ -35,9 +43,10 @@ type Handler struct {
 	Message  func(Message) // live messages and those that a rejoin recovered, in order, each once
 	Signal   func(Signal)
 	Presence func(Presence)
-	Reset    func(Reset)  // a room's history has a gap; before Rejoined if a rejoin found it
-	Rejoined func(Joined) // a room was rejoined, after a reconnect or a gap; after its messages
-	Error    func(error)  // *Error of an error_event, *RejoinError, protocol errors: for logs
+	Reset    func(Reset)   // a room's history has a gap; before Rejoined if a rejoin found it
+	Rejoined func(Joined)  // a room was rejoined, after a reconnect or a gap; after its messages
+	Renewed  func(Renewed) // another token was taken, perhaps with the loss of rooms
+	Error    func(error)   // *Error of an error_event, *RejoinError, *TokenError, protocol errors: for logs
 }
 
 func (o *Options) withDefaults() Options {
@@ -68,16 +77,23 @@ func (o *Options) check() error {
 	if n := utf8.RuneCountInString(o.Key); n > 0 && (n < 16 || n > 64) {
 		return errors.New("client: Key must have 16 to 64 characters")
 	}
-	for name, value := range map[string]string{"Name": o.Name, "Key": o.Key, "Token": o.Token} {
+	for name, value := range map[string]string{"Name": o.Name, "Key": o.Key} {
 		if !utf8.ValidString(value) { // JSON would change it: two keys might become one
 			return errors.New("client: " + name + " must be UTF-8")
 		}
+	}
+	if !validToken(o.Token) {
+		return errToken
 	}
 	if o.Path[0] != '/' || !plainURL(o.Path) {
 		return errors.New("client: Path must begin with / and have neither query nor spaces")
 	}
 	return nil
 }
+
+var errToken = errors.New("client: a token must be UTF-8")
+
+func validToken(token string) bool { return utf8.ValidString(token) }
 
 // address returns the URL of the WebSocket of the relay at url (https://host, ws://host:port and so
 // on, without a path).

@@ -16,7 +16,7 @@ const maxDepth = socketio.MaxDepth + 16
 // receive handles one frame, or the end of the link.
 func (c *Client) receive(f frame) {
 	if f.err != nil {
-		c.onDisconnect(f.err)
+		c.onDisconnect(c.withFault(f.err))
 		return
 	}
 	c.framesReceived++
@@ -36,7 +36,7 @@ func (c *Client) receive(f frame) {
 			c.onDisconnect(errSlowLink)
 		}
 	case engineio.Close:
-		c.onDisconnect(errRelayClosed)
+		c.onDisconnect(c.withFault(errRelayClosed))
 	case engineio.Message:
 		if p.Binary {
 			c.receiveAttachment(p.Data)
@@ -74,22 +74,38 @@ func (c *Client) dispatch(p socketio.Packet, attachments [][]byte) {
 			c.onConnect()
 		}
 	case socketio.ConnectError:
-		c.closeWith(connectError(p.Data))
+		c.onRefused(connectError(p.Data))
 	case socketio.Disconnect:
-		c.closeWith(ErrEnded)
+		c.closeWith(c.withFault(ErrEnded))
 	case socketio.Ack, socketio.BinaryAck:
 		if answered := c.acks[p.ID]; answered != nil {
 			delete(c.acks, p.ID)
 			answered(payload{p.Data, attachments})
 		}
 	case socketio.Event, socketio.BinaryEvent:
-		if err := c.receiveEvent(payload{p.Data, attachments}); err != nil {
+		if err := c.receiveEvent(payload{p.Data, attachments}, ackOf(p)); err != nil {
 			c.onProtocolError(err)
 		}
 	}
 }
 
-func connectError(data []byte) error {
+// ackOf returns the id of the ack that an event wants; nil if it wants none.
+func ackOf(p socketio.Packet) *uint64 {
+	if !p.HasID {
+		return nil
+	}
+	return &p.ID
+}
+
+// withFault adds the reason that the relay has given to the error of a connection that it ends.
+func (c *Client) withFault(err error) error {
+	if c.fault == nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, c.fault)
+}
+
+func connectError(data []byte) *ConnectError {
 	var body struct {
 		Message string
 		Data    struct{ Code string }
@@ -131,7 +147,7 @@ func answer(p payload, into any) error {
 
 // receiveEvent passes an event to the Handler. Unknown events come from a newer relay and are
 // ignored.
-func (c *Client) receiveEvent(p payload) error {
+func (c *Client) receiveEvent(p payload, ack *uint64) error {
 	name, args, err := socketio.Arguments(p.data)
 	if err != nil {
 		return err
@@ -150,12 +166,10 @@ func (c *Client) receiveEvent(p payload) error {
 		err = decode(p, args[0], c.receiveReset)
 	case "welcome":
 		err = decode(p, args[0], func(w Welcome) { c.receiveWelcome(w, args[0]) })
+	case "token_expires":
+		c.onTokenExpires(ack)
 	case "error_event":
-		err = decode(p, args[0], func(e struct{ Error *Error }) {
-			if e.Error != nil {
-				c.reportError(e.Error)
-			}
-		})
+		err = decode(p, args[0], c.receiveError)
 	}
 	if err != nil {
 		return fmt.Errorf("client: event %s: %w", name, err)
@@ -170,6 +184,16 @@ func decode[T any](p payload, arg json.RawMessage, take func(T)) error {
 	}
 	take(v)
 	return nil
+}
+
+func (c *Client) receiveError(e struct{ Error *Error }) {
+	if e.Error == nil {
+		return
+	}
+	if e.Error.Code == codeUnauthorized || e.Error.Code == codeRevoked {
+		c.fault = e.Error
+	}
+	c.reportError(e.Error)
 }
 
 func (c *Client) receiveWelcome(w Welcome, raw json.RawMessage) {

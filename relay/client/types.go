@@ -93,6 +93,10 @@ type Joined struct {
 	Count     int       `json:"count"`     // of members
 	Members   []User    `json:"members"`   // if presence was asked for; nil for a large room
 
+	// Rights are what the token allows in this room, such as "join", "publish", "signal", "history"
+	// and "members"; nil: all of these.
+	Rights []string `json:"rights"`
+
 	// Missed is the number of messages that a rejoin recovered.
 	Missed int `json:"-"`
 }

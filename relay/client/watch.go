@@ -78,6 +78,7 @@ func (c *Client) nextDue() (first time.Time) {
 		if c.probe.ackID != 0 {
 			at(c.probe.deadline)
 		}
+		at(c.renewal.retryAt)
 		for _, r := range c.order {
 			at(r.dueAt)
 		}
@@ -126,6 +127,9 @@ func (c *Client) expireConnected(past func(time.Time) bool) {
 		c.probe.ackID = 0
 	case past(c.probe.nextAt):
 		c.sendProbe(probeTimeout)
+	}
+	if past(c.renewal.retryAt) {
+		c.renewToken()
 	}
 	for _, r := range slices.Clone(c.order) {
 		if past(r.dueAt) {
