@@ -10,7 +10,9 @@ import (
 // The model has its own types, so that it does not depend on the protocol. These functions convert
 // from those of package client.
 
-func user(u client.User) chat.User { return chat.User{ID: u.ID, Name: u.Name, Guest: u.Guest} }
+func user(u client.User) chat.User {
+	return chat.User{ID: u.ID, Name: chat.Shown(u.Name), Guest: u.Guest}
+}
 
 func users(list []client.User) []chat.User {
 	out := make([]chat.User, len(list))

@@ -20,8 +20,9 @@ type list struct {
 // row is a row of the list, and its element.
 type row struct {
 	chat.Row
-	el  js.Value
-	day string // the label of a RowDay, which changes with time ("Today")
+	el     js.Value
+	folded bool   // the text is written as far as it is shown folded
+	day    string // the label of a RowDay, which changes with time ("Today")
 }
 
 func newList(el js.Value) *list { return &list{el: el, byKey: make(map[string]*row)} }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"strconv"
+	"strings"
 	"syscall/js"
 	"time"
 
@@ -63,7 +64,10 @@ func (a *app) updateMessage(r *row, w chat.Row) {
 	bubble := author.Get("nextElementSibling")
 	if r.Entry == nil || r.Entry.Body != e.Body {
 		a.writeAuthor(r.el, author, e)
-		writeBody(bubble.Get("firstElementChild"), e.Body)
+	}
+	if folded := chat.IsLong(e.Body.Text) && !e.Unfolded; r.Entry == nil || r.Entry.Body != e.Body || folded != r.folded {
+		r.folded = folded
+		writeBody(bubble.Get("firstElementChild"), e.Body, folded)
 	}
 	a.writeTime(bubble.Get("lastElementChild").Get("firstElementChild"), e)
 	a.writeFold(bubble, e)
@@ -117,28 +121,49 @@ func (a *app) writeAuthor(el, author js.Value, e *chat.Entry) {
 }
 
 // writeBody writes a text, as text nodes and links alone.
-func writeBody(el js.Value, body chat.Body) {
+func writeBody(el js.Value, body chat.Body, folded bool) {
+	text := body.Text
+	if folded {
+		text = chat.Folded(text)
+	}
 	if body.Raw {
-		setText(el, body.Text)
+		setText(el, text)
 		return
 	}
-	segments := chat.Segments(body.Text)
+	segments := chat.Segments(text)
 	if len(segments) == 1 && segments[0].Href == "" {
 		setText(el, segments[0].Text)
 		return
 	}
 	setText(el, "")
 	for _, s := range segments {
-		if s.Href == "" {
+		shown := linkText(s)
+		if shown == "" {
 			appendText(el, s.Text)
 			continue
 		}
-		link := create("a", "", s.Text)
+		link := create("a", "", shown)
 		setAttr(link, "href", s.Href)
 		setAttr(link, "rel", "noopener noreferrer nofollow")
 		setAttr(link, "target", "_blank")
 		el.Call("append", link)
 	}
+}
+
+// linkText returns what is shown of a link: its address, in which a host that may pass for another
+// one is encoded. It returns "" if s is no link, or leads nowhere.
+func linkText(s chat.Segment) (text string) {
+	if s.Href == "" {
+		return ""
+	}
+	tryJS(func() {
+		encoded := window.Get("URL").New(s.Href).Get("host").String()
+		text = s.Text
+		if host := chat.Host(s.Href); chat.LooksLikeAnother(host) {
+			text = strings.Replace(s.Text, host, encoded, 1)
+		}
+	})
+	return text
 }
 
 // writeTime shows when a message was stored, or that it is being sent.

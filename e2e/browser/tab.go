@@ -136,14 +136,21 @@ func (tab *Tab) WaitFor(expression, what string) {
 
 // wait polls until an expression is true, or giveUp.
 func (tab *Tab) wait(expression string, giveUp func() bool) error {
+	return tab.poll(func(ctx context.Context) (holds bool, err error) {
+		err = tab.eval(ctx, "Boolean("+expression+")", &holds)
+		return holds, err
+	}, giveUp)
+}
+
+// poll asks until the answer is yes, or giveUp.
+func (tab *Tab) poll(ask func(context.Context) (bool, error), giveUp func() bool) error {
 	ctx, cancel := context.WithTimeout(tab.ctx, stepTimeout)
 	defer cancel()
 	ticker := time.NewTicker(30 * time.Millisecond)
 	defer ticker.Stop()
 	last := fmt.Errorf("it stayed false")
 	for {
-		var holds bool
-		err := tab.eval(ctx, "Boolean("+expression+")", &holds)
+		holds, err := ask(ctx)
 		if holds {
 			return nil
 		}

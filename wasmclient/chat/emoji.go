@@ -12,10 +12,10 @@ const (
 // EmojiOnly reports whether a text consists of a few emoji and nothing else but spaces and line
 // breaks.
 func EmojiOnly(text string) bool {
-	count, runes := 0, []rune(text)
-	if len(runes) > 12*maxLargeEmoji {
+	if len(text) > 4*12*maxLargeEmoji {
 		return false
 	}
+	count, runes := 0, []rune(text)
 	for i := 0; i < len(runes); {
 		if runes[i] == ' ' || runes[i] == '\n' {
 			i++

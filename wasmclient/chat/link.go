@@ -12,16 +12,21 @@ type Segment struct {
 	Href string
 }
 
+// Bounds of links: beyond them a text is shown as it is.
+const (
+	maxLink  = 2048 // bytes
+	maxLinks = 100  // of one text
+)
+
 // Segments splits a text into plain parts and links. Only http and https addresses become links,
 // and a link's text is the address to which it leads.
 func Segments(text string) []Segment {
 	var segments []Segment
-	plain := 0
-	for at := 0; at < len(text); {
-		length := linkAt(text, at)
+	plain, links := 0, 0
+	for at := 0; at < len(text) && links < maxLinks; {
+		length, skip := linkAt(text, at)
 		if length == 0 {
-			_, size := utf8.DecodeRuneInString(text[at:])
-			at += size
+			at += skip
 			continue
 		}
 		if at > plain {
@@ -31,6 +36,7 @@ func Segments(text string) []Segment {
 		segments = append(segments, Segment{Text: link, Href: link})
 		at += length
 		plain = at
+		links++
 	}
 	if plain < len(text) {
 		segments = append(segments, Segment{Text: text[plain:]})
@@ -38,11 +44,13 @@ func Segments(text string) []Segment {
 	return segments
 }
 
-// linkAt returns the length in bytes of the link that begins at index at, or 0.
-func linkAt(text string, at int) int {
+// linkAt returns the length in bytes of the link that begins at index at, or 0 and how many bytes
+// begin none.
+func linkAt(text string, at int) (length, skip int) {
 	// The cheap test first: most characters begin no link.
 	if text[at] != 'h' && text[at] != 'H' {
-		return 0
+		_, size := utf8.DecodeRuneInString(text[at:])
+		return 0, size
 	}
 	rest := text[at:]
 	scheme := 0
@@ -53,10 +61,13 @@ func linkAt(text string, at int) int {
 		}
 	}
 	if scheme == 0 {
-		return 0
+		return 0, 1
 	}
 	if before, _ := utf8.DecodeLastRuneInString(text[:at]); at > 0 && (unicode.IsLetter(before) || unicode.IsDigit(before)) {
-		return 0
+		return 0, 1
+	}
+	if host, _ := utf8.DecodeRuneInString(rest[scheme:]); !(unicode.IsLetter(host) || unicode.IsDigit(host) || host == '[') {
+		return 0, 1
 	}
 	end := len(rest)
 	for i, r := range rest {
@@ -64,13 +75,16 @@ func linkAt(text string, at int) int {
 			end = i
 			break
 		}
+		if i > maxLink {
+			return 0, i // or a text of nothing else would be read from each of its characters on
+		}
 	}
 	link := trimLink(rest[:end])
-	host, _ := utf8.DecodeRuneInString(rest[scheme:])
-	if len(link) <= scheme || !(unicode.IsLetter(host) || unicode.IsDigit(host) || host == '[') {
-		return 0
+	// What stands before an @ looks like the host, and is not.
+	if len(link) <= scheme || strings.Contains(Host(link), "@") {
+		return 0, 1
 	}
-	return len(link)
+	return len(link), 0
 }
 
 // endsLink reports whether no address contains r: white space, quotes, angle brackets, and

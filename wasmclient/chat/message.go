@@ -93,7 +93,7 @@ func normalize(s string) string {
 			return '\n'
 		case r == '\n' || r == '\t':
 			return r
-		case r < 0x20 || r == 0x7f:
+		case r < 0x20 || r >= 0x7f && r < 0xa0:
 			return -1
 		}
 		return r

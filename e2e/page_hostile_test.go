@@ -1,0 +1,233 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"setu/e2e/browser"
+	"setu/e2e/client"
+	"setu/e2e/cluster"
+	"setu/e2e/judge"
+)
+
+// witness notes whatever runs, or was to run, because of what somebody else has written.
+const witness = `(() => {
+	const seen = [];
+	globalThis.witnessed = seen;
+	globalThis.pwned = (...what) => seen.push("ran " + what);
+	for (const name of ["alert", "confirm", "prompt", "print", "open"]) globalThis[name] = (...what) => { seen.push(name + " " + what); };
+	addEventListener("securitypolicyviolation", (e) => seen.push("policy " + e.violatedDirective + " " + e.blockedURI + " " + e.sample), true);
+	addEventListener("error", (e) => seen.push("error " + (e.message ?? e.target?.outerHTML)), true);
+	addEventListener("unhandledrejection", (e) => seen.push("rejection " + e.reason));
+	const tags = new Set("DIV SPAN BDI A TIME BUTTON LI SVG PATH".split(" "));
+	const look = (node) => {
+		// The page's own markup is not looked at, and nothing of others is there before it is ready.
+		if (node.nodeType !== 1 || !("ready" in (document.body?.dataset ?? {})) || !node.closest("#list, #rooms, #people, #room-title, #empty, #typing, #toast")) return;
+		for (const el of [node, ...node.querySelectorAll("*")]) {
+			if (!tags.has(el.tagName.toUpperCase())) seen.push("element " + el.outerHTML.slice(0, 200));
+			for (const a of el.attributes) if (/^on|^style$|^src/i.test(a.name)) seen.push("attribute " + a.name);
+			if (el.tagName === "A" && el.hasAttribute("target") && (!/^https?:$/.test(el.protocol) || el.rel !== "noopener noreferrer nofollow")) seen.push("link " + el.outerHTML.slice(0, 200));
+			if (el.tagName === "A" && !el.hasAttribute("target") && el.origin !== location.origin) seen.push("link of the page " + el.outerHTML.slice(0, 200));
+		}
+	};
+	new MutationObserver((list) => list.forEach((m) => m.addedNodes.forEach(look))).observe(document, { childList: true, subtree: true });
+})()`
+
+// sound is JavaScript: what is wrong with the page's layout. The composer can be used, nothing is
+// wider than the screen, no message takes more than its share, and no text leaves its own bubble.
+const sound = `(() => {
+	const wrong = [], list = document.querySelector("#messages"), composer = document.querySelector("#composer");
+	const wide = (name, el) => { if (el.scrollWidth > el.clientWidth + 1) wrong.push(name + " scrolls sideways: " + el.scrollWidth + " in " + el.clientWidth); };
+	wide("the page", document.documentElement);
+	wide("the list", list);
+	for (const s of ["#rooms", "#people-list", ".top"]) wide(s, document.querySelector(s));
+	const box = composer.getBoundingClientRect();
+	if (box.height < 20 || box.width < 100 || box.bottom > innerHeight || box.right > innerWidth) wrong.push("the composer is at " + JSON.stringify(box));
+	const hit = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+	if (hit !== composer) wrong.push("over the composer lies " + hit?.outerHTML.slice(0, 100));
+	if (list.clientHeight < 200) wrong.push("the list has only " + list.clientHeight);
+	for (const m of document.querySelectorAll(".message")) {
+		const r = m.getBoundingClientRect(), b = m.querySelector(".bubble");
+		if (r.height > 520) wrong.push("a message is " + r.height + " high: " + m.textContent.slice(0, 60));
+		if (r.right > innerWidth || r.left < 0) wrong.push("a message leaves the screen: " + m.textContent.slice(0, 60));
+		const clips = getComputedStyle(b).overflow === "hidden";
+		if (!clips && b.scrollHeight > b.clientHeight + 2) wrong.push("a message leaves its bubble: " + m.textContent.slice(0, 60));
+		if (!m.querySelector(".author bdi")?.textContent.trim()) wrong.push("somebody without a name");
+		if (m.querySelector(".author").getBoundingClientRect().height > 24) wrong.push("an author is too high");
+	}
+	for (const li of document.querySelectorAll("#rooms li, #people-list li")) if (li.getBoundingClientRect().height > 60) wrong.push("a row is too high: " + li.textContent.slice(0, 60));
+	return wrong;
+})()`
+
+var zalgo = func() string {
+	var out strings.Builder
+	for _, letter := range "ZALGO" {
+		out.WriteRune(letter)
+		for mark := rune(0x300); mark < 0x340; mark++ {
+			out.WriteRune(mark)
+		}
+	}
+	return out.String()
+}()
+
+// hostileNames are names that a relay takes: at most 64 characters.
+var hostileNames = []string{
+	`<script>pwned("name")</script>`, `<img src=x onerror=pwned("name")>`, `"><svg onload=pwned(1)>`, `' onmouseover='pwned(1)`,
+	"\u202eahsA niatpaC", "a\u2069\u202eb", zalgo[:60], "\u200b\u200b\u2060", strings.Repeat("W", 64), strings.Repeat("👩‍👩‍👧‍👦", 9), "{{constructor.constructor('pwned(1)')()}}", "You",
+	"﷽﷽﷽﷽﷽﷽﷽﷽", "Asha &amp; &#x3C;b&#x3E;",
+}
+
+var hostileRooms = []string{
+	`<img src=x onerror=pwned("room")>`, `"><script>pwned("room")</script>`, "javascript:pwned(1)", "//evil.example/x", "../../etc", `\\evil.example\x`, "?room=x#y",
+	"\u202emoor", zalgo + "ZAL", strings.Repeat("M", 200), "\u200b\u2060", "data:text/html,<script>pwned(1)</script>", "r?token=x&setu", "[data-room=\"x\"]", "__proto__", "constructor",
+}
+
+func hostileTexts() []string {
+	texts := []string{
+		strings.Repeat("𒐫", 40), "&lt;script&gt;pwned(1)&lt;/script&gt; &#60;img src=x onerror=pwned(1)&#62;",
+		strings.Repeat(zalgo+" ", 30), strings.Repeat("\u200b\u200d\u2060\ufeff", 500), "\u3164",
+		strings.Repeat("A", 100_000), strings.Repeat("word ", 20_000), "top" + strings.Repeat("\n", 10_000) + "bottom",
+		strings.Repeat("👩‍👩‍👧‍👦🏴‍☠️👍🏽", 2000), "🏴" + strings.Repeat("\U000e0067", 60), strings.Repeat("\u00a0", 5000) + "x", strings.Repeat("\t", 2000) + "x",
+		"\u202e\u2066\u2067\u202dreversed \u202eagain", strings.Repeat("\u202e\u2067", 1000) + "x", strings.Repeat("﷽", 200),
+		"a\x00b\x07c\x1b[31md\x7fe\u0085f\u009bg",
+		`</style><style>*{display:none}</style><link rel=stylesheet href="//evil.example/x.css"><div style="position:fixed;inset:0">`,
+		"{{7*7}} ${pwned(1)} <%= pwned(1) %> #{pwned(1)} [[pwned(1)]] `${pwned(1)}`", `<![CDATA[<script>pwned(1)</script>]]><!--><script>pwned(1)</script>-->`,
+		"https://a.example/" + strings.Repeat("(.)", 30_000), strings.Repeat("https://a.example/x ", 4000), strings.Repeat("http://.", 10_000),
+		`</template></textarea></title></noscript></div></script><script>pwned("breakout")</script>`,
+	}
+	texts = append(texts,
+		`<script>pwned(1)</script>`, `<img src=x onerror=pwned(1)>`, `<svg/onload=pwned(1)>`, `<iframe srcdoc="<script>parent.pwned(1)</script>">`, `<a href="javascript:pwned(1)">x</a>`,
+		`<details open ontoggle=pwned(1)>`, `<math><mtext></table><mglyph><style><img src onerror=pwned(1)>`, `<base href="//evil.example/">`, `<form action="//evil.example"><button>x`, `<meta http-equiv=refresh content="0;url=//evil.example">`,
+	)
+	for _, link := range []string{
+		"javascript:pwned(1)", "JaVaScRiPt:pwned(1)", "java\tscript:pwned(1)", "javascript://https://a.example/%0apwned(1)", "data:text/html,<script>pwned(1)</script>", "vbscript:msgbox(1)",
+		"https://javascript:pwned(1)", `https://a.example/"onmouseover="pwned(1)`, `https://a.example/'><script>pwned(1)</script>`, "https://google.com@evil.example/", "blob:https://a.example/x", "file:///etc/passwd", "https://[evil", "http://a.example\u202e/moc.elgoog", "https://a.example:99999999/",
+	} {
+		texts = append(texts, "see "+link)
+	}
+	return texts
+}
+
+// What one may not do to the others by what one is called, where one goes and what one writes.
+func TestPageAmongTheHostile(t *testing.T) {
+	t.Parallel()
+	cluster.Require(t)
+	relay := cluster.StartRelay(t, cluster.NewNetwork(t), cluster.RelayOptions{Name: "dublin"})
+	b := browser.Start(t)
+	history := judge.Record(t, judge.Rules{Kept: 256})
+	var people []person
+	for _, viewport := range []browser.Viewport{browser.Desktop, browser.Phone.InDark()} {
+		p := person{b.Tab(t, viewport), t, "Asha", viewport.Mobile}
+		if viewport.Mobile {
+			p.name = "Ben"
+		}
+		p.Prepare(witness)
+		p.OpenUntil(relay.URL()+"/r/harbour", `document.body.dataset.ready !== undefined`, "the program to run")
+		p.enter(relay)
+		people = append(people, p)
+	}
+	mallory := client.Connect(t, client.Options{Name: hostileNames[0], History: history, Relays: endpoints([]*cluster.Relay{relay})})
+	mallory.Join("harbour", client.JoinOptions{})
+	inspect := func(stage string) {
+		t.Helper()
+		for _, p := range people {
+			p.inspect(stage)
+		}
+	}
+
+	for _, text := range hostileTexts() {
+		mallory.Say("harbour", map[string]any{"text": text})
+	}
+	mallory.Say("harbour", map[string]any{"text": "https://аpple.com/ and https://gооgle.com:8443/x and https://münchen.example"})
+	for _, raw := range []string{`{"__proto__":{"text":"x"}}`, `{"text":{"toString":"pwned(1)"}}`, `"<script>pwned(1)</script>"`, `{"html":"<img src=x onerror=pwned(1)>"}`, `[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]`, `null`, `1e999`, `{"text":""}`} {
+		if json.Valid([]byte(raw)) {
+			mallory.Say("harbour", json.RawMessage(raw))
+		}
+	}
+	mallory.Say("harbour", map[string]any{"text": "That was all."})
+	for _, p := range people {
+		p.sees("That was all.")
+		p.WaitFor(`["https://xn--pple-43d.com/", "https://xn--ggle-55da.com:8443/x", "https://münchen.example"].every(t => [...document.querySelectorAll(".text a")].some(a => a.textContent === t))`, "hosts that pass for others to be encoded")
+	}
+	inspect("texts")
+	// Each stretch of the list.
+	for screen := range 6 {
+		for _, p := range people {
+			p.Eval(fmt.Sprintf(`(() => { const m = document.querySelector("#messages"); m.scrollTop = m.scrollHeight * %d / 6; return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))); })()`, screen), nil)
+			p.Screenshot(fmt.Sprintf("hostile %s %d", p.kind(), screen))
+		}
+	}
+	// Long texts can be unfolded, and the others are still there.
+	for _, p := range people {
+		p.Eval(`document.querySelectorAll(".unfold").forEach(b => b.click())`, nil)
+		p.WaitFor(`document.documentElement.scrollWidth <= innerWidth && document.querySelector("#messages").scrollWidth <= document.querySelector("#messages").clientWidth + 1`, "no sideways scrolling")
+		p.Eval(`document.querySelectorAll(".unfold").forEach(b => b.click())`, nil)
+		p.Eval(`document.querySelector("#to-end").click()`, nil)
+		p.say("Still here, says " + p.name)
+		p.sees("Still here, says " + p.name)
+	}
+
+	var crowd []*client.Client
+	for i, name := range hostileNames {
+		m := client.Connect(t, client.Options{Name: name, As: fmt.Sprint("mallory ", i), Key: fmt.Sprintf("the secret key of mallory %d", i), History: history, Relays: endpoints([]*cluster.Relay{relay})})
+		m.Join("harbour", client.JoinOptions{})
+		m.Say("harbour", map[string]any{"text": "I am called that."})
+		crowd = append(crowd, m)
+	}
+	for _, p := range people {
+		p.WaitFor(fmt.Sprintf(`[...document.querySelectorAll(".message .text")].filter(e => e.textContent === "I am called that.").length === %d`, len(crowd)), "all of them")
+		if !p.phone {
+			p.WaitFor(`document.querySelectorAll("#people-list li").length > 10`, "the list of people")
+		}
+		p.Screenshot("hostile names " + p.kind())
+	}
+	inspect("names")
+
+	for _, room := range hostileRooms {
+		for _, p := range people {
+			p.Eval(fmt.Sprintf(`(() => { const i = document.querySelector("#room-input"); i.value = %s; i.form.requestSubmit(); })()`, quoteJS(room)), nil)
+		}
+	}
+	for _, p := range people {
+		p.WaitFor(fmt.Sprintf(`document.querySelectorAll("#rooms li").length >= %d`, len(hostileRooms)-2), "the rooms")
+		p.WaitFor(`document.querySelector("#empty-title").textContent.includes("Nobody has written")`, "the last one to be entered")
+		p.Screenshot("hostile rooms " + p.kind())
+	}
+	inspect("rooms")
+	for _, p := range people {
+		p.Eval(`(async () => { for (const a of [...document.querySelectorAll("#rooms a")]) { a.click(); await new Promise(done => requestAnimationFrame(done)); } })()`, nil)
+		p.WaitFor(`document.querySelector("#pill").dataset.status === "connected"`, "the connection")
+		p.Eval(`document.querySelectorAll("#rooms [data-leave]").forEach(b => b.click())`, nil)
+		p.WaitFor(`!document.querySelector("#rooms li")`, "no room to be left")
+	}
+	for _, p := range people {
+		p.hasNoErrors()
+	}
+}
+
+func quoteJS(s string) string {
+	text, _ := json.Marshal(s) // a string
+	return string(text)
+}
+
+// kind names the screen.
+func (p person) kind() string {
+	if p.phone {
+		return "phone dark"
+	}
+	return "desktop light"
+}
+
+// inspect fails the test if something ran, or the page has come apart.
+func (p person) inspect(stage string) {
+	p.t.Helper()
+	var ran, wrong []string
+	p.Eval("witnessed", &ran)
+	p.Eval(sound, &wrong)
+	for _, line := range append(ran, wrong...) {
+		p.t.Errorf("%s, %s: %s", p.kind(), stage, line)
+	}
+	p.hasNoErrors()
+}
