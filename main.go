@@ -161,7 +161,7 @@ func serve(cfg relay.Config) error {
 	if !public.Built() {
 		log.Warn("the browser client was not built: run go generate ./... and start again")
 	}
-	web := newWeb(srv, log)
+	web := newWeb(srv, log, cfg.EmbedOrigins...)
 	failed := make(chan error, 1)
 	go func() { failed <- web.Serve(l) }()
 	log.Info("serving", "url", "http://"+hostOf(l.Addr()), "relay", cfg.RelayID, "region", cfg.Region, "redis", cfg.RedisURL != "")
@@ -201,18 +201,18 @@ func openBroker(cfg relay.Config, log *slog.Logger) (broker.Broker, error) {
 }
 
 // newWeb bounds what a client may take before it has a session.
-func newWeb(srv *relay.Server, log *slog.Logger) *http.Server {
-	return &http.Server{Handler: routes(srv), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+func newWeb(srv *relay.Server, log *slog.Logger, embedders ...string) *http.Server {
+	return &http.Server{Handler: routes(srv, embedders), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 16 << 10, ErrorLog: relay.WebLog(log, srv.Metrics())}
 }
 
-func routes(srv *relay.Server) http.Handler {
+func routes(srv *relay.Server, embedders []string) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(relay.Path, srv)
 	mux.Handle(strings.TrimSuffix(relay.Path, "/"), srv)
 	mux.Handle("/healthz", srv)
 	mux.Handle("/readyz", srv)
-	mux.Handle("/", public.Handler())
+	mux.Handle("/", public.Handler(embedders...))
 	return mux
 }
 

@@ -123,6 +123,8 @@ func contentType(name string) string {
 		return "image/svg+xml"
 	case ".png":
 		return "image/png"
+	case ".json":
+		return "application/json"
 	case ".webmanifest":
 		return "application/manifest+json"
 	}

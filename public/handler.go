@@ -2,8 +2,10 @@ package public
 
 import (
 	_ "embed"
+	"encoding/json"
 	"io/fs"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -12,7 +14,20 @@ import (
 var unbuilt []byte
 
 // Handler returns a handler that serves the page at / and at /r/ROOM, and the files that it needs.
-func Handler() http.Handler {
+// Embedders are the origins of sites that may show the page in a frame and sign its users in, such
+// as https://example.com or, for all of its subdomains, https://*.example.com. What is none is left
+// out.
+func Handler(embedders ...string) http.Handler {
+	embedders = slices.DeleteFunc(slices.Clone(embedders), func(s string) bool { return !embedder.MatchString(s) })
+	p := load()
+	p.ancestors = frameAncestors(embedders)
+	if p.assets != nil {
+		p.assets["embed.json"] = embedAsset(embedders)
+	}
+	return p
+}
+
+func load() page {
 	if !Built() {
 		return page{index: unbuiltAsset()}
 	}
@@ -35,14 +50,30 @@ func unbuiltAsset() *asset {
 	}
 }
 
+// embedAsset tells the page, when it is in a frame, whom it may trust.
+func embedAsset(embedders []string) *asset {
+	body, err := json.Marshal(struct {
+		Origins []string `json:"origins"`
+	}{append([]string{}, embedders...)})
+	if err != nil {
+		panic(err) // strings always encode
+	}
+	return &asset{
+		contentType: contentType(".json"),
+		hash:        digest(body),
+		identity:    func() ([]byte, error) { return body, nil },
+	}
+}
+
 // page is the handler. It is immutable.
 type page struct {
-	index  *asset
-	assets map[string]*asset
+	index     *asset
+	assets    map[string]*asset
+	ancestors string // the directive of the policy that says who may embed it
 }
 
 func (p page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	writePolicy(w.Header(), r.Host)
+	writePolicy(w.Header(), r.Host, p.ancestors)
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)

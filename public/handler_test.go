@@ -44,7 +44,8 @@ func sample(t *testing.T) page {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return page{index: assets["index.html"], assets: assets}
+	assets["embed.json"] = embedAsset(nil)
+	return page{index: assets["index.html"], assets: assets, ancestors: frameAncestors(nil)}
 }
 
 func ask(p page, method, path string, header ...string) *http.Response {
@@ -80,6 +81,7 @@ func TestPathsAndTypes(t *testing.T) {
 		{"HEAD", "/", 200, "text/html; charset=utf-8", "no-cache"},
 		{"GET", "/" + program, 200, "application/wasm", "public, max-age=31536000, immutable"},
 		{"GET", "/manifest.webmanifest", 200, "application/manifest+json", "no-cache"},
+		{"GET", "/embed.json", 200, "application/json", "no-cache"},
 		{"GET", "/index.html", 404, "text/plain; charset=utf-8", ""},
 		{"GET", "/" + program + ".br", 404, "text/plain; charset=utf-8", ""},
 		{"GET", "/.keep", 404, "text/plain; charset=utf-8", ""},
@@ -174,6 +176,33 @@ func TestPolicy(t *testing.T) {
 		got := w.Header().Get("Content-Security-Policy")
 		if !strings.HasSuffix(got, "; "+want) || strings.Contains(got, "unsafe-inline") || !strings.HasPrefix(got, "default-src 'none'") {
 			t.Errorf("%q: %s", host, got)
+		}
+	}
+}
+
+// Nobody may embed the page but whom the setting names, and what can't stand in a header is none.
+func TestEmbedders(t *testing.T) {
+	for _, c := range []struct {
+		embedders       []string
+		ancestors, json string
+	}{
+		{nil, "'none'", `{"origins":[]}`},
+		{[]string{"https://a.example:8443", "https://*.b.example", "http://[::1]:80"},
+			"https://a.example:8443 https://*.b.example http://[::1]:80",
+			`{"origins":["https://a.example:8443","https://*.b.example","http://[::1]:80"]}`},
+		{[]string{"*", "null", "https:", "https://a.example; script-src *", "'self'", "data:"}, "'none'", `{"origins":[]}`},
+	} {
+		p := Handler(c.embedders...).(page)
+		w := httptest.NewRecorder()
+		p.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		if got := w.Header().Get("Content-Security-Policy"); !strings.Contains(got, "; frame-ancestors "+c.ancestors+"; connect-src") {
+			t.Errorf("%q: %s", c.embedders, got)
+		}
+		if !Built() {
+			continue
+		}
+		if got := text(t, ask(p, "GET", "/embed.json")); got != c.json {
+			t.Errorf("%q: %s", c.embedders, got)
 		}
 	}
 }

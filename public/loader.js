@@ -19,6 +19,24 @@
     byId("fatal").hidden = false;
   };
   globalThis.setuStop = stop;
+
+  // A token in the address (#token=…) is taken out of it before anything else, so that it is neither
+  // seen nor shared, and kept for this tab alone.
+  const takeToken = () => {
+    const parts = location.hash.slice(1).split("&");
+    const at = parts.findIndex((part) => part.startsWith("token="));
+    if (at < 0) return;
+    globalThis.setuToken = parts.splice(at, 1)[0].slice("token=".length);
+    const rest = parts.join("&");
+    history.replaceState(history.state, "", location.pathname + location.search + (rest && "#" + rest));
+    dispatchEvent(new Event("setu-token"));
+  };
+  takeToken();
+  addEventListener("hashchange", takeToken);
+  try {
+    if (globalThis.setuToken) sessionStorage.setItem("setu.token", globalThis.setuToken);
+    else globalThis.setuToken = sessionStorage.getItem("setu.token") ?? "";
+  } catch { /* without storage it is kept until the page is left */ }
   byId("fatal-reload").addEventListener("click", () => location.reload());
 
   // No form is sent by the browser. One submitted before the program runs is remembered for it.
@@ -30,7 +48,9 @@
   }, true);
 
   try {
-    if (!localStorage.getItem("setu.name")) byId("name-dialog").showModal();
+    // Who has a token has a name, and who embeds the page may bring one.
+    const named = globalThis.setuToken || parent !== self || localStorage.getItem("setu.name");
+    if (!named) byId("name-dialog").showModal();
   } catch { /* the program asks */ }
 
   const count = (response) => {

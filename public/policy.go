@@ -17,7 +17,6 @@ var policy = strings.Join([]string{
 	"manifest-src 'self'",
 	"base-uri 'none'",
 	"form-action 'none'",
-	"frame-ancestors 'none'",
 	"require-trusted-types-for 'script'",
 	"trusted-types 'none'",
 	"connect-src 'self'",
@@ -26,8 +25,20 @@ var policy = strings.Join([]string{
 // plainHost matches a host, perhaps with a port, that can be put into a header unchanged.
 var plainHost = regexp.MustCompile(`^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
 
-func writePolicy(header http.Header, host string) {
-	value := policy
+// embedder matches a site that may embed the page, as it can be put into a header.
+var embedder = regexp.MustCompile(`^https?://(\*\.)?([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?$`)
+
+// frameAncestors returns the directive that lets these sites embed the page, and no others.
+func frameAncestors(embedders []string) string {
+	if len(embedders) == 0 {
+		return "frame-ancestors 'none'; "
+	}
+	return "frame-ancestors " + strings.Join(embedders, " ") + "; "
+}
+
+// writePolicy sets the headers that say what the page may do, and who may embed it.
+func writePolicy(header http.Header, host, ancestors string) {
+	value := strings.Replace(policy, "connect-src", ancestors+"connect-src", 1)
 	// For older browsers 'self' does not include ws: and wss:.
 	if plainHost.MatchString(host) {
 		value += " ws://" + host + " wss://" + host

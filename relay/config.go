@@ -64,6 +64,8 @@ type Config struct {
 	MaxConnections int           `env:"MAX_CONNECTIONS" envDefault:"10000" min:"1" help:"clients at a time; others are refused with 503"`
 	AllowedOrigins []string      `env:"ALLOWED_ORIGINS" help:"comma-separated origins of other sites whose pages may connect, like https://example.com, https://*.example.com (its subdomains), capacitor://localhost or null; *: any"`
 
+	EmbedOrigins []string `env:"EMBED_ORIGINS" help:"comma-separated origins of sites whose pages may show the page in a frame, and sign its users in, like https://example.com or https://*.example.com; empty: none"`
+
 	AuthMode      string        `env:"AUTH" oneof:"open,optional,required" help:"who may connect: everybody, everybody but guests may do only what GUEST_ROOMS says, or users with a token; default required if a key is set, else open"`
 	AuthSecret    auth.Secret   `env:"AUTH_SECRET" help:"signs and checks tokens (HS256, HS384, HS512): one secret of at least 32 bytes, or two comma-separated, of which both check and the first signs"`
 	AuthPublicKey string        `env:"AUTH_PUBLIC_KEY" help:"PEM of a public key or certificate that checks tokens: RSA of at least 2048 bits (RS256, PS256), EC P-256 (ES256) or Ed25519 (EdDSA); or of two"`
@@ -96,6 +98,12 @@ func LoadConfig(environ []string) (Config, error) {
 	for i, o := range c.AllowedOrigins {
 		c.AllowedOrigins[i] = strings.TrimSpace(o)
 	}
+	for i, o := range c.EmbedOrigins {
+		if o = strings.ToLower(strings.TrimSpace(o)); !strings.HasSuffix(o, "//") {
+			o = strings.TrimSuffix(o, "/")
+		}
+		c.EmbedOrigins[i] = o
+	}
 	if c.Region == "" {
 		c.Region = vars["FLY_REGION"]
 	}
@@ -127,6 +135,15 @@ func (c Config) check() error {
 	for _, o := range c.AllowedOrigins {
 		if _, err := engine.ParseOrigins([]string{o}); err != nil {
 			refuse("ALLOWED_ORIGINS", o, err)
+		}
+	}
+	for _, o := range c.EmbedOrigins {
+		_, err := engine.ParseOrigins([]string{o})
+		if err == nil && !strings.HasPrefix(o, "https://") && !strings.HasPrefix(o, "http://") {
+			err = errors.New("it is https:// or http://, a host and perhaps a port: whoever may embed the page can act for its users")
+		}
+		if err != nil {
+			refuse("EMBED_ORIGINS", o, err)
 		}
 	}
 	_, wrong := c.readAuth()

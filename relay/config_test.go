@@ -90,6 +90,7 @@ func TestBadSettings(t *testing.T) {
 		"AUTH_MAX_TTL":    {"59s", "8761h", "30d"},
 		"GUEST_ROOMS":     {"lobby", "lobby:admin", "a*b:join", "{"},
 		"PRIVATE_URL":     {"10.0.0.7:8080", "tcp://10.0.0.7:8080", "http://10.0.0.7:8080/relay", "http://u@10.0.0.7", "http://*.example.com", "*", "null"},
+		"EMBED_ORIGINS":   {"*", "null", "https://*.com", "capacitor://localhost", "example.com", "https://a.example/path", "https://a.example,file://"},
 		"ALLOWED_ORIGINS": {"https://*.com", "https://*", "http://", "wss://a.example", "https://a.example,null://", "example.com", "ftp://a.example", "https://", "https://a.example/path", "https://a.example?x", "https://u@a.example", "https://a.example,nonsense"},
 	}
 	for name, values := range bad {

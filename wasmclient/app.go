@@ -44,6 +44,7 @@ type app struct {
 	client  *client.Client
 	session int // counts clients: events of former ones are ignored
 	senders map[string]*sender
+	signIn  signIn
 
 	typingSentAt time.Time // when this user's typing was last signalled
 	toastUntil   time.Time
@@ -56,6 +57,7 @@ type app struct {
 
 func newApp() *app {
 	a := &app{view: newView(), clock: newClock(), storage: &storage{}, senders: make(map[string]*sender)}
+	a.signIn.came = make(chan struct{})
 	a.drawFrame = js.FuncOf(func(js.Value, []js.Value) any {
 		a.withLock(a.drawStale)
 		return nil
@@ -143,12 +145,22 @@ func (a *app) start() {
 	a.name = chat.CleanName(a.storage.get(itemName))
 	a.restore()
 	a.listen()
-	if a.ensureName() {
-		a.connect()
+	a.signIn.token = takeAddressToken()
+	if isFramed() {
+		a.embed(a.begin)
+	} else {
+		a.begin()
 	}
 	a.invalidate(partAll)
 	a.drawStale()
 	setFlag(document.Get("body"), "data-ready", true)
+}
+
+// begin connects, unless a guest is asked for a name first, or that has been done.
+func (a *app) begin() {
+	if a.client == nil && (a.signIn.token != "" || a.ensureName()) {
+		a.connect()
+	}
 }
 
 // readsEnd reports whether the end of a room is in view at this moment.

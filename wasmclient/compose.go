@@ -29,7 +29,7 @@ func (a *app) onInput() {
 	a.invalidate(partComposer)
 	r := a.rooms.Current
 	now := time.Now()
-	if r == nil || a.pill.Status != chat.Connected || now.Sub(a.typingSentAt) < chat.TypingInterval {
+	if r == nil || r.Denied.Signal || a.pill.Status != chat.Connected || now.Sub(a.typingSentAt) < chat.TypingInterval {
 		return
 	}
 	if chat.Clean(a.composerText()) == "" {
@@ -47,6 +47,7 @@ func signalTyping(c *client.Client, room string, typing bool) {
 // drawComposer sets the composer's size, and whether its text can be sent.
 func (a *app) drawComposer() {
 	v := a.view
+	a.drawNotice()
 	if !v.grows {
 		style := v.composer.Get("style")
 		style.Set("height", "auto")
@@ -56,7 +57,7 @@ func (a *app) drawComposer() {
 	length := chat.Length(text)
 	over := length > chat.MaxText
 	a.saveDraft()
-	off := a.rooms.Current == nil || over || chat.Clean(text) == ""
+	off := !a.mayWrite() || over || chat.Clean(text) == ""
 	if off != v.sendOff {
 		v.sendOff = off
 		v.send.Set("disabled", off)
@@ -71,11 +72,33 @@ func (a *app) drawComposer() {
 	v.counterOn.show(length > chat.MaxText*9/10)
 }
 
+// mayWrite reports whether this user may write in the open room, as far as is known.
+func (a *app) mayWrite() bool { return a.rooms.Current != nil && a.rooms.Current.MayWrite() }
+
+// drawNotice says above the composer why one may not write, or that one has to sign in.
+func (a *app) drawNotice() {
+	v, status := a.view, a.signIn.status
+	sentence := status.Sentence()
+	if r := a.rooms.Current; r != nil && sentence == "" {
+		sentence = r.Notice()
+	}
+	if sentence != "" {
+		v.notice.write(sentence)
+	}
+	v.noticeOn.show(sentence != "")
+	setFlag(v.noticeOn.el, "data-sign-in", status != chat.SignedIn)
+	v.tokenForm.show(status != chat.SignedIn)
+	if off := a.rooms.Current != nil && !a.mayWrite(); off != v.composerOff {
+		v.composerOff = off
+		v.composer.Set("disabled", off)
+	}
+}
+
 // submit sends the composer's text.
 func (a *app) submit() {
 	text := a.composerText()
 	clean := chat.Clean(text)
-	if a.rooms.Current == nil || clean == "" {
+	if !a.mayWrite() || clean == "" {
 		return
 	}
 	if n := chat.Length(text); n > chat.MaxText {

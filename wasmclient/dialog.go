@@ -19,7 +19,7 @@ func (a *app) ensureName() bool {
 		}
 		return true
 	}
-	setText(byID("name-text"), "You are about to enter “"+a.rooms.Current.Name+"”. No account is needed.")
+	setText(byID("name-text"), "You are about to enter “"+a.rooms.Current.Shown()+"”. No account is needed.")
 	if document.Get("body").Get("dataset").Get("early").Truthy() {
 		a.saveName()
 		return a.client == nil // otherwise saveName has connected
@@ -38,6 +38,10 @@ func (a *app) dialogOpen() bool { return byID("name-dialog").Get("open").Bool() 
 
 // openRename opens the dialog to ask for another name.
 func (a *app) openRename() {
+	if a.self.ID != "" && !a.self.Guest {
+		a.toast("Your name comes with your sign-in")
+		return
+	}
 	a.toggleDrawer("")
 	setText(byID("name-title"), "Your name")
 	setText(byID("name-text"), "Everybody in your rooms sees it at once.")
@@ -71,7 +75,7 @@ func (a *app) saveName() {
 
 // onDialogClosed connects even if the user has given no name: the relay then makes one up.
 func (a *app) onDialogClosed() {
-	if a.client == nil {
+	if a.client == nil && a.signIn.token == "" {
 		a.connect()
 	}
 	a.focusUnlessTouch()

@@ -106,6 +106,34 @@ func (t *toggle) show(on bool) {
 	show(t.el, on)
 }
 
+// await waits until a promise is settled, in a goroutine that may wait. It reports false if it was
+// rejected.
+func await(promise js.Value) (value js.Value, ok bool) {
+	done := make(chan struct{})
+	settle := func(resolved bool) js.Func {
+		return js.FuncOf(func(_ js.Value, arguments []js.Value) any {
+			value, ok = arguments[0], resolved
+			close(done)
+			return nil
+		})
+	}
+	yes, no := settle(true), settle(false)
+	promise.Call("then", yes, no)
+	<-done
+	yes.Release()
+	no.Release()
+	return value, ok
+}
+
+// stringsOf returns the texts of an array.
+func stringsOf(array js.Value) []string {
+	var out []string
+	for i := range array.Length() {
+		out = append(out, array.Index(i).String())
+	}
+	return out
+}
+
 // randomID returns random bytes from the browser's cryptographic source, as hexadecimal digits.
 func randomID(bytes int) string {
 	array := window.Get("Uint8Array").New(bytes)

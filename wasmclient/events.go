@@ -4,6 +4,7 @@ package main
 
 import (
 	"strconv"
+	"strings"
 	"syscall/js"
 
 	"setu/wasmclient/chat"
@@ -27,6 +28,8 @@ func (a *app) listen() {
 	on(a.view.messages, "scroll", false, func(js.Value) { a.onScroll() })
 	on(window, "popstate", false, func(js.Value) { a.onPopState() })
 	on(window, "pagehide", false, func(js.Value) { a.saveDraft() })
+	on(window, "setu-token", false, func(js.Value) { a.onToken(takeAddressToken()) })
+	on(window, "message", false, a.onParentMessage)
 	if viewport := window.Get("visualViewport"); viewport.Truthy() {
 		on(viewport, "resize", false, func(js.Value) { a.onViewport() })
 	}
@@ -101,6 +104,10 @@ func (a *app) onSubmit(event js.Value) {
 	switch event.Get("target").Get("id").String() {
 	case "composer-form":
 		a.submit()
+	case "token-form":
+		input := byID("token")
+		a.onToken(strings.TrimSpace(input.Get("value").String()))
+		input.Set("value", "")
 	case "name-form":
 		a.saveName()
 	case "room-form":

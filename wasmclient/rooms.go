@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"time"
@@ -84,7 +85,7 @@ func (a *app) enter(name, how string) {
 // join joins a room, and requests what is new since the last known message, or else the last
 // messages.
 func (a *app) join(r *chat.Room) {
-	c := a.client
+	c, asked := a.client, r.Denied // what was denied is asked anew
 	options := client.JoinOptions{History: historyPage, Presence: true}
 	if newest := r.Timeline.Newest(); newest != nil && r.Entered {
 		options.Since = newest.Offset
@@ -92,18 +93,40 @@ func (a *app) join(r *chat.Room) {
 	a.goGuarded(func() {
 		ctx, cancel := timeoutContext(requestTimeout)
 		defer cancel()
-		joined, err := c.Join(ctx, r.Name, options)
+		joined, err := joinAsAllowed(ctx, c, r.Name, options)
 		a.withLock(func() {
 			if c == a.client && a.rooms.Find(r.Name) == r {
+				// Without the right to read history a join in place finds nothing, which is no gap.
+				joined.Recovered = joined.Recovered || asked != chat.Denied{} && !asked.Join && r.Entered
 				a.onJoined(r, joined, err)
 			}
 		})
 	})
 }
 
+// joinAsAllowed joins a room, and asks for less if a right is missing for what was asked.
+func joinAsAllowed(ctx context.Context, c *client.Client, room string, o client.JoinOptions) (client.Joined, error) {
+	for {
+		joined, err := c.Join(ctx, room, o)
+		var refused *client.Error
+		switch {
+		case !errors.As(err, &refused):
+			return joined, err
+		case refused.Right == "history" && o.History > 0:
+			o.History, o.Since = 0, ""
+		case refused.Right == "members" && o.Presence:
+			o.Presence = false
+		default:
+			return joined, err
+		}
+	}
+}
+
 func (a *app) onJoined(r *chat.Room, j client.Joined, err error) {
 	var refused *client.Error
 	switch {
+	case errors.As(err, &refused) && refused.Code == "forbidden":
+		a.deny(r, refused.Right)
 	case errors.As(err, &refused):
 		r.Refusal = refused.Message
 	case errors.Is(err, client.ErrClosed), errors.Is(err, client.ErrLeft):
@@ -118,17 +141,22 @@ func (a *app) onJoined(r *chat.Room, j client.Joined, err error) {
 }
 
 func (a *app) onSnapshot(r *chat.Room, j client.Joined) {
+	hadHistory := !r.Denied.History
+	r.Denied = chat.DeniedBy(j.Rights)
 	arrival := chat.Snapshot{
 		Messages: messages(j.Messages), Recovered: j.Recovered,
-		HasMore: len(j.Messages) >= historyPage,
+		HasMore: len(j.Messages) >= historyPage || r.Denied.History,
 	}
 	if r.Entered {
 		r.Resync(arrival, a.readsEnd(r))
 		r.Refusal = ""
+		r.Timeline.More = r.Timeline.More || !hadHistory && !r.Denied.History
 		// The user may have a new name, and to others the rejoin is no event. A signal carries the
 		// name.
 		c, name := a.client, r.Name
-		a.goGuarded(func() { signalTyping(c, name, false) })
+		if !r.Denied.Signal {
+			a.goGuarded(func() { signalTyping(c, name, false) })
+		}
 	} else {
 		r.Enter(arrival)
 		if r == a.rooms.Current {
@@ -166,7 +194,7 @@ func (a *app) leave(name string) {
 			_ = c.Leave(ctx, name) // it is off the list either way
 		})
 	}
-	a.toast("Left " + name)
+	a.toast("Left " + chat.Shown(name))
 	switch {
 	case next == nil:
 		a.storage.set(itemLastRoom, "")

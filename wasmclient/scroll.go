@@ -67,7 +67,7 @@ func (a *app) drawEdges() {
 		if r.Timeline.Older() {
 			a.invalidate(partList)
 		}
-		if r.Entered && r.Refusal == "" && r.Timeline.WantsOlder() && a.pill.Status == chat.Connected {
+		if r.Entered && r.Refusal == "" && !r.Denied.History && r.Timeline.WantsOlder() && a.pill.Status == chat.Connected {
 			a.loadOlder(r)
 		}
 	}
@@ -115,11 +115,19 @@ func (a *app) drawEmpty() {
 	switch {
 	case r == nil:
 		title, text = "No room is open", "Join one, or open a new one, in the list of rooms."
-	case r.Refusal != "":
-		title, text = "You can't enter "+r.Name, "The relay says: "+r.Refusal+"."
+	case r.Denied.Join && !r.Entered:
+		title, text = "You can't enter "+r.Shown(), "Your sign-in does not include this room."
+	case r.Refusal != "" && r.Timeline.Empty():
+		title, text = "You can't enter "+r.Shown(), "The relay says: "+r.Refusal+"."
 	case !r.Timeline.Empty():
+	case r.Denied.History && r.Entered:
+		title, text = "Nothing new yet", "You see here what is written from now on."
+	case !r.Entered && a.signIn.status != chat.SignedIn:
+		title = "You are not in " + r.Shown() + " yet"
 	case !r.Entered:
-		title, text = "Entering "+r.Name+"…", ""
+		title, text = "Entering "+r.Shown()+"…", ""
+	case !r.MayWrite():
+		title, text = "Nobody has written here yet", "What others write will stand here."
 	default:
 		title, text = "Nobody has written here yet", "Write the first message, or share the link to bring somebody over."
 		share = true

@@ -70,7 +70,7 @@ func (a *app) enqueue(r *chat.Room, id, text string, at int64) {
 // has not been joined yet.
 func (a *app) sendQueued(r *chat.Room) {
 	s := a.senderOf(r.Name)
-	if s.running || !r.Entered || len(s.queued) == 0 {
+	if s.running || !r.Entered || r.Denied.Join || len(s.queued) == 0 {
 		return
 	}
 	s.running = true
@@ -119,9 +119,16 @@ func (a *app) onPublished(r *chat.Room, s *sender, id string, stored client.Publ
 			a.sendQueued(r)
 		}
 		return false
+	case r.Denied.Join: // it waits for a token that allows it
+		s.running = false
+		return false
 	case errors.Is(err, client.ErrTimeout) && a.pill.Status != chat.Connected:
 		return true // there is no connection: try again
 	default:
+		var refused *client.Error
+		if errors.As(err, &refused) && refused.Code == "forbidden" {
+			a.deny(r, refused.Right)
+		}
 		a.onPublishFailed(r, id, reason(err))
 	}
 	if len(s.queued) > 0 && s.queued[0] == id {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"time"
@@ -61,9 +62,15 @@ func (a *app) open() {
 			}
 		})
 	}
+	var opened *client.Client // nil until Open has returned
 	location := window.Get("location")
 	c, err := client.Open(location.Get("origin").String(), &client.Options{
 		Name: a.name, Key: a.guestKey(), PublishTimeout: publishTimeout,
+		FetchToken: func(ctx context.Context) (string, error) {
+			var c *client.Client
+			a.withLock(func() { c = opened })
+			return a.fetchToken(ctx, c)
+		},
 		Handler: client.Handler{
 			State:    func(s client.State) { current(func() { a.onState(s) }) },
 			Welcome:  func(w client.Welcome) { current(func() { a.onWelcome(w) }) },
@@ -72,13 +79,14 @@ func (a *app) open() {
 			Presence: func(p client.Presence) { current(func() { a.onPresence(p) }) },
 			Reset:    func(r client.Reset) { current(func() { a.onReset(r) }) },
 			Rejoined: func(j client.Joined) { current(func() { a.onRejoined(j) }) },
+			Renewed:  func(r client.Renewed) { current(func() { a.onRenewed(r) }) },
 			Error:    func(err error) { current(func() { a.onError(err) }) },
 		},
 	})
 	if err != nil {
 		panic(err) // cannot happen: the address is the page's own
 	}
-	a.client = c
+	a.client, opened = c, c
 	for _, r := range a.rooms.All {
 		a.join(r)
 	}
@@ -99,12 +107,24 @@ func (a *app) onState(s client.State) {
 		if errors.As(s.Err, &refused) {
 			next.Reason = refused.Message
 		}
+		if a.onEnded(s.Err); a.signIn.status != chat.SignedIn {
+			next.Reason = "" // said above the composer
+		}
+	}
+	if next.Status == chat.Connected && a.pill.Status != chat.Connected {
+		a.setSignIn(chat.SignedIn)
 	}
 	a.announce(a.pill.Update(next, time.Now()))
 	a.invalidate(partPill)
 }
 
 func (a *app) onWelcome(w client.Welcome) {
+	if a.self.ID != "" && a.self.ID != w.User.ID {
+		// What stands on the page is said to be another user's own.
+		a.saveDraft()
+		window.Get("location").Call("reload")
+		return
+	}
 	a.self = user(w.User)
 	for _, r := range a.rooms.All {
 		r.Timeline.Self = a.self.ID
@@ -193,7 +213,7 @@ func (a *app) onReset(reset client.Reset) {
 		a.onStored(r, m.From.ID, m.ID)
 	}
 	a.pill.Note("History has a gap", time.Now())
-	a.announce("Messages may be missing in " + r.Name)
+	a.announce("Messages may be missing in " + r.Shown())
 	a.invalidate(partAll)
 }
 
@@ -203,6 +223,7 @@ func (a *app) onRejoined(j client.Joined) {
 	if r == nil {
 		return
 	}
+	r.Denied = chat.DeniedBy(j.Rights)
 	r.People.Set(members(j), j.Count, time.Now())
 	if j.Recovered && j.Missed > 0 {
 		a.announce(a.pill.Recovered(j.Missed, time.Now()))
@@ -219,6 +240,11 @@ func (a *app) onError(err error) {
 		return
 	}
 	if r := a.rooms.Find(lost.Room); r != nil {
+		var refused *client.Error
+		if errors.As(lost.Err, &refused) && refused.Code == "forbidden" {
+			a.deny(r, refused.Right)
+			return
+		}
 		r.Refusal = reason(lost.Err)
 		a.invalidate(partAll)
 	}
@@ -228,6 +254,8 @@ func (a *app) onError(err error) {
 func reason(err error) string {
 	var refused *client.Error
 	switch {
+	case errors.As(err, &refused) && refused.Right == "publish":
+		return "you may not write here"
 	case errors.As(err, &refused):
 		return refused.Message
 	case errors.Is(err, client.ErrTimeout):

@@ -46,7 +46,7 @@ func (a *app) drawRooms() {
 		if unread > 0 {
 			row.badge.write(chat.Count(unread))
 			setAttr(row.link, "data-unread", strconv.Itoa(unread))
-			setAttr(row.link, "aria-label", r.Name+", "+chat.Count(unread)+" unread")
+			setAttr(row.link, "aria-label", r.Shown()+", "+chat.Count(unread)+" unread")
 		} else {
 			row.link.Call("removeAttribute", "data-unread")
 			row.link.Call("removeAttribute", "aria-label")
@@ -55,7 +55,7 @@ func (a *app) drawRooms() {
 	v.roomDot.show(elsewhere)
 	name := "Setu"
 	if a.rooms.Current != nil {
-		name = a.rooms.Current.Name
+		name = a.rooms.Current.Shown()
 	}
 	v.roomTitle.write(name)
 	v.roomShare.show(a.rooms.Current != nil)
@@ -89,11 +89,12 @@ func (a *app) newRoomRow(name string) *roomRow {
 	link := el.Get("firstElementChild")
 	setAttr(link, "href", chat.RoomAddress(name))
 	setAttr(link, "data-room", name)
-	setText(find(link, ".room-name"), name)
+	shown := chat.Shown(name)
+	setText(find(link, ".room-name"), shown)
 	leave := find(el, ".leave")
 	setAttr(leave, "data-leave", name)
-	setAttr(leave, "aria-label", "Leave "+name)
-	setAttr(leave, "title", "Leave "+name)
+	setAttr(leave, "aria-label", "Leave "+shown)
+	setAttr(leave, "title", "Leave "+shown)
 	return &roomRow{el: el, link: link, badge: &label{el: find(link, ".badge")}}
 }
 
@@ -118,6 +119,8 @@ func (a *app) drawPeople(now time.Time) {
 	list := r.People.List(a.self.ID)
 	note := ""
 	switch {
+	case r.Denied.Members:
+		note = "You may not see who is here."
 	case !r.People.Known() && number > 0:
 		note = "This room is too large to list everyone."
 	case len(list) == 1 && list[0].ID == a.self.ID:

@@ -61,9 +61,14 @@ type view struct {
 	composer  js.Value
 	send      js.Value
 	sendOff   bool
-	counter   *label
-	counterOn *toggle
-	grows     bool // the browser fits the composer to its text
+	notice    *label
+	noticeOn  *toggle
+	tokenForm *toggle
+
+	composerOff bool
+	counter     *label
+	counterOn   *toggle
+	grows       bool // the browser fits the composer to its text
 
 	message, failed, room, person js.Value // templates
 
@@ -88,6 +93,7 @@ func newView() *view {
 		emptyText: labelOf("empty-text"), emptyShare: toggleOf("empty-share"),
 		newer: labelOf("new-messages"), newerOn: toggleOf("new-messages"), toEnd: toggleOf("to-end"),
 		foot: toggleOf("foot"), composer: byID("composer"), send: byID("send"), sendOff: true,
+		notice: labelOf("notice-text"), noticeOn: toggleOf("notice"), tokenForm: toggleOf("token-form"),
 		counter: labelOf("counter"), counterOn: toggleOf("counter"),
 		grows:   supports("field-sizing", "content"),
 		message: byID("message-template"), failed: byID("failed-template"),

@@ -12,6 +12,7 @@ var (
 	ErrTooManyPending = errors.New("client: too many calls are waiting")
 	ErrLeft           = errors.New("client: left the room")
 	ErrEnded          = errors.New("client: the relay ended the session")
+	ErrNoToken        = errors.New("client: there is no other token") // also for FetchToken to return
 )
 
 // Error is a relay's answer to a request that failed. Code is one of those that the protocol lists.

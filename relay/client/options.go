@@ -20,7 +20,9 @@ type Options struct {
 	// in use is about to expire. An empty one stands for none, with which one connects as a guest. It
 	// is called from a goroutine of its own, and must return soon after ctx ends, which it does when
 	// the attempt, of 15 seconds in all, or the connection is given up. If it fails, it is called
-	// again later. A token that the relay refuses ends the client after 3 others.
+	// again later, unless the error is ErrNoToken: then an attempt to connect ends the client, and a
+	// connection lasts for as long as its token. A token that the relay refuses ends the client after
+	// 3 others.
 	FetchToken func(ctx context.Context) (string, error)
 
 	MinBackoff time.Duration // bound of the first random wait, doubled by each failure; 0: 500 ms

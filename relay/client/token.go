@@ -16,8 +16,6 @@ const (
 	maxTokenBackoff = 10 * time.Second // between attempts to renew a token
 )
 
-var errNoToken = errors.New("client: there is no other token")
-
 // TokenError is passed to Handler.Error if Options.FetchToken failed, or the relay did not take what
 // it brought in place of a token that is about to expire. The client tries again by itself.
 type TokenError struct{ Err error }
@@ -170,6 +168,10 @@ func (c *Client) connectWithToken() {
 		if err != nil {
 			err = &TokenError{err}
 			c.reportError(err)
+			if errors.Is(err, ErrNoToken) {
+				c.closeWith(err)
+				return
+			}
 			c.onDisconnect(err)
 			return
 		}
@@ -202,7 +204,7 @@ func (c *Client) renewToken() {
 	c.renewal.retryAt = time.Time{}
 	c.fetchToken(func(token string, err error) {
 		if err == nil && token == "" {
-			err = errNoToken
+			err = ErrNoToken
 		}
 		if err != nil {
 			c.onRenewalFailed(err)
@@ -229,6 +231,9 @@ func (c *Client) onRenewalFailed(err error) {
 		return // SetToken has brought one meanwhile
 	}
 	c.reportError(&TokenError{err})
+	if errors.Is(err, ErrNoToken) {
+		return // until SetToken brings one, or the relay ends the connection
+	}
 	wait := min(time.Second<<min(c.renewal.failures, 10), maxTokenBackoff)
 	c.renewal.failures++
 	c.renewal.retryAt = time.Now().Add(wait - c.jitter(wait/4))

@@ -356,3 +356,25 @@ func TestRejoinWithFewerRights(t *testing.T) {
 		}
 	})
 }
+
+// Without another token nothing is tried for ever.
+func TestNoOtherToken(t *testing.T) {
+	source := &tokens{}
+	play(t, Options{FetchToken: source.fetch}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
+		s := r.next()
+		l.take()
+		source.set(ErrNoToken)
+		s.send(`421["token_expires",{"expires":1}]`)
+		time.Sleep(10 * time.Second)
+		if got := l.take(); got != "error token: client: there is no other token" || c.State().Status != Connected {
+			t.Errorf("told: %s; %+v", got, c.State())
+		}
+		s.cut()
+		s = <-r.conns
+		s.send(handshake)
+		synctest.Wait()
+		if st := c.State(); st.Status != Closed || !errors.Is(st.Err, ErrNoToken) {
+			t.Errorf("%+v", st)
+		}
+	})
+}

@@ -122,7 +122,7 @@ func (p *Pill) Banner(now time.Time) string {
 	switch {
 	case p.Status == Closed && p.Reason != "":
 		return "Disconnected: " + p.Reason + "."
-	case p.Status == Connected || p.brokenAt.IsZero() || now.Sub(p.brokenAt) < BannerDelay:
+	case p.Status == Connected || p.Status == Closed || p.brokenAt.IsZero() || now.Sub(p.brokenAt) < BannerDelay:
 		return ""
 	case p.connectedBefore:
 		return "No connection. What you write is kept, and sent when it is back."

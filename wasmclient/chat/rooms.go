@@ -16,11 +16,16 @@ type Room struct {
 	Entered bool
 	// Refusal is why the relay refuses to let this user in, or "".
 	Refusal string
+	// Denied is what this user may not do here.
+	Denied Denied
 	// Seen is the sequence number of the last message that was read; 0 before the first visit.
 	Seen int64
 
 	held []Message // that came before the join was answered
 }
+
+// Shown returns the room's name as it is to be shown.
+func (r *Room) Shown() string { return Shown(r.Name) }
 
 // Snapshot is a room's state as the relay gives it on a join, a rejoin or a reset.
 type Snapshot struct {
@@ -184,7 +189,7 @@ func (rs *Rooms) Unread() int {
 func (rs *Rooms) Title() string {
 	name := "Setu"
 	if rs.Current != nil {
-		name = rs.Current.Name
+		name = rs.Current.Shown()
 	}
 	if n := rs.Unread(); n > 0 {
 		return "(" + Count(n) + ") " + name
