@@ -19,6 +19,7 @@ var may = map[string][]string{
 	"setu/relay/socketio":     {},
 	"setu/relay/auth":         {},
 	"setu/relay/metrics":      {},
+	"setu/relay/limit":        {},
 	"setu/relay/engine":       {"setu/relay/engineio", "setu/relay/metrics", "setu/relay/limit"},
 	"setu/relay/namespace":    {"setu/relay/engine", "setu/relay/engineio", "setu/relay/socketio", "setu/relay/metrics", "setu/relay/limit"},
 	"setu/relay/broker":       {},
@@ -40,6 +41,7 @@ var may = map[string][]string{
 var never = map[string][]string{
 	"setu/relay/engineio": {"net", "net/http", "github.com/"},
 	"setu/relay/socketio": {"net", "net/http", "github.com/"},
+	"setu/relay/limit":    {"setu/relay/broker", "setu/relay/room"},
 	"setu/relay/engine":   {"setu/relay/broker", "setu/relay/room", "setu/relay/socketio"},
 	"setu/relay/room":     {"net/http", "github.com/coder/"},
 	"setu/relay/broker":   {"net/http", "github.com/"},

@@ -1,0 +1,108 @@
+package limit
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Kind is what a client does.
+type Kind uint8
+
+// Kinds. The first ones are limited by user, too.
+const (
+	Publish Kind = iota
+	Signal
+	Join
+	History
+	userKinds
+	Event = userKinds // all else that a client sends
+	Bytes = userKinds + 1
+	kinds = userKinds + 2
+)
+
+var kindNames = [kinds]string{"publishes", "signals", "joins", "requests for history or members", "packets", "bytes"}
+
+// String returns what there are too many of.
+func (k Kind) String() string { return kindNames[k] }
+
+// Rates are limits by kind.
+type Rates [kinds]Rate
+
+// Client is what one connection may still do. Its buckets are made as they are needed: who is idle has
+// none.
+type Client struct {
+	rates *Rates // immutable
+
+	mu      sync.Mutex // guards what follows
+	buckets [kinds]*rate.Limiter
+	refused *rate.Limiter
+	told    *rate.Limiter
+}
+
+// How often a connection may be refused something before it is closed, and be told of what it did not
+// ask to be told.
+var (
+	refusals = Rate{Events: 10, Per: time.Second, Burst: 100}
+	notices  = Rate{Events: 5, Per: time.Second, Burst: 20}
+)
+
+// NewClient returns the limits of a new connection.
+func NewClient(rates *Rates) *Client { return &Client{rates: rates} }
+
+// Take takes one token of a kind, or returns how long it is until there is one.
+func (c *Client) Take(k Kind) (wait time.Duration) {
+	r := c.rates[k]
+	if r.IsOff() {
+		return 0
+	}
+	return take(c.bucket(&c.buckets[k], r), time.Now(), 1)
+}
+
+// Debit counts n that have come already. It reports true once twice as many have come as may come at
+// once: whoever sends them does not look at what is refused.
+func (c *Client) Debit(k Kind, n int) (tooMany bool) {
+	r := c.rates[k]
+	if r.IsOff() || n <= 0 {
+		return false
+	}
+	now := time.Now()
+	b := c.bucket(&c.buckets[k], r)
+	if b.AllowN(now, n) {
+		return false
+	}
+	debit(b, now, n, r.Burst)
+	return b.TokensAt(now) <= -float64(r.Burst)
+}
+
+// Wait returns how long it is until nothing is owed of a kind that is debited.
+func (c *Client) Wait(k Kind) time.Duration {
+	r := c.rates[k]
+	if r.IsOff() {
+		return 0
+	}
+	b, now := c.bucket(&c.buckets[k], r), time.Now()
+	if b.TokensAt(now) >= 0 {
+		return 0
+	}
+	return missing(b, now, 0)
+}
+
+// Refused counts something that was refused, whatever the limit. It reports true if it happens too
+// often: the client does not look at what it is told.
+func (c *Client) Refused() (tooOften bool) {
+	return !c.bucket(&c.refused, refusals).Allow()
+}
+
+// MayTell reports whether the client may be told of something without having asked.
+func (c *Client) MayTell() bool { return c.bucket(&c.told, notices).Allow() }
+
+func (c *Client) bucket(at **rate.Limiter, r Rate) *rate.Limiter {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if *at == nil {
+		*at = r.bucket()
+	}
+	return *at
+}
