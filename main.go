@@ -40,7 +40,7 @@ const usage = `setu is a relay for rooms: stock Socket.IO clients, any number of
 
 All settings come from the environment:
 
-  setting          type      default   meaning
+  setting                 type      default          meaning
 `
 
 func main() {
@@ -161,7 +161,7 @@ func serve(cfg relay.Config) error {
 	if !public.Built() {
 		log.Warn("the browser client was not built: run go generate ./... and start again")
 	}
-	web := newWeb(srv, log, cfg.EmbedOrigins...)
+	web := newWeb(cfg, srv, log)
 	failed := make(chan error, 1)
 	go func() { failed <- web.Serve(l) }()
 	log.Info("serving", "url", "http://"+hostOf(l.Addr()), "relay", cfg.RelayID, "region", cfg.Region, "redis", cfg.RedisURL != "")
@@ -200,9 +200,11 @@ func openBroker(cfg relay.Config, log *slog.Logger) (broker.Broker, error) {
 	return b, nil
 }
 
-// newWeb bounds what a client may take before it has a session.
-func newWeb(srv *relay.Server, log *slog.Logger, embedders ...string) *http.Server {
-	return &http.Server{Handler: routes(srv, embedders), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+// newWeb bounds what a client may take before it has a session. What a relay serves has deadlines of its
+// own: a poll waits.
+func newWeb(cfg relay.Config, srv *relay.Server, log *slog.Logger) *http.Server {
+	return &http.Server{Handler: routes(srv, cfg.EmbedOrigins), ReadHeaderTimeout: min(10*time.Second, cfg.RequestTimeout),
+		ReadTimeout: cfg.RequestTimeout, WriteTimeout: cfg.RequestTimeout, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 16 << 10, ErrorLog: relay.WebLog(log, srv.Metrics())}
 }
 

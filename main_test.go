@@ -121,7 +121,7 @@ func TestRoutes(t *testing.T) {
 	defer b.Close(t.Context())
 	defer func() { _ = srv.Shutdown(t.Context()) }()
 	web := httptest.NewUnstartedServer(nil)
-	web.Config = newWeb(srv, log)
+	web.Config = newWeb(cfg, srv, log)
 	web.Start()
 	defer web.Close()
 	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/socket.io/?EIO=4&transport=polling": 200, "/": 200} {

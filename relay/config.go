@@ -18,6 +18,7 @@ import (
 	"setu/relay/engine"
 	"setu/relay/events"
 	"setu/relay/forward"
+	"setu/relay/limit"
 	"setu/relay/metrics"
 	"setu/relay/namespace"
 )
@@ -75,6 +76,30 @@ type Config struct {
 	AuthMaxTTL    time.Duration `env:"AUTH_MAX_TTL" envDefault:"720h" min:"1m" max:"8760h" help:"the longest that a token may be good for, and that a revocation is kept"`
 	GuestRooms    string        `env:"GUEST_ROOMS" help:"what guests may do, like lobby:join,publish,signal,history,members team-*:join; default everything if AUTH is open, else nothing"`
 
+	RequestTimeout time.Duration `env:"REQUEST_TIMEOUT" envDefault:"45s" min:"10ms" max:"1h" help:"for the body of a request to come, and for an answer to be read"`
+
+	PublishRate limit.Rate `env:"PUBLISH_RATE" envDefault:"100/s:200" help:"messages that one connection may publish"`
+	SignalRate  limit.Rate `env:"SIGNAL_RATE" envDefault:"100/s:200" help:"signals that one connection may send"`
+	JoinRate    limit.Rate `env:"JOIN_RATE" envDefault:"20/s:250" help:"joins of one connection"`
+	HistoryRate limit.Rate `env:"HISTORY_RATE" envDefault:"10/s:50" help:"requests of one connection for history and members"`
+	EventRate   limit.Rate `env:"EVENT_RATE" envDefault:"50/s:250" help:"all else that one connection may send: leaves, pings, unknown events, CONNECTs, pongs, upgrades"`
+	BytesRate   limit.Rate `env:"BYTES_RATE" envDefault:"262144/s:4194304" help:"bytes that one connection may send; twice its burst at once close it"`
+
+	UserPublishRate limit.Rate `env:"USER_PUBLISH_RATE" envDefault:"200/s:400" help:"messages that one user may publish, over all relays"`
+	UserSignalRate  limit.Rate `env:"USER_SIGNAL_RATE" envDefault:"200/s:400" help:"signals that one user may send, over all relays"`
+	UserJoinRate    limit.Rate `env:"USER_JOIN_RATE" envDefault:"100/s:1000" help:"joins of one user, over all relays"`
+	UserHistoryRate limit.Rate `env:"USER_HISTORY_RATE" envDefault:"20/s:200" help:"requests of one user for history and members, over all relays"`
+
+	MaxRooms           int `env:"MAX_ROOMS" envDefault:"200" min:"1" max:"10000" help:"rooms of one connection"`
+	MaxMembers         int `env:"MAX_MEMBERS" envDefault:"0" min:"0" help:"users of one room, over all relays; 0: no bound"`
+	MaxUserConnections int `env:"MAX_USER_CONNECTIONS" envDefault:"100" min:"0" help:"connections of one user, over all relays; 0: no bound"`
+
+	MaxAddressConnections int        `env:"MAX_ADDRESS_CONNECTIONS" envDefault:"1000" min:"0" help:"connections from one address to this relay; 0: no bound"`
+	MaxUnconnected        int        `env:"MAX_UNCONNECTED" envDefault:"4000" min:"0" help:"connections that have not sent a CONNECT yet, a quarter of them from one address; 0: no bound"`
+	HandshakeRate         limit.Rate `env:"HANDSHAKE_RATE" envDefault:"100/s:1000" help:"handshakes from one address, and requests that are no good"`
+	HandshakesRate        limit.Rate `env:"HANDSHAKES_RATE" envDefault:"1000/s:5000" help:"handshakes in all"`
+	TrustedProxies        []string   `env:"TRUSTED_PROXIES" help:"comma-separated networks of the proxies whose X-Forwarded-For tells a client's address, like 10.0.0.0/8; empty: none"`
+
 	DrainTimeout time.Duration `env:"DRAIN_TIMEOUT" envDefault:"20s" min:"0s" max:"5m" help:"for closing all clients on SIGTERM"`
 
 	LogLevel  slog.Level `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
@@ -95,8 +120,10 @@ func LoadConfig(environ []string) (Config, error) {
 	if err != nil {
 		return c, explain(err, vars)
 	}
-	for i, o := range c.AllowedOrigins {
-		c.AllowedOrigins[i] = strings.TrimSpace(o)
+	for _, list := range [][]string{c.AllowedOrigins, c.TrustedProxies} {
+		for i, s := range list {
+			list[i] = strings.TrimSpace(s)
+		}
 	}
 	for i, o := range c.EmbedOrigins {
 		if o = strings.ToLower(strings.TrimSpace(o)); !strings.HasSuffix(o, "//") {
@@ -146,6 +173,11 @@ func (c Config) check() error {
 			refuse("EMBED_ORIGINS", o, err)
 		}
 	}
+	for _, p := range c.TrustedProxies {
+		if _, err := limit.ParsePrefixes([]string{p}); err != nil {
+			refuse("TRUSTED_PROXIES", p, errors.New("it is a network, like 10.0.0.0/8, or an address"))
+		}
+	}
 	_, wrong := c.readAuth()
 	return errors.Join(append(out, wrong...)...)
 }
@@ -177,8 +209,13 @@ func (c Config) Limits() broker.Limits {
 // Engine returns the settings of the Engine.IO server.
 func (c Config) Engine() engine.Config {
 	origins, _ := engine.ParseOrigins(c.AllowedOrigins) // check has read them
+	proxies, _ := limit.ParsePrefixes(c.TrustedProxies)
 	return engine.Config{Node: c.Node, PingInterval: c.PingInterval, PingTimeout: c.PingTimeout, MaxPayload: c.MaxPayload,
-		OutboxBytes: c.OutboxBytes, MaxConnections: c.MaxConnections, AllowedOrigins: origins, Metrics: c.Metrics}
+		OutboxBytes: c.OutboxBytes, MaxConnections: c.MaxConnections, AllowedOrigins: origins, RequestTimeout: c.RequestTimeout,
+		Rates: limit.Rates{limit.Publish: c.PublishRate, limit.Signal: c.SignalRate, limit.Join: c.JoinRate,
+			limit.History: c.HistoryRate, limit.Event: c.EventRate, limit.Bytes: c.BytesRate},
+		HandshakeRate: c.HandshakeRate, HandshakesRate: c.HandshakesRate, MaxAddressConnections: c.MaxAddressConnections,
+		MaxUnconnected: c.MaxUnconnected, Addresses: limit.Addresses{Fly: c.Machine != "", Trusted: proxies}, Metrics: c.Metrics}
 }
 
 // Auth returns the settings of tokens.
@@ -196,7 +233,10 @@ func (c Config) Namespace() namespace.Config {
 func (c Config) MetricsAddress() string { return cmp.Or(c.MetricsHost, c.Host) }
 
 func (c Config) events() events.Config {
-	return events.Config{RelayID: c.RelayID, Region: c.Region, MaxPayload: c.MaxPayload, History: c.HistoryLimit, Metrics: c.Metrics}
+	return events.Config{RelayID: c.RelayID, Region: c.Region, MaxPayload: c.MaxPayload, History: c.HistoryLimit,
+		Node: c.Node, MaxRooms: c.MaxRooms, MaxUserConnections: c.MaxUserConnections,
+		UserRates: limit.Rates{limit.Publish: c.UserPublishRate, limit.Signal: c.UserSignalRate,
+			limit.Join: c.UserJoinRate, limit.History: c.UserHistoryRate}, Metrics: c.Metrics}
 }
 
 func (c Config) forward() forward.Config {

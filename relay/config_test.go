@@ -10,7 +10,10 @@ import (
 
 	"setu/relay/engine"
 	"setu/relay/forward"
+	"setu/relay/limit"
 )
+
+func perSecond(n, burst int) limit.Rate { return limit.Rate{Events: n, Per: time.Second, Burst: burst} }
 
 func TestDefaults(t *testing.T) {
 	c, err := LoadConfig(nil)
@@ -26,7 +29,12 @@ func TestDefaults(t *testing.T) {
 	c.RelayID, c.Node = "", ""
 	want := Config{Port: 8080, RedisPrefix: "setu", HistoryLimit: 256, HistoryTTL: 24 * time.Hour, RecoveryTTL: time.Hour, Forward: "auto", PresenceLease: 15 * time.Second,
 		PingInterval: 25 * time.Second, PingTimeout: 20 * time.Second, ConnectTimeout: 45 * time.Second, MaxPayload: 1_000_000, OutboxBytes: 4 << 20, MaxConnections: 10_000,
-		AuthMaxTTL: 720 * time.Hour, DrainTimeout: 20 * time.Second, LogFormat: "text"}
+		AuthMaxTTL: 720 * time.Hour, RequestTimeout: 45 * time.Second, DrainTimeout: 20 * time.Second, LogFormat: "text",
+		PublishRate: perSecond(100, 200), SignalRate: perSecond(100, 200), JoinRate: perSecond(20, 250), HistoryRate: perSecond(10, 50),
+		EventRate: perSecond(50, 250), BytesRate: perSecond(256<<10, 4<<20), UserPublishRate: perSecond(200, 400),
+		UserSignalRate: perSecond(200, 400), UserJoinRate: perSecond(100, 1000), UserHistoryRate: perSecond(20, 200),
+		MaxRooms: 200, MaxUserConnections: 100, MaxAddressConnections: 1000, MaxUnconnected: 4000,
+		HandshakeRate: perSecond(100, 1000), HandshakesRate: perSecond(1000, 5000)}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("%+v", c)
 	}
@@ -146,7 +154,7 @@ func TestBounds(t *testing.T) {
 	}
 	bounds := 0
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
-		name, text := f.Tag.Get("env"), help(f.Tag)
+		name, text := f.Tag.Get("env"), help(f)
 		for tag, by := range map[string]int64{"min": -1, "max": 1} {
 			bound := f.Tag.Get(tag)
 			if bound == "" {
@@ -169,7 +177,7 @@ func TestBounds(t *testing.T) {
 			}
 		}
 	}
-	if bounds != 27 {
+	if bounds != 35 {
 		t.Errorf("%d bounds", bounds)
 	}
 	for _, mode := range []string{forward.Auto, forward.Proxy, forward.Replay, forward.Off} {

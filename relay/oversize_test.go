@@ -158,5 +158,5 @@ func TestNothingButTooLarge(t *testing.T) {
 			}
 		}
 		p.Nothing()
-	}, oversizeLimit, "OUTBOX_BYTES=65536")
+	}, oversizeLimit, "OUTBOX_BYTES=65536", "EVENT_RATE=off", "BYTES_RATE=off")
 }

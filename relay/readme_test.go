@@ -23,7 +23,7 @@ func TestReadmeIsWhole(t *testing.T) {
 			t.Errorf("no row %q", row)
 		}
 	}
-	for _, code := range []string{codeBadRequest, codeNotJoined, codeTooLarge, codeGap, codeUnavailable} {
+	for _, code := range []string{codeBadRequest, codeNotJoined, codeTooLarge, codeGap, codeUnavailable, codeRateLimited, codeFull} {
 		if !strings.Contains(readme, "| `"+code+"` |") {
 			t.Errorf("no error code %q", code)
 		}

@@ -38,6 +38,7 @@ type Server struct {
 	engine  *engine.Server
 	forward *forward.Forwarder
 	auth    *auth.Verifier
+	root    *events.Root
 	mux     *http.ServeMux
 }
 
@@ -53,10 +54,11 @@ func New(cfg Config, b broker.Broker, log *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	srv := &Server{metrics: cfg.Metrics, fleet: b, hub: room.NewHub(b, cfg.Limits()).CountIn(cfg.Metrics), auth: verifier, mux: http.NewServeMux()}
+	hub := room.NewHub(b, cfg.Limits()).CountIn(cfg.Metrics).BoundMembers(cfg.MaxMembers)
+	srv := &Server{metrics: cfg.Metrics, fleet: b, hub: hub, auth: verifier, mux: http.NewServeMux()}
 	srv.metrics.OnGather(srv.measure)
-	root := events.New(cfg.events(), srv.hub, b, verifier, log)
-	srv.engine = engine.New(cfg.Engine(), log, namespace.Serve(cfg.Namespace(), map[string]namespace.Namespace{"/": root}))
+	srv.root = events.New(cfg.events(), srv.hub, b, verifier, log)
+	srv.engine = engine.New(cfg.Engine(), log, namespace.Serve(cfg.Namespace(), map[string]namespace.Namespace{"/": srv.root}))
 	srv.forward = forward.New(cfg.forward(), b, srv.engine, log)
 	srv.mux.HandleFunc(Path, srv.serveClient)
 	srv.mux.HandleFunc(strings.TrimSuffix(Path, "/"), srv.serveClient) // or the mux redirects, which breaks WebSocket
@@ -126,6 +128,7 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	srv.fleet.Drain()
 	had, err := srv.engine.Shutdown(ctx)
 	srv.hub.Wait()
+	srv.root.Close()
 	if had {
 		select {
 		case <-time.After(grace):

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/caarlos0/env/v11"
+
+	"setu/relay/limit"
 )
 
 // Setting describes one field of Config. Help includes what it takes.
@@ -24,14 +26,18 @@ func Settings() []Setting {
 		if f.Tag.Get("env") == "" {
 			continue
 		}
-		out = append(out, Setting{f.Tag.Get("env"), typeName(f.Type), f.Tag.Get("envDefault"), help(f.Tag)})
+		out = append(out, Setting{f.Tag.Get("env"), typeName(f.Type), f.Tag.Get("envDefault"), help(f)})
 	}
 	return out
 }
 
 // help returns what a setting is for, and what it takes.
-func help(tag reflect.StructTag) string {
+func help(f reflect.StructField) string {
+	tag := f.Tag
 	out := tag.Get("help")
+	if f.Type == reflect.TypeFor[limit.Rate]() {
+		return out + "; like 50/s, 30/m or 50/s:100, where up to 100 may come at once, or off"
+	}
 	low, high := tag.Get("min"), tag.Get("max")
 	switch {
 	case high != "":
@@ -102,6 +108,8 @@ func typeName(t reflect.Type) string {
 		return "duration"
 	case reflect.TypeFor[slog.Level]():
 		return "level"
+	case reflect.TypeFor[limit.Rate]():
+		return "rate"
 	}
 	switch t.Kind() {
 	case reflect.Int:
@@ -119,7 +127,7 @@ func WriteHelp(w io.Writer) {
 		if def == "" {
 			def = "-"
 		}
-		fmt.Fprintf(w, "  %-16s %-9s %-9s %s\n", s.Name, s.Type, def, s.Help)
+		fmt.Fprintf(w, "  %-23s %-9s %-16s %s\n", s.Name, s.Type, def, s.Help)
 	}
 }
 

@@ -75,5 +75,5 @@ func TestFloodOfRequests(t *testing.T) {
 		if n := r.srv.engine.Count(); n != 0 {
 			t.Errorf("%d sessions are left", n)
 		}
-	}, "OUTBOX_BYTES=65536")
+	}, "OUTBOX_BYTES=65536", "HISTORY_RATE=off", "USER_HISTORY_RATE=off", "BYTES_RATE=off")
 }

@@ -12,6 +12,8 @@ const (
 	closeSlow     = 1013
 
 	codeBadRequest  = "bad_request"
+	codeRateLimited = "rate_limited"
+	codeFull        = "full"
 	codeNotJoined   = "not_joined"
 	codeTooLarge    = "too_large"
 	codeGap         = "gap"

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -34,7 +35,7 @@ func BenchmarkFanOutOwn(b *testing.B) {
 	hub := room.NewHub(store, limits)
 	var all []room.Member
 	for range members {
-		s := r.srv.newSession()
+		s := r.srv.newSession(netip.Addr{})
 		k := &webSocketTransport{srv: r.srv, s: s, conn: newRawConn(discard{}, nil), out: &s.out}
 		s.out.wake = func() { // as a writer, without its goroutine
 			for frames := k.out.take(nil, 0); len(frames) > 0; frames = k.out.take(frames[:0], sizeOf(frames)) {

@@ -154,6 +154,7 @@ func (p *pollingTransport) beginGet(t string) error {
 // refuse answers a request that brings nothing. Two at a time cost the client the session, since it
 // has lost count. So does a lost answer: what was in it is to be had by coming back.
 func (p *pollingTransport) refuse(w http.ResponseWriter, err error) {
+	p.s.srv.boundAnswer(w)
 	switch err {
 	case errOverlap:
 		p.s.close(closeProtocol, err.Error(), true)
@@ -266,12 +267,15 @@ func (p *pollingTransport) post(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	p.posting = false
 	p.mu.Unlock()
+	p.s.srv.boundAnswer(w)
 	switch status {
 	case http.StatusOK:
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = io.WriteString(w, "ok")
 	case http.StatusBadRequest:
 		Refuse(w, status, engineio.ErrBadRequest)
+	case http.StatusTooManyRequests:
+		refuseExcess(w, countRetry)
 	default:
 		http.Error(w, http.StatusText(status), status)
 	}
@@ -310,12 +314,17 @@ func (p *pollingTransport) receive(w http.ResponseWriter, r *http.Request) (stat
 		return http.StatusRequestEntityTooLarge
 	case err != nil:
 		s.close(closeGone, errDropped.Error(), true)
+		w.Header().Set("Connection", "close") // what is left of the body is nobody's
 		return http.StatusBadRequest
 	}
+	s.received(len(body))
 	for b := range engineio.SplitPayload(body) {
 		packet, err := engineio.ParseText(b)
 		if err == nil {
 			err = s.take(packet)
+		}
+		if s.isShed() {
+			return http.StatusTooManyRequests
 		}
 		if err == nil {
 			continue
@@ -329,7 +338,7 @@ func (p *pollingTransport) receive(w http.ResponseWriter, r *http.Request) (stat
 	return max(status, http.StatusOK)
 }
 
-// readBody reads a POST, for which boundBody has set a deadline.
+// readBody reads a POST, for which boundRequest has set a deadline.
 func readBody(w http.ResponseWriter, r *http.Request, limit int) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(limit)))
 	if err == nil {

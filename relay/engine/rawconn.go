@@ -18,9 +18,10 @@ import (
 // written is in write.go.
 type rawConn struct {
 	net.Conn
-	fd      syscall.RawConn  // nil if the connection has no descriptor
-	unread  []byte           // what net/http had read ahead; owned by the reader
-	metrics *metrics.Metrics // nil: nothing is counted
+	fd       syscall.RawConn  // nil if the connection has no descriptor
+	unread   []byte           // what net/http had read ahead; owned by the reader
+	metrics  *metrics.Metrics // nil: nothing is counted
+	received func(n int)      // told of what was read; nil: nobody. Set before anything is read
 
 	mu        sync.Mutex  // guards what follows; held while whole frames are written
 	rest      net.Buffers // of a write that did not wait: it goes out before anything else
@@ -39,6 +40,14 @@ func newRawConn(c net.Conn, unread []byte) *rawConn {
 
 // Read implements net.Conn.
 func (c *rawConn) Read(p []byte) (int, error) {
+	n, err := c.read(p)
+	if c.received != nil {
+		c.received(n)
+	}
+	return n, err
+}
+
+func (c *rawConn) read(p []byte) (int, error) {
 	if len(c.unread) > 0 {
 		n := copy(p, c.unread)
 		if c.unread = c.unread[n:]; len(c.unread) == 0 {

@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -134,9 +135,15 @@ func (s *Session) Refused(kind Refusal, args ...any) {
 
 // refuseHandshake answers that there is no room for a session.
 func (srv *Server) refuseHandshake(w http.ResponseWriter, r *http.Request, err error) {
-	if err == errFull {
+	var excess *excessError
+	switch {
+	case errors.As(err, &excess):
+		srv.Refused(excess.kind, r)
+		refuseExcess(w, excess.wait)
+		return
+	case err == errFull:
 		srv.Refused(refusedFull, r, "limit", srv.cfg.MaxConnections)
-	} else {
+	default:
 		srv.Refused(refusedDraining, r)
 	}
 	http.Error(w, err.Error(), http.StatusServiceUnavailable)
@@ -144,6 +151,9 @@ func (srv *Server) refuseHandshake(w http.ResponseWriter, r *http.Request, err e
 
 // refuseSession answers that a session is not here. Its node is no secret; the rest of its id is.
 func (srv *Server) refuseSession(w http.ResponseWriter, r *http.Request, sid string) {
+	if srv.isExcess(w, r) {
+		return
+	}
 	of := "another relay"
 	switch NodeOf(sid) {
 	case srv.cfg.Node:
@@ -157,6 +167,9 @@ func (srv *Server) refuseSession(w http.ResponseWriter, r *http.Request, sid str
 
 // refuseRequest answers a request that no client makes, such as a scanner's.
 func (srv *Server) refuseRequest(w http.ResponseWriter, r *http.Request, e *engineio.Error) {
+	if srv.isExcess(w, r) {
+		return
+	}
 	srv.Refused(refusedRequest, r, "error", e.Message, "method", Clip(r.Method), "transport", Clip(r.URL.Query().Get("transport")))
 	Refuse(w, http.StatusBadRequest, e)
 }

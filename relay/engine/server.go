@@ -14,12 +14,14 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"setu/relay/engineio"
+	"setu/relay/limit"
 	"setu/relay/metrics"
 )
 
@@ -48,6 +50,21 @@ type Config struct {
 
 	// Metrics count what happens. Nil: nobody reads them.
 	Metrics *metrics.Metrics
+
+	// RequestTimeout bounds how long a body may take to come, and an answer to be read. Zero: as long
+	// as a client may be silent, which is PingInterval and PingTimeout.
+	RequestTimeout time.Duration
+
+	// Rates are what one connection may do. Zero: no limit, as with all that follow.
+	Rates limit.Rates
+	// HandshakeRate bounds the handshakes from one address, and the requests from there that are no
+	// good; HandshakesRate the handshakes in all.
+	HandshakeRate, HandshakesRate limit.Rate
+	// MaxAddressConnections bounds the sessions from one address, MaxUnconnected those that are
+	// connected to nothing yet: of one address a quarter.
+	MaxAddressConnections, MaxUnconnected int
+	// Addresses find out whose a request is. Zero: the peer's.
+	Addresses limit.Addresses
 }
 
 func (c Config) withDefaults() Config {
@@ -56,6 +73,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxPayload, 1_000_000)
 	setDefault(&c.OutboxBytes, 4<<20)
 	setDefault(&c.MaxConnections, 10_000)
+	setDefault(&c.RequestTimeout, c.PingInterval+c.PingTimeout)
 	if c.Node == "" {
 		c.Node = NewNode()
 	}
@@ -79,6 +97,7 @@ type Server struct {
 	log      *slog.Logger
 	refusals *Refusals
 	open     func(*Session) Handler
+	limits   limits
 
 	writers *writers
 	wg      sync.WaitGroup // goroutines of sessions
@@ -93,7 +112,7 @@ type Server struct {
 // not block. Shutdown ends what New starts.
 func New(cfg Config, log *slog.Logger, open func(*Session) Handler) *Server {
 	cfg = cfg.withDefaults()
-	srv := &Server{cfg: cfg, log: log, refusals: NewRefusals(log, cfg.Metrics), open: open,
+	srv := &Server{cfg: cfg, log: log, refusals: NewRefusals(log, cfg.Metrics), open: open, limits: newLimits(&cfg),
 		writers: newWriters(cfg.Metrics), sessions: map[string]*Session{}, gone: make(chan struct{})}
 	cfg.Metrics.OnGather(srv.measure)
 	srv.wg.Go(func() { srv.releaseMemory(srv.gone) })
@@ -102,7 +121,7 @@ func New(cfg Config, log *slog.Logger, open func(*Session) Handler) *Server {
 
 // ServeHTTP implements http.Handler.
 func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	srv.boundBody(w, r)
+	srv.boundRequest(w, r)
 	if !srv.originAllowed(r) {
 		srv.Refused(refusedOrigin, r, "origin", Clip(r.Header.Get("Origin")), "host", Clip(r.Host))
 		Refuse(w, http.StatusForbidden, engineio.ErrForbidden)
@@ -129,13 +148,22 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// boundBody gives a body as much time as a client may be silent: one that is wanted for reading it,
-// any other because net/http reads it before it answers.
-func (srv *Server) boundBody(w http.ResponseWriter, r *http.Request) {
-	if r.ContentLength != 0 {
-		silence := srv.cfg.PingInterval + srv.cfg.PingTimeout
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(silence))
+// boundRequest bounds how long a request's body may take to come, once and for all: one that is wanted
+// for reading it, any other because net/http reads it before it answers. What is answered at once is to
+// be read in as much time.
+func (srv *Server) boundRequest(w http.ResponseWriter, r *http.Request) {
+	c := http.NewResponseController(w)
+	end := time.Now().Add(srv.cfg.RequestTimeout)
+	_ = c.SetWriteDeadline(end)
+	if r.ContentLength == 0 {
+		end = time.Time{} // it is there whole, and may wait for long
 	}
+	_ = c.SetReadDeadline(end)
+}
+
+// boundAnswer gives an answer to a request that has waited its own time to be read.
+func (srv *Server) boundAnswer(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(srv.cfg.RequestTimeout))
 }
 
 // serveWebSocket takes a WebSocket handshake, for a new session or as the upgrade of one.
@@ -223,7 +251,7 @@ var (
 
 // openSession makes a session for a request's client, or answers the request and returns nil.
 func (srv *Server) openSession(w http.ResponseWriter, r *http.Request) *Session {
-	s, err := srv.admit()
+	s, err := srv.admit(srv.Address(r))
 	if err != nil {
 		srv.refuseHandshake(w, r, err)
 		return nil
@@ -233,35 +261,48 @@ func (srv *Server) openSession(w http.ResponseWriter, r *http.Request) *Session 
 	return s
 }
 
-// admit makes a session if there is room for one.
-func (srv *Server) admit() (*Session, error) {
+// admit makes a session for a client at this address if there is room for one.
+func (srv *Server) admit(at netip.Addr) (*Session, error) {
+	if err := srv.Draining(); err != nil {
+		return nil, err
+	}
+	if err := srv.limits.admit(at); err != nil {
+		return nil, err
+	}
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
+	var err error
 	switch {
 	case srv.draining:
-		return nil, errDraining
+		err = errDraining
 	case len(srv.sessions) >= srv.cfg.MaxConnections:
-		return nil, errFull
+		err = errFull
 	}
-	s := srv.newSession()
+	if err != nil {
+		srv.limits.release(at, true)
+		return nil, err
+	}
+	s := srv.newSession(at)
 	srv.sessions[s.id] = s
 	return s, nil
 }
 
 type forwardedKey struct{}
 
-// Forwarded marks a request that another relay has brought here. What it opens ends with that relay.
-func Forwarded(r *http.Request) *http.Request {
-	return r.WithContext(context.WithValue(r.Context(), forwardedKey{}, true))
+// Forwarded marks a request that another relay has brought here, from a client at this address; the
+// zero Addr if that is not known. What it opens ends with that relay.
+func Forwarded(r *http.Request, at netip.Addr) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), forwardedKey{}, at))
 }
 
 func isForwarded(r *http.Request) bool {
-	is, _ := r.Context().Value(forwardedKey{}).(bool)
+	_, is := r.Context().Value(forwardedKey{}).(netip.Addr)
 	return is
 }
 
-func (srv *Server) newSession() *Session {
-	s := &Session{srv: srv, id: newID() + "." + srv.cfg.Node}
+func (srv *Server) newSession(at netip.Addr) *Session {
+	s := &Session{srv: srv, id: newID() + "." + srv.cfg.Node, address: at, allowance: limit.NewClient(&srv.cfg.Rates)}
+	s.waiting.Store(true)
 	s.out.limit = srv.cfg.OutboxBytes
 	s.handler = srv.open(s)
 	return s
@@ -279,6 +320,8 @@ func (srv *Server) session(id string) *Session {
 
 // remove lets go of a session that has ended.
 func (srv *Server) remove(s *Session) {
+	s.noteConnected()
+	srv.limits.connections.Remove(s.address)
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	delete(srv.sessions, s.id)

@@ -3,11 +3,13 @@ package engine
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"setu/relay/engineio"
+	"setu/relay/limit"
 	"setu/relay/metrics"
 )
 
@@ -17,6 +19,7 @@ const (
 	closeNormal   = 1000
 	closeGone     = 1001 // it did not answer the heartbeat, did not connect, or dropped a request
 	closeProtocol = 1002
+	closePolicy   = 1008 // it went on with what was refused for a limit
 	closeTooLarge = 1009
 	closeRestart  = 1012 // the relay drains
 	closeSlow     = 1013 // its outbox is full
@@ -52,10 +55,14 @@ type Session struct {
 	id      string // a secret
 	from    string // names the client to who reads the log
 	handler Handler
+	address netip.Addr // by which it is limited
+
+	allowance *limit.Client // what it may still do
 
 	out       outbox
 	heartbeat heartbeat
 	forwarded atomic.Bool // its newest transport goes through another relay
+	waiting   atomic.Bool // it counts as unconnected
 	ending    sync.Once
 	handlerMu sync.Mutex // held during Handler.Message: two transports may read during an upgrade
 
@@ -147,8 +154,14 @@ func (s *Session) WaitLowWater(ctx context.Context) bool { return s.out.waitLowW
 // its answer to a ping that was sent after it. A later f replaces an earlier one. f must not block.
 func (s *Session) OnPong(f func()) { s.heartbeat.onPong(f) }
 
-// SetConnectDeadline closes the session unless it is called again within d. Zero: not any more.
-func (s *Session) SetConnectDeadline(d time.Duration) { s.heartbeat.setConnectDeadline(d) }
+// SetConnectDeadline closes the session unless it is called again within d. Zero: not any more, since the
+// client has connected.
+func (s *Session) SetConnectDeadline(d time.Duration) {
+	if d == 0 {
+		s.noteConnected()
+	}
+	s.heartbeat.setConnectDeadline(d)
+}
 
 // Close sends the client away once what it was sent is written, for no fault of its own.
 func (s *Session) Close(reason string) { s.close(closeNormal, reason, false) }
@@ -227,7 +240,9 @@ func (s *Session) waitHandler() {
 func (s *Session) take(p engineio.Packet) error {
 	switch p.Type {
 	case engineio.Pong:
-		s.heartbeat.pong()
+		if s.takePacket() {
+			s.heartbeat.pong()
+		}
 		return nil
 	case engineio.Message:
 		return s.message(p)
@@ -265,6 +280,13 @@ func (s *Session) tooLarge(head []byte, size int, binary bool) error {
 // LogTooLarge notes in the log that the client sent something of this size which was read past.
 func (s *Session) LogTooLarge(size int) {
 	s.srv.log.Debug("read past what was more than MAX_PAYLOAD", "limit", s.srv.cfg.MaxPayload, "size", size)
+}
+
+// isShed reports whether the client was closed for excess: nothing more of it is to be looked at.
+func (s *Session) isShed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended && s.code == closePolicy
 }
 
 func (s *Session) isEnded() bool {

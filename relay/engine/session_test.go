@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 )
@@ -9,7 +10,7 @@ import (
 // A session that a drain closes before it has a transport ends as soon as it has one.
 func TestCloseBeforeTheTransport(t *testing.T) {
 	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
-		s, err := r.srv.admit()
+		s, err := r.srv.admit(netip.Addr{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/coder/websocket"
 
 	"setu/relay/engineio"
+	"setu/relay/limit"
 	"setu/relay/metrics"
 )
 
@@ -35,6 +36,11 @@ var probeFrame = engineio.NewFrame(len(probePong), func(dst []byte) []byte { ret
 // upgrade takes a WebSocket for a session that polls. A second one for the same session is closed
 // once it is open: clients learn of it by that, not by a status.
 func (srv *Server) upgrade(w http.ResponseWriter, r *http.Request, s *Session) {
+	if wait := s.Take(limit.Event); wait > 0 { // each takes a connection, and up to upgradeTimeout
+		s.Excess(limit.Event)
+		refuseExcess(w, wait)
+		return
+	}
 	if !srv.retain(s) {
 		srv.refuseSession(w, r, s.id)
 		return

@@ -24,8 +24,11 @@ const (
 
 // closeWait is how long a client may take that is sent away with this code.
 func closeWait(code int) time.Duration {
-	if code == closeRestart {
+	switch code {
+	case closeRestart:
 		return drainTimeout
+	case closePolicy:
+		return shedTimeout
 	}
 	return closeTimeout
 }
@@ -74,11 +77,13 @@ func (srv *Server) accept(w http.ResponseWriter, r *http.Request, s *Session, fi
 		Subprotocols:       offered,
 		InsecureSkipVerify: true, // the origin was checked for every transport alike
 		CompressionMode:    websocket.CompressionDisabled,
+		OnPingReceived:     func(context.Context, []byte) bool { return s.takePacket() },
 	})
 	if err != nil {
 		srv.Refused(refusedRequest, r, "error", Clip(err.Error()))
 		return nil, err
 	}
+	h.conn.received = s.received
 	ws.SetReadLimit(int64(srv.cfg.MaxPayload)) // until run: an upgrade's own packets are short
 	t := &webSocketTransport{srv: srv, s: s, ws: ws, conn: h.conn, out: &s.out, writer: srv.writers.next()}
 	if first != nil {
@@ -106,6 +111,9 @@ func (t *webSocketTransport) run() {
 		}
 		if err := t.take(data, size, binary); err != nil {
 			t.s.Fail(err)
+			break
+		}
+		if t.s.isShed() {
 			break
 		}
 	}
@@ -176,6 +184,12 @@ func (t *webSocketTransport) end(code int, reason string, force bool) {
 		}
 		now := time.Now()
 		_ = t.conn.SetWriteDeadline(now.Add(flushTimeout))
+		if code == closePolicy {
+			t.conn.sendClose(code, reason)
+			<-time.After(closeWait(code)) // nothing more is read; else what comes would cut the close off
+			t.breakConn()
+			return
+		}
 		_ = t.conn.SetReadDeadline(now.Add(closeWait(code))) // the library has none inside a frame
 		_ = t.ws.Close(websocket.StatusCode(code), reason)
 		t.breakConn()

@@ -263,8 +263,26 @@ func (c *rawConn) tryClose(code int, reason string) {
 		return
 	}
 	c.closeSent = true
-	last := tryWrite{buf: append([]byte{closeByte, byte(2 + len(reason)), byte(code >> 8), byte(code)}, reason...)}
+	last := tryWrite{buf: closeMessage(code, reason)}
 	_ = c.fd.Write(last.write)
+}
+
+// sendClose writes a close frame, unless something is being written: then the client has not read for a
+// while.
+func (c *rawConn) sendClose(code int, reason string) {
+	if !c.mu.TryLock() {
+		return
+	}
+	defer c.mu.Unlock()
+	if c.writeRest() == nil && !c.closeSent {
+		c.closeSent = true
+		_, _ = c.Conn.Write(closeMessage(code, reason))
+	}
+}
+
+// closeMessage returns a close frame (RFC 6455, 5.5.1).
+func closeMessage(code int, reason string) []byte {
+	return append([]byte{closeByte, byte(2 + len(reason)), byte(code >> 8), byte(code)}, reason...)
 }
 
 // buffers returns what is on the wire of frames, from skip bytes on.

@@ -10,6 +10,7 @@ import (
 	"setu/relay/auth"
 	"setu/relay/broker"
 	"setu/relay/engineio"
+	"setu/relay/limit"
 	"setu/relay/metrics"
 	"setu/relay/namespace"
 	"setu/relay/room"
@@ -27,8 +28,9 @@ type connection struct {
 	session broker.SessionHandle
 
 	// owned by the client's worker
-	rooms     []string // joined; few, so a list takes less than a map
-	forbidden []string // rooms of the session that it resumes in which it may not be any more
+	rooms     []string    // joined; few, so a list takes less than a map
+	forbidden []string    // rooms of the session that it resumes in which it may not be any more
+	limits    *limit.User // what the user may still do
 
 	user  atomic.Pointer[broker.User] // set before it is in a room; another connection may rename the user
 	grant atomic.Pointer[auth.Grant]  // what it may do; set on connecting, and by each token that is brought later
@@ -42,15 +44,19 @@ type connection struct {
 // newID returns an id that nobody can guess: 26 characters, 130 bits of crypto/rand.
 func newID() string { return strings.ToLower(rand.Text()) }
 
-// start makes c the connection of a new session.
-func (c *connection) start(who identity) {
+// start makes c the connection of a new session. An error means that the user may have no more.
+func (c *connection) start(who identity) error {
 	c.id = publicID("socket", c.SessionID())
 	c.Rename(who.user)
+	if err := c.enterUser(); err != nil {
+		return err
+	}
 	pid := newID()
 	c.session = c.root.store.Keep(sessionKey(pid), broker.Session{ID: c.id, User: who.user, Keyed: who.keyed}, c.fenced)
 	c.Accept(c.id, pid)
 	head := c.root.store.Head()
 	c.Conn.Send(c.root.welcome(who.user, head.Epoch, head.String(), ""))
+	return nil
 }
 
 // sessionKey is what the broker knows a session by: the pid is the client's secret.
@@ -65,6 +71,7 @@ func (c *connection) fenced() { c.Disconnect(namespace.Replaced) }
 func (c *connection) Left(goodbye bool) {
 	c.root.unregister(c)
 	c.stopTimer()
+	c.leaveUser()
 	leave := c.root.hub.Leave
 	if c.Forwarded() && !goodbye {
 		leave = c.root.hub.LeaveForNow

@@ -7,6 +7,7 @@ import (
 
 	"setu/relay/auth"
 	"setu/relay/broker"
+	"setu/relay/limit"
 	"setu/relay/metrics"
 	"setu/relay/namespace"
 	"setu/relay/room"
@@ -32,6 +33,9 @@ func publish(ctx context.Context, c *connection, batch []namespace.Event) {
 	pubs := make([]broker.Publication, 0, len(batch))
 	asked := make([]namespace.Event, 0, len(batch))
 	for _, e := range batch {
+		if !c.spend(limit.Publish, e) {
+			continue
+		}
 		p, err := c.publication(e)
 		if err != nil {
 			c.root.metrics.Publishes.Of(metrics.PublishRefused).Inc()

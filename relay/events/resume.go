@@ -72,6 +72,9 @@ func (c *connection) tryResume(ctx context.Context, who identity, at broker.Offs
 	}
 	c.Rename(user)
 	was.Rooms, c.forbidden = c.allowed(was.Rooms)
+	if err := c.enterUser(); err != nil { // the connection before this one may be about to leave
+		return false, c.giveUp(err)
+	}
 	if err := c.root.store.Reach(ctx, at); err != nil { // the relay before this one may have been a moment ahead
 		return false, c.giveUp(unlessGone(err))
 	}
@@ -103,6 +106,7 @@ func (c *connection) giveUp(why error) error {
 		c.root.hub.Leave(name, c)
 	}
 	c.rooms, c.forbidden = nil, nil
+	c.leaveUser()
 	c.invalid.Store(false)
 	if why == nil {
 		c.session.End()

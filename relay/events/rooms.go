@@ -55,8 +55,8 @@ func join(ctx context.Context, c *connection, e namespace.Event) error {
 			return badRequest("since must be an offset that a relay gave out")
 		}
 	}
-	if len(c.rooms) >= maxJoined && !c.in(in.Room) {
-		return &fault{Code: codeTooLarge, Message: "a connection may be in 200 rooms at a time"}
+	if most := c.root.maxRooms; len(c.rooms) >= most && !c.in(in.Room) {
+		return &fault{Code: codeTooLarge, Message: "a connection may be in " + strconv.Itoa(most) + " rooms at a time"}
 	}
 	return c.join(ctx, e, in.Room, o)
 }

@@ -12,6 +12,7 @@ import (
 
 	"setu/relay/auth"
 	"setu/relay/broker"
+	"setu/relay/limit"
 	"setu/relay/metrics"
 	"setu/relay/namespace"
 	"setu/relay/room"
@@ -24,6 +25,14 @@ type Config struct {
 
 	MaxPayload int // bytes of one message, told to clients
 	History    int // messages kept of a room, told to clients
+
+	// Node names this relay to others.
+	Node string
+	// MaxRooms bounds the rooms of one connection, and is told to clients. Zero: 200.
+	MaxRooms int
+	// UserRates and MaxUserConnections bound one user, over all relays. Zero: no limit.
+	UserRates          limit.Rates
+	MaxUserConnections int
 
 	Metrics *metrics.Metrics // count what happens; nil: nobody reads them
 }
@@ -38,27 +47,40 @@ type Store interface {
 // Root is the root namespace: whoever connects becomes a user who may join rooms.
 type Root struct {
 	// immutable after New
-	hub     *room.Hub
-	store   Store
-	auth    *auth.Verifier
-	log     *slog.Logger
-	metrics *metrics.Metrics
-	relay   string // RELAY_ID
-	self    string // what every welcome says of this relay
+	hub      *room.Hub
+	store    Store
+	auth     *auth.Verifier
+	log      *slog.Logger
+	metrics  *metrics.Metrics
+	relay    string // RELAY_ID
+	self     string // what every welcome says of this relay
+	maxRooms int
+	users    *limit.Users
+	usage    *usage
 
 	mu          sync.Mutex // guards what follows
 	connections map[*connection]struct{}
 }
 
-// New returns the root namespace over a hub and its store. Who may do what, v decides.
+// New returns the root namespace over a hub and its store. Who may do what, v decides. Close ends what
+// it starts.
 func New(cfg Config, hub *room.Hub, store Store, v *auth.Verifier, log *slog.Logger) *Root {
 	if cfg.Metrics == nil {
 		cfg.Metrics = metrics.New()
 	}
-	root := &Root{hub: hub, store: store, auth: v, log: log, metrics: cfg.Metrics, relay: cfg.RelayID, self: describe(cfg), connections: map[*connection]struct{}{}}
+	if cfg.MaxRooms == 0 {
+		cfg.MaxRooms = 200
+	}
+	root := &Root{hub: hub, store: store, auth: v, log: log, metrics: cfg.Metrics, relay: cfg.RelayID, self: describe(cfg),
+		maxRooms: cfg.MaxRooms, users: limit.NewUsers(cfg.Node, cfg.UserRates, cfg.MaxUserConnections),
+		connections: map[*connection]struct{}{}}
+	root.usage = tellUsage(root.users, store, cfg.Node, log)
 	store.OnRevoked(root.revoke)
 	return root
 }
+
+// Close ends what New has started. Limits hold on.
+func (root *Root) Close() { root.usage.close() }
 
 // Connect implements namespace.Namespace.
 func (root *Root) Connect(ctx context.Context, c *namespace.Conn, auth json.RawMessage) (namespace.Handler, error) {
@@ -82,7 +104,9 @@ func (root *Root) Connect(ctx context.Context, c *namespace.Conn, auth json.RawM
 		}
 	}
 	if !resumed {
-		conn.start(who)
+		if err := conn.start(who); err != nil {
+			return nil, err
+		}
 	}
 	root.countConnect(resumed)
 	conn.watchExpiry(who.grant)

@@ -12,17 +12,18 @@ import (
 
 	"setu/relay/broker"
 	"setu/relay/engineio"
+	"setu/relay/limit"
 	"setu/relay/metrics"
 	"setu/relay/namespace"
+	"setu/relay/room"
 	"setu/relay/socketio"
 )
 
 // Bounds of what requests may name.
 const (
-	maxRoom   = 200 // bytes
-	maxID     = 64  // characters of a publish id
-	maxJoined = 200 // rooms of one connection
-	maxPage   = 256 // messages of one answer; a relay that keeps fewer has fewer
+	maxRoom = 200 // bytes
+	maxID   = 64  // characters of a publish id
+	maxPage = 256 // messages of one answer; a relay that keeps fewer has fewer
 )
 
 // handler answers a batch of events of one name, in their order.
@@ -30,22 +31,25 @@ type handler func(ctx context.Context, c *connection, batch []namespace.Event)
 
 // table is the contract with clients: what they may send, and what answers it.
 var table = map[string]handler{
-	"join":    perEvent(join),
-	"leave":   perEvent(leave),
+	"join":    perEvent(limit.Join, join),
+	"leave":   perEvent(limit.Event, leave),
 	"publish": publish,
-	"signal":  perEvent(signal),
-	"history": perEvent(history),
-	"members": perEvent(members),
-	"token":   perEvent(renew),
-	"ping":    perEvent(ping),
+	"signal":  perEvent(limit.Signal, signal),
+	"history": perEvent(limit.History, history),
+	"members": perEvent(limit.History, members),
+	"token":   perEvent(limit.Event, renew),
+	"ping":    perEvent(limit.Event, ping),
 }
 
-// perEvent makes a handler of a function that answers one request.
-func perEvent(answer func(context.Context, *connection, namespace.Event) error) handler {
+// perEvent makes a handler of a function that answers one request, which is limited as this kind.
+func perEvent(k limit.Kind, answer func(context.Context, *connection, namespace.Event) error) handler {
 	return func(ctx context.Context, c *connection, batch []namespace.Event) {
 		for _, e := range batch {
 			if !c.WaitLowWater(ctx) {
 				return // the session ended
+			}
+			if !c.spend(k, e) {
+				continue
 			}
 			if err := answer(ctx, c, e); err != nil {
 				c.fail(e, err)
@@ -59,11 +63,11 @@ func (c *connection) Handle(ctx context.Context, batch []namespace.Event) {
 	h, ok := table[batch[0].Name]
 	switch {
 	case batch[0].TooLarge:
-		h = perEvent(tooLarge)
+		h = perEvent(limit.Event, tooLarge)
 	case batch[0].TooDeep:
-		h = perEvent(tooDeep)
+		h = perEvent(limit.Event, tooDeep)
 	case !ok:
-		h = perEvent(unknown)
+		h = perEvent(limit.Event, unknown)
 	}
 	h(ctx, c, batch)
 }
@@ -98,6 +102,9 @@ const (
 	codeUnauthorized = "unauthorized" // no token, or one that does not hold
 	codeForbidden    = "forbidden"    // a right is missing, which the fault names
 	codeRevoked      = "revoked"      // the user, the token or the session was revoked
+
+	codeRateLimited = "rate_limited" // too often; try again after retry ms
+	codeFull        = "full"         // the room has as many members as it may
 )
 
 // retryAfter is how long a client is told to wait if the store does not answer.
@@ -125,6 +132,8 @@ func faultOf(err error) *fault {
 		return f
 	case errors.Is(err, broker.ErrGap):
 		return &fault{Code: codeGap, Message: "that history is no more"}
+	case errors.Is(err, room.ErrFull):
+		return &fault{Code: codeFull, Message: "the room is full"}
 	}
 	return &fault{Code: codeUnavailable, Message: "the message store does not answer", Retry: retryAfter.Milliseconds()}
 }
@@ -147,6 +156,9 @@ func (c *connection) answerFailure(e namespace.Event, body failure) {
 	c.root.countRefused(body.Error.Code)
 	if e.WantsAck() {
 		c.ack(e, body)
+		return
+	}
+	if !c.MayTell() {
 		return
 	}
 	c.emitFailure(body)

@@ -27,7 +27,7 @@ func (root *Root) welcome(u broker.User, epoch, newest, more string) *engineio.F
 // describe returns what every welcome says alike: the middle of its object.
 func describe(cfg Config) string {
 	limits := map[string]int{"maxPayload": cfg.MaxPayload, "history": cfg.History, "page": maxPage,
-		"room": maxRoom, "id": maxID, "rooms": maxJoined, "members": room.MaxMembers}
+		"room": maxRoom, "id": maxID, "rooms": cfg.MaxRooms, "members": room.MaxMembers}
 	text, _ := json.Marshal(struct { // strings and numbers
 		Relay  string         `json:"relay"`
 		Region string         `json:"region"`

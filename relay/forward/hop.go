@@ -16,6 +16,9 @@ import (
 	"setu/relay/metrics"
 )
 
+// answerTimeout is how long the client may take to read an answer that another relay has given.
+const answerTimeout = 30 * time.Second
+
 // errUnavailable: the other relay answered 503. It is full, or drains, too.
 var errUnavailable = errors.New("the other relay takes no new clients")
 
@@ -29,6 +32,11 @@ func (f *Forwarder) hops(p broker.Peer, r *http.Request) bool {
 // error nothing has been answered yet.
 func (f *Forwarder) hop(w http.ResponseWriter, r *http.Request, p broker.Peer) (err error) {
 	defer func() { f.countFailed(err) }()
+	c := http.NewResponseController(w)
+	_ = c.SetWriteDeadline(time.Time{}) // a poll waits for as long as there is nothing
+	if r.ContentLength == 0 {
+		_ = c.SetReadDeadline(time.Time{})
+	}
 	target, err := url.Parse(p.URL)
 	secret, err2 := f.fleet.Secret(r.Context())
 	if err := errors.Join(err, err2); err != nil {
@@ -46,13 +54,20 @@ func (f *Forwarder) hop(w http.ResponseWriter, r *http.Request, p broker.Peer) (
 			pr.SetURL(target)
 			pr.Out.Host = pr.In.Host // by which the other relay judges the origin
 			pr.SetXForwarded()
-			pr.Out.Header.Set(signatureHeader, sign(secret, p.Node, pr.In, time.Now()))
+			now := time.Now()
+			pr.Out.Header.Set(signatureHeader, sign(secret, p.Node, pr.In, now))
+			pr.Out.Header.Set(clientHeader, signClient(secret, f.engine.Address(pr.In), pr.In))
 		},
 		ModifyResponse: func(res *http.Response) error {
 			if res.StatusCode == http.StatusServiceUnavailable && r.URL.Query().Get("sid") == "" {
 				return errUnavailable
 			}
 			f.cfg.Metrics.Forwards.Of(metrics.ModeProxy, metrics.ForwardOK).Inc() // now: a WebSocket's hop takes as long as that
+			if res.StatusCode == http.StatusSwitchingProtocols {
+				return nil
+			}
+			// A client that reads nothing must not hold this goroutine.
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout))
 			return nil
 		},
 		ErrorHandler: func(_ http.ResponseWriter, _ *http.Request, failed error) {
@@ -92,6 +107,8 @@ func (f *Forwarder) serveForwarded(w http.ResponseWriter, r *http.Request) {
 		engine.Refuse(w, http.StatusForbidden, engineio.ErrForbidden)
 		return
 	}
+	at := f.clientOf(r)
 	r.Header.Del(signatureHeader)
-	f.engine.ServeHTTP(w, engine.Forwarded(r))
+	r.Header.Del(clientHeader)
+	f.engine.ServeHTTP(w, engine.Forwarded(r, at))
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -33,6 +34,29 @@ func signature(secret []byte, head string, r *http.Request) string {
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte("setu forward\n" + head + "\n" + r.Method + "\n" + r.URL.Query().Get("sid")))
 	return head + " " + hex.EncodeToString(mac.Sum(nil))
+}
+
+// clientHeader of a request that another relay has sent on says for which address that one limits its
+// client: "<address> <MAC>". It has a MAC of its own, since relays of before know nothing of it.
+const clientHeader = "Setu-Client"
+
+// signClient returns what clientHeader says.
+func signClient(secret []byte, at netip.Addr, r *http.Request) string {
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte("setu client\n" + at.String() + "\n" + r.Method + "\n" + r.URL.Query().Get("sid")))
+	return at.String() + " " + hex.EncodeToString(mac.Sum(nil))
+}
+
+// clientOf returns what clientHeader says, or the zero Addr if that is nothing that a relay has written.
+func (f *Forwarder) clientOf(r *http.Request) netip.Addr {
+	got := r.Header.Get(clientHeader)
+	text, _, _ := strings.Cut(got, " ")
+	at, err := netip.ParseAddr(text)
+	secret, err2 := f.fleet.Secret(r.Context())
+	if err != nil || err2 != nil || !hmac.Equal([]byte(got), []byte(signClient(secret, at, r))) {
+		return netip.Addr{}
+	}
+	return at
 }
 
 // verify checks what signatureHeader says.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"setu/relay/engine"
+	"setu/relay/limit"
 	"setu/relay/metrics"
 	"setu/relay/socketio"
 )
@@ -18,6 +19,7 @@ import (
 const (
 	maxRequests   = 64               // events that wait; past that, nothing more is read from it
 	attachTimeout = 30 * time.Second // for the attachments of a packet, once it has come
+	maxAuth       = 64 << 10         // bytes of what comes with a CONNECT
 )
 
 // client is one session's Socket.IO. What it asks is answered in the order in which it asked:
@@ -94,10 +96,24 @@ func (c *client) Message(data []byte, binary bool) error {
 		return err
 	case p.Attachments > 0:
 		c.awaitAttachments(e, p.Attachments, len(p.Data))
-	default:
+	case e.kind == socketio.Event:
 		c.enqueue(e)
+	case c.session.Take(limit.Event) == 0:
+		c.enqueue(e)
+	default:
+		c.excess(e)
 	}
 	return nil
+}
+
+// excess refuses a packet that is one too many. It is no event, and only a CONNECT has an answer that
+// says so.
+func (c *client) excess(e Event) {
+	if e.kind == socketio.Connect {
+		conn := &Conn{session: c.session, name: e.namespace}
+		c.refuse(conn, &ConnectError{Code: "rate_limited", Message: "too many packets", Retry: time.Second})
+	}
+	c.session.Excess(limit.Event)
 }
 
 // TooLarge implements engine.Handler. An event is answered when all of it has been read past, its
@@ -207,6 +223,9 @@ func (c *client) Closed() {
 // enqueue hands e to the worker. It waits while too much of this client's is waiting already:
 // nothing more is read from it then, and TCP tells it so.
 func (c *client) enqueue(e Event) {
+	if e.kind == socketio.Event {
+		e.Overdrawn = c.session.Overdrawn()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for !c.ended && (len(c.queue) >= maxRequests || c.bytes > c.cfg.MaxPayload) {
@@ -299,6 +318,10 @@ func (c *client) connect(ctx context.Context, e Event) {
 	if !known {
 		c.session.Refused(refusedNamespace, "namespace", engine.Clip(e.namespace))
 		c.refuse(conn, errors.New("Invalid namespace")) //lint:ignore ST1005 the stock server's words
+		return
+	}
+	if e.size() > maxAuth {
+		c.refuse(conn, &ConnectError{Code: "too_large", Message: "what comes with a CONNECT has more than 65536 bytes"})
 		return
 	}
 	if e.TooDeep {

@@ -12,6 +12,7 @@ import (
 
 	"setu/relay/engine"
 	"setu/relay/engineio"
+	"setu/relay/limit"
 	"setu/relay/metrics"
 	"setu/relay/socketio"
 )
@@ -88,6 +89,24 @@ func (c *Conn) End() (by metrics.Transport, why metrics.Close) { return c.sessio
 // Close sends the client away once what it was sent is written. A stock client comes back by itself.
 func (c *Conn) Close(reason string) { c.session.Close(reason) }
 
+// Take takes one token of the client's for something that it does, or returns how long it is to wait
+// for one: then it is to be refused, and Excess be told.
+func (c *Conn) Take(k limit.Kind) (wait time.Duration) { return c.session.Take(k) }
+
+// Excess notes that the client was refused something for the rate of its connection. A client that goes
+// on with it is closed.
+func (c *Conn) Excess(k limit.Kind) { c.session.Excess(k) }
+
+// Refusal is a kind of refusal: what is logged of it, and how loud.
+type Refusal = engine.Refusal
+
+// ExcessOf is Excess for another limit.
+func (c *Conn) ExcessOf(kind Refusal) { c.session.ExcessOf(kind) }
+
+// MayTell reports whether the client may be told of a fault for which it has not asked: only a few
+// times a second.
+func (c *Conn) MayTell() bool { return c.session.MayTell() }
+
 // Disconnect takes the client out of the namespace and closes its session. A stock client does not
 // come back after it by itself.
 func (c *Conn) Disconnect(reason string) {
@@ -116,9 +135,13 @@ func (c *Conn) refuse(err error) {
 	body := map[string]any{"message": err.Error()}
 	var coded *ConnectError
 	if errors.As(err, &coded) {
-		body["data"] = map[string]string{"code": coded.Code}
+		more := map[string]any{"code": coded.Code}
+		if coded.Retry > 0 {
+			more["retry"] = coded.Retry.Milliseconds()
+		}
+		body["data"] = more
 	}
-	data, _ := json.Marshal(body) // a map of strings
+	data, _ := json.Marshal(body) // strings and a number
 	c.Send(c.frame(socketio.Packet{Type: socketio.ConnectError, Data: data}))
 }
 

@@ -41,6 +41,10 @@ type Event struct {
 	// no Args.
 	TooDeep bool
 
+	// Overdrawn is how long it is until the client has not sent more bytes than it may. Unless it is zero
+	// the event is to be refused.
+	Overdrawn time.Duration
+
 	// TooLarge says that what came is larger than MaxPayload, attachments included: nothing but the
 	// wish for an answer is left of it.
 	TooLarge bool
@@ -83,7 +87,10 @@ var ErrComeBack = errors.New("namespace: the client is to come back")
 
 // ConnectError is an error of Connect that tells programs its kind, as data.code of the
 // CONNECT_ERROR.
-type ConnectError struct{ Code, Message string }
+type ConnectError struct {
+	Code, Message string
+	Retry         time.Duration // after which it may be tried again; zero: there is nothing to wait for
+}
 
 func (e *ConnectError) Error() string { return e.Message }
 

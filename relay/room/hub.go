@@ -52,6 +52,7 @@ type Hub struct {
 	history int
 	ttl     time.Duration
 	metrics *metrics.Metrics
+	most    int // users of a room; 0: no bound
 
 	rooms   sync.Map // name -> *Room
 	opening sync.WaitGroup
@@ -81,6 +82,17 @@ func (h *Hub) measure() {
 	n := 0
 	h.rooms.Range(func(any, any) bool { n++; return true })
 	h.metrics.Rooms.Set(float64(n))
+}
+
+// ErrFull reports that a room has as many users as it may.
+var ErrFull = errors.New("room: full")
+
+// BoundMembers bounds the users of every room, over all relays, unless most is zero, and returns h. It is
+// to be called before the first Join. The store counts: of users who enter at the same moment all may be
+// refused, and while it is away nobody is.
+func (h *Hub) BoundMembers(most int) *Hub {
+	h.most = most
+	return h
 }
 
 // JoinOptions says what a member wants to be told on joining.

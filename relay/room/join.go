@@ -47,6 +47,12 @@ func (r *Room) join(ctx context.Context, m Member, o JoinOptions, f *first, repl
 	if count > 0 {
 		r.roster.counted(count, heard)
 	}
+	if r.isOver(count, again, o) {
+		r.mu.Unlock()
+		r.leave(m, 0)
+		r.mu.Lock() // for the deferred unlock
+		return ErrFull
+	}
 	if again { // frames of the room have gone out since, ahead of this answer
 		j = r.state(past, o)
 	}
@@ -60,6 +66,12 @@ func (r *Room) join(ctx context.Context, m Member, o JoinOptions, f *first, repl
 		r.refresh()
 	}
 	return nil
+}
+
+// isOver reports whether a room that has so many users has no place for one more. Who resumes a session
+// has had a place.
+func (r *Room) isOver(count int, again bool, o JoinOptions) bool {
+	return r.hub.most > 0 && count > r.hub.most && !again && !o.Replay
 }
 
 // pastTries is how often the past is read if the room's messages overtake that.

@@ -1,0 +1,191 @@
+package engine
+
+import (
+	"log/slog"
+	"math"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"setu/relay/limit"
+)
+
+// Limits of what clients may do. What is too often is refused, and the client is told how long to wait:
+// here by 429 with Retry-After, by those above in their own words. A client that goes on all the same
+// is closed with closePolicy, and its address pays for it (closePenalty).
+
+// Refusals for a limit.
+var (
+	refusedHandshake  = Refusal{Level: slog.LevelInfo, Text: "refused a client: more than HANDSHAKE_RATE from its address"}
+	refusedHandshakes = Refusal{Level: slog.LevelWarn, Text: "refused a client: more than HANDSHAKES_RATE in all"}
+	refusedAddress    = Refusal{Level: slog.LevelInfo, Text: "refused a client: MAX_ADDRESS_CONNECTIONS are connected from its address"}
+	refusedWaiting    = Refusal{Level: slog.LevelWarn, Text: "refused a client: MAX_UNCONNECTED have not sent a CONNECT yet"}
+	closedForExcess   = Refusal{Level: slog.LevelInfo, Text: "closed a client that goes on with what is refused"}
+)
+
+// refusedRates are the refusals for the rates of one connection.
+var refusedRates = [...]Refusal{
+	limit.Publish: {Level: slog.LevelInfo, Text: "refused a client: more than PUBLISH_RATE"},
+	limit.Signal:  {Level: slog.LevelInfo, Text: "refused a client: more than SIGNAL_RATE"},
+	limit.Join:    {Level: slog.LevelInfo, Text: "refused a client: more than JOIN_RATE"},
+	limit.History: {Level: slog.LevelInfo, Text: "refused a client: more than HISTORY_RATE"},
+	limit.Event:   {Level: slog.LevelInfo, Text: "refused a client: more than EVENT_RATE"},
+	limit.Bytes:   {Level: slog.LevelInfo, Text: "refused a client: more than BYTES_RATE"},
+}
+
+const (
+	// excessReason is told to a client that is closed for excess.
+	excessReason = "rate_limited: it went on with what was refused"
+	// closePenalty is how many handshakes an address pays for a client that was closed for excess:
+	// else one that comes back at once would have a burst of everything each time.
+	closePenalty = 20
+	// addressShare is the part of MaxUnconnected that one address may have: 1/4.
+	addressShare = 4
+	// countRetry is how long a client is told to wait that is one too many: others leave when they do.
+	countRetry = 5 * time.Second
+	// shedTimeout is how long a client that is closed for excess may take to read why.
+	shedTimeout = time.Second
+)
+
+// limits are those over all sessions.
+type limits struct {
+	handshakes    *limit.Buckets[netip.Addr]
+	allHandshakes *limit.Buckets[struct{}]
+	connections   *limit.Counts[netip.Addr]
+	unconnected   *limit.Counts[netip.Addr]
+}
+
+func newLimits(cfg *Config) limits {
+	return limits{
+		handshakes:    limit.NewBuckets[netip.Addr](cfg.HandshakeRate),
+		allHandshakes: limit.NewBuckets[struct{}](cfg.HandshakesRate),
+		connections:   limit.NewCounts[netip.Addr](cfg.MaxAddressConnections, 0),
+		unconnected:   limit.NewCounts[netip.Addr]((cfg.MaxUnconnected+addressShare-1)/addressShare, cfg.MaxUnconnected),
+	}
+}
+
+// excessError is the error of a request that is one too many.
+type excessError struct {
+	kind Refusal
+	wait time.Duration
+}
+
+func (e *excessError) Error() string { return e.kind.Text }
+
+// admit counts a session from an address. What refuses one address is asked first: it takes nothing
+// from the others.
+func (l *limits) admit(at netip.Addr) error {
+	if wait := l.handshakes.Take(at); wait > 0 {
+		return &excessError{refusedHandshake, wait}
+	}
+	if !l.connections.Add(at) {
+		return &excessError{refusedAddress, countRetry}
+	}
+	if !l.unconnected.Add(at) {
+		l.connections.Remove(at)
+		return &excessError{refusedWaiting, countRetry}
+	}
+	if wait := l.allHandshakes.Take(struct{}{}); wait > 0 {
+		l.release(at, true)
+		return &excessError{refusedHandshakes, wait}
+	}
+	return nil
+}
+
+// release undoes admit. waiting says that the client has not sent a CONNECT.
+func (l *limits) release(at netip.Addr, waiting bool) {
+	l.connections.Remove(at)
+	if waiting {
+		l.unconnected.Remove(at)
+	}
+}
+
+// noteConnected says that the client has sent a CONNECT that was taken.
+func (s *Session) noteConnected() {
+	if s.waiting.CompareAndSwap(true, false) {
+		s.srv.limits.unconnected.Remove(s.address)
+	}
+}
+
+// Address returns the address by which the client of a request is limited.
+func (srv *Server) Address(r *http.Request) netip.Addr {
+	if f, ok := r.Context().Value(forwardedKey{}).(netip.Addr); ok && f.IsValid() {
+		return f
+	}
+	return srv.cfg.Addresses.Of(r)
+}
+
+// refuseExcess answers a request that is one too many. The connection ends with the answer.
+func refuseExcess(w http.ResponseWriter, wait time.Duration) {
+	ms := wait.Milliseconds()
+	h := w.Header()
+	h.Set("Connection", "close")
+	h.Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusTooManyRequests)
+	_, _ = w.Write([]byte(`{"code":"rate_limited","message":"too many requests: wait ` + strconv.FormatInt(ms, 10) +
+		` ms","retry":` + strconv.FormatInt(ms, 10) + `}`))
+}
+
+// isExcess refuses a request that is no good if its address sends too many such: each counts as a
+// handshake.
+func (srv *Server) isExcess(w http.ResponseWriter, r *http.Request) bool {
+	wait := srv.limits.handshakes.Take(srv.Address(r))
+	if wait > 0 {
+		srv.Refused(refusedHandshake, r)
+		refuseExcess(w, wait)
+	}
+	return wait > 0
+}
+
+// Take takes one token of the client's for something that it does, or returns how long it is to wait
+// for one: then it is to be refused, and Excess be told.
+func (s *Session) Take(k limit.Kind) (wait time.Duration) { return s.allowance.Take(k) }
+
+// Overdrawn returns how long it is until the client has not sent more bytes than it may. Meanwhile what
+// it asks is to be refused.
+func (s *Session) Overdrawn() (wait time.Duration) { return s.allowance.Wait(limit.Bytes) }
+
+// MayTell reports whether the client may be told of a fault for which it has not asked: only a few
+// times a second.
+func (s *Session) MayTell() bool { return s.allowance.MayTell() }
+
+// Excess notes that the client was refused something, for the rate of its connection.
+func (s *Session) Excess(k limit.Kind) { s.ExcessOf(refusedRates[k]) }
+
+// ExcessOf notes that the client was refused something for a limit. If that happens too often, the
+// client is closed.
+func (s *Session) ExcessOf(kind Refusal) {
+	s.Refused(kind)
+	if s.allowance.Refused() {
+		s.shed()
+	}
+}
+
+// shed closes a client that does not look at what it is told. A stock client comes back.
+func (s *Session) shed() {
+	if s.isEnded() {
+		return
+	}
+	s.Refused(closedForExcess)
+	s.srv.limits.handshakes.Debit(s.address, closePenalty)
+	s.close(closePolicy, excessReason, false)
+}
+
+// received counts bytes that came from the client, whatever they are.
+func (s *Session) received(n int) {
+	if s.allowance.Debit(limit.Bytes, n) {
+		s.shed()
+	}
+}
+
+// takePacket takes a token for a packet that asks for nothing. It reports false if there was none.
+func (s *Session) takePacket() bool {
+	ok := s.Take(limit.Event) == 0
+	if !ok {
+		s.Excess(limit.Event)
+	}
+	return ok
+}

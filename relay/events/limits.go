@@ -1,0 +1,141 @@
+package events
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	"setu/relay/broker"
+	"setu/relay/limit"
+	"setu/relay/namespace"
+)
+
+// Refusals for what one user may do, over all relays.
+var (
+	refusedUserRates = [...]namespace.Refusal{
+		limit.Publish: {Level: slog.LevelInfo, Text: "refused a user: more than USER_PUBLISH_RATE"},
+		limit.Signal:  {Level: slog.LevelInfo, Text: "refused a user: more than USER_SIGNAL_RATE"},
+		limit.Join:    {Level: slog.LevelInfo, Text: "refused a user: more than USER_JOIN_RATE"},
+		limit.History: {Level: slog.LevelInfo, Text: "refused a user: more than USER_HISTORY_RATE"},
+	}
+	refusedUser = namespace.Refusal{Level: slog.LevelInfo, Text: "refused a user: MAX_USER_CONNECTIONS are connected"}
+)
+
+// userRetry is how long a user is told to wait who has too many connections.
+const userRetry = 5 * time.Second
+
+// rateLimited is the fault of what is one too many.
+func rateLimited(what string, wait time.Duration) *fault {
+	ms := max(1, int64((wait+time.Millisecond-1)/time.Millisecond))
+	return &fault{Code: codeRateLimited, Message: "too many " + what + ": wait " + strconv.FormatInt(ms, 10) + " ms", Retry: ms}
+}
+
+// spend takes what a request costs of the connection's and the user's allowances. If there is not
+// enough it refuses the request, and reports false.
+func (c *connection) spend(k limit.Kind, e namespace.Event) bool {
+	if e.Overdrawn > 0 {
+		c.fail(e, rateLimited(limit.Bytes.String(), e.Overdrawn))
+		c.Excess(limit.Bytes)
+		return false
+	}
+	if wait := c.Take(k); wait > 0 {
+		c.fail(e, rateLimited(k.String(), wait))
+		c.Excess(k)
+		return false
+	}
+	if wait := c.limits.Take(k); wait > 0 {
+		c.fail(e, rateLimited(k.String()+" of this user", wait))
+		c.ExcessOf(refusedUserRates[k])
+		return false
+	}
+	return true
+}
+
+// enterUser counts one more connection of the user's.
+func (c *connection) enterUser() error {
+	id := c.User().ID
+	if c.limits = c.root.users.Enter(id); c.limits != nil {
+		return nil
+	}
+	c.ExcessOf(refusedUser)
+	return &namespace.ConnectError{Code: codeRateLimited, Message: "too many connections of this user", Retry: userRetry}
+}
+
+// leaveUser undoes enterUser, if there was one.
+func (c *connection) leaveUser() {
+	if c.limits != nil {
+		c.limits.Leave()
+		c.limits = nil
+	}
+}
+
+// usageRoom is the room in which relays tell one another what users have used. No client can name it.
+const usageRoom = "\x00usage"
+
+// usage tells the other relays what users have used here, and takes what they tell.
+type usage struct {
+	users *limit.Users
+	store broker.Messages
+	self  string
+	log   *slog.Logger
+	end   context.CancelFunc
+	done  sync.WaitGroup
+}
+
+// tellUsage begins to tell.
+func tellUsage(users *limit.Users, store broker.Messages, self string, log *slog.Logger) *usage {
+	ctx, cancel := context.WithCancel(context.Background())
+	u := &usage{users: users, store: store, self: self, log: log, end: cancel}
+	u.done.Go(func() { u.run(ctx) })
+	return u
+}
+
+func (u *usage) close() {
+	u.end()
+	u.done.Wait()
+}
+
+// run reports once an interval. While the store is away nothing is told: limits hold on each relay.
+func (u *usage) run(ctx context.Context) {
+	tick := time.NewTicker(limit.ReportInterval)
+	defer tick.Stop()
+	var stop func()
+	for {
+		if stop == nil {
+			var err error
+			if stop, err = u.store.Subscribe(ctx, usageRoom, u, 0); err != nil {
+				stop = nil
+				u.log.Debug("cannot hear yet what users have used on other relays", "error", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			if stop != nil {
+				stop()
+			}
+			return
+		case <-tick.C:
+		}
+		if body := u.users.Report(); body != nil {
+			u.store.Signal(usageRoom, u.self, string(body))
+		}
+	}
+}
+
+// Signal implements broker.Subscriber.
+func (u *usage) Signal(s broker.Signal) {
+	if s.Sender != u.self {
+		u.users.Apply([]byte(s.Body))
+	}
+}
+
+// Load implements broker.Subscriber. Nobody publishes in the room, and nobody is in it.
+func (u *usage) Load(broker.Snapshot, string) {}
+
+// Deliver implements broker.Subscriber.
+func (u *usage) Deliver(broker.Message) {}
+
+// Presence implements broker.Subscriber.
+func (u *usage) Presence(broker.Change) {}
