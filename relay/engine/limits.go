@@ -174,11 +174,13 @@ func (s *Session) shed() {
 	s.close(closePolicy, excessReason, false)
 }
 
-// received counts bytes that came from the client, whatever they are.
-func (s *Session) received(n int) {
+// received counts bytes that came from the client, whatever they are. It reports false if nothing more
+// of it is to be read.
+func (s *Session) received(n int) (ok bool) {
 	if s.allowance.Debit(limit.Bytes, n) {
 		s.shed()
 	}
+	return !s.isShed()
 }
 
 // takePacket takes a token for a packet that asks for nothing. It reports false if there was none.

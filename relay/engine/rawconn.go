@@ -18,10 +18,10 @@ import (
 // written is in write.go.
 type rawConn struct {
 	net.Conn
-	fd       syscall.RawConn  // nil if the connection has no descriptor
-	unread   []byte           // what net/http had read ahead; owned by the reader
-	metrics  *metrics.Metrics // nil: nothing is counted
-	received func(n int)      // told of what was read; nil: nobody. Set before anything is read
+	fd       syscall.RawConn       // nil if the connection has no descriptor
+	unread   []byte                // what net/http had read ahead; owned by the reader
+	metrics  *metrics.Metrics      // nil: nothing is counted
+	received func(n int) (ok bool) // told of what was read, and says whether to go on; nil: nobody. Set before anything is read
 
 	mu        sync.Mutex  // guards what follows; held while whole frames are written
 	rest      net.Buffers // of a write that did not wait: it goes out before anything else
@@ -41,8 +41,9 @@ func newRawConn(c net.Conn, unread []byte) *rawConn {
 // Read implements net.Conn.
 func (c *rawConn) Read(p []byte) (int, error) {
 	n, err := c.read(p)
-	if c.received != nil {
-		c.received(n)
+	if c.received != nil && !c.received(n) {
+		<-time.After(flushTimeout + shedTimeout) // by then the connection has been closed, with what is to be told
+		return 0, net.ErrClosed
 	}
 	return n, err
 }

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"setu/relay/engineio"
+	"setu/relay/limit"
 	"setu/relay/wiretest"
 )
 
@@ -52,6 +53,18 @@ func settings(t testing.TB, pairs ...string) (cfg Config) {
 			cfg.OutboxBytes = number
 		case name == "MAX_CONNECTIONS" && notNumber == nil:
 			cfg.MaxConnections = number
+		case name == "MAX_ADDRESS_CONNECTIONS" && notNumber == nil:
+			cfg.MaxAddressConnections = number
+		case name == "MAX_UNCONNECTED" && notNumber == nil:
+			cfg.MaxUnconnected = number
+		case name == "HANDSHAKE_RATE":
+			cfg.HandshakeRate = rateOf(t, value)
+		case name == "HANDSHAKES_RATE":
+			cfg.HandshakesRate = rateOf(t, value)
+		case name == "EVENT_RATE":
+			cfg.Rates[limit.Event] = rateOf(t, value)
+		case name == "BYTES_RATE":
+			cfg.Rates[limit.Bytes] = rateOf(t, value)
 		case name == "ALLOWED_ORIGINS":
 			cfg.AllowedOrigins = origins(t, value)
 		default:
@@ -59,6 +72,14 @@ func settings(t testing.TB, pairs ...string) (cfg Config) {
 		}
 	}
 	return cfg
+}
+
+func rateOf(t testing.TB, text string) (r limit.Rate) {
+	t.Helper()
+	if err := r.UnmarshalText([]byte(text)); err != nil {
+		t.Fatal(text, err)
+	}
+	return r
 }
 
 // overPipes runs a test in a bubble with a fake clock, against an engine whose connections are

@@ -1,0 +1,315 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"setu/relay/broker"
+	"setu/relay/wiretest"
+)
+
+const closePolicy = 1008
+
+// floods are requests, each with the settings by which two at a time and one a second may come.
+var floods = []struct{ event, arg, setting string }{
+	{"publish", `{"room":"room","data":1}`, "PUBLISH_RATE"},
+	{"publish", `{"room":"room","data":1}`, "USER_PUBLISH_RATE"},
+	{"signal", `{"room":"room","data":1}`, "SIGNAL_RATE"},
+	{"signal", `{"room":"room","data":1}`, "USER_SIGNAL_RATE"},
+	{"join", `{"room":"other"}`, "JOIN_RATE"},
+	{"join", `{"room":"other"}`, "USER_JOIN_RATE"},
+	{"history", `{"room":"room"}`, "HISTORY_RATE"},
+	{"history", `{"room":"room"}`, "USER_HISTORY_RATE"},
+	{"members", `{"room":"room"}`, "HISTORY_RATE"},
+	{"members", `{"room":"room"}`, "USER_HISTORY_RATE"},
+	{"ping", `{}`, "EVENT_RATE"},
+	{"leave", `{"room":"other"}`, "EVENT_RATE"},
+	{"nonsense", `{}`, "EVENT_RATE"},
+}
+
+// What is too often is refused, says how long to wait, and is taken after that; the log names the
+// setting. Who does not stop is closed.
+func TestEventsAreLimited(t *testing.T) {
+	for _, f := range floods {
+		t.Run(f.event+" "+f.setting, func(t *testing.T) {
+			overPipes(t, func(t *testing.T, r *rig) {
+				p := r.member("a", "room")
+				<-time.After(time.Second) // what joining took
+				refused, last := 0, fault{}
+				for range 4 {
+					if f.event == "signal" { // not acknowledged: the fault is an event
+						p.Text(fmt.Sprintf(`42["%s",%s]`, f.event, f.arg))
+						synctest.Wait()
+						continue
+					}
+					if got := faultIn(t, p.Call(f.event, f.arg)); got.Code == codeRateLimited {
+						refused++
+						last = got
+					}
+				}
+				if f.event == "signal" {
+					for range 2 {
+						if got := p.Packet(); !strings.HasPrefix(got, `42["error_event",{"ok":false,"error":{"code":"rate_limited"`) {
+							t.Fatal(got)
+						}
+					}
+					p.Nothing()
+				} else if refused != 2 || last.Retry != 1000 || !strings.HasSuffix(last.Message, "wait 1000 ms") {
+					t.Fatal(refused, last)
+				}
+				if !r.log.Has("more than " + f.setting) {
+					t.Error("the log does not name the setting")
+				}
+				<-time.After(time.Second)
+				if f.event != "signal" {
+					if got := faultIn(t, p.Call(f.event, f.arg)); got.Code == codeRateLimited {
+						t.Error("it waited, and got ", got)
+					}
+				}
+				floodUntilClosed(t, p, fmt.Sprintf(`42["%s",%s]`, f.event, f.arg))
+			}, f.setting+"=1/s:2")
+		})
+	}
+}
+
+// faultIn returns the fault that an answer tells, or the zero one.
+func faultIn(t *testing.T, answer string) fault {
+	t.Helper()
+	if strings.HasPrefix(answer, `{"ok":true`) {
+		return fault{}
+	}
+	return failure(t, answer)
+}
+
+// floodUntilClosed sends a packet again and again until the client is closed for it. Of what is refused it
+// is told a few times.
+func floodUntilClosed(t *testing.T, p *wiretest.Peer, packet string) {
+	t.Helper()
+	go func() {
+		for range 5000 {
+			if _, err := p.Conn.Write(wiretest.ClientFrame(0x81, []byte(packet))); err != nil {
+				return
+			}
+		}
+	}()
+	told := 0
+	for {
+		f, err := wiretest.ReadFrame(p.Reader)
+		if err != nil {
+			t.Fatal("cut without a word: ", err)
+		}
+		if f.Op == wiretest.OpClose {
+			if code := int(f.Payload[0])<<8 | int(f.Payload[1]); code != closePolicy || !strings.HasPrefix(string(f.Payload[2:]), codeRateLimited) {
+				t.Errorf("closed with %d %q", code, f.Payload[2:])
+			}
+			break
+		}
+		if strings.Contains(string(f.Payload), "error_event") {
+			told++
+		}
+	}
+	if told > 25 {
+		t.Errorf("told %d times", told)
+	}
+}
+
+// Packets that are no events are limited, too: of a CONNECT the client is told.
+func TestPacketsAreLimited(t *testing.T) {
+	for name, packet := range map[string]string{
+		"acks nobody asked for": `437[1]`,
+		"unknown namespaces":    `40/x,`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			overPipes(t, func(t *testing.T, r *rig) {
+				floodUntilClosed(t, r.guest("a"), packet)
+			}, "EVENT_RATE=10/s")
+		})
+	}
+	overPipes(t, func(t *testing.T, r *rig) {
+		p := r.guest("a")
+		p.Text("40/x,")
+		p.Expect(`44/x,{"message":"Invalid namespace"}`)
+		p.Text("40/x,")
+		p.Expect(`44/x,{"data":{"code":"rate_limited","retry":1000},"message":"too many packets"}`)
+	}, "EVENT_RATE=1/s:2")
+}
+
+// A client that has sent too many bytes is refused what it asks until it has waited.
+func TestBytesAreLimited(t *testing.T) {
+	overPipes(t, func(t *testing.T, r *rig) {
+		p := r.member("a", "room")
+		long := `{"room":"room","data":"` + strings.Repeat("x", 6000) + `"}`
+		if got := p.Call("publish", long); wiretest.Field(t, got, "ok") != "true" {
+			t.Fatal(got)
+		}
+		p.Packet() // the message
+		got := failure(t, p.Call("publish", long))
+		if got.Code != codeRateLimited || got.Retry < 1000 || got.Retry > 5000 {
+			t.Fatal(got)
+		}
+		<-time.After(time.Duration(got.Retry+100) * time.Millisecond)
+		if got := p.Call("ping", `{}`); wiretest.Field(t, got, "ok") != "true" {
+			t.Fatal(got)
+		}
+	}, "BYTES_RATE=1000/s:10000")
+}
+
+func TestLongAuth(t *testing.T) {
+	overPipes(t, func(t *testing.T, r *rig) {
+		p := r.Open()
+		p.Packet()
+		p.Text(`40{"name":"` + strings.Repeat("x", 70_000) + `"}`)
+		if got := p.Packet(); !strings.Contains(got, `"code":"too_large"`) {
+			t.Error(got)
+		}
+	})
+}
+
+func TestMaxRooms(t *testing.T) {
+	overPipes(t, func(t *testing.T, r *rig) {
+		p := r.guest("a")
+		for i := range 4 {
+			got := p.Call("join", fmt.Sprintf(`{"room":"room-%d"}`, i))
+			if ok := wiretest.Field(t, got, "ok") == "true"; ok != (i < 3) {
+				t.Fatal(i, got)
+			}
+		}
+		if got := p.Call("join", `{"room":"room-0"}`); wiretest.Field(t, got, "ok") != "true" {
+			t.Fatal(got)
+		}
+	}, "MAX_ROOMS=3")
+}
+
+// A full room takes nobody more, but for another connection of who is in it; a place that is left is
+// free.
+func TestMaxMembers(t *testing.T) {
+	overPipes(t, func(t *testing.T, r *rig) {
+		const key = "0123456789abcdef"
+		a := r.Open()
+		a.Connect(`{"key":"` + key + `"}`)
+		if got := a.Call("join", `{"room":"room"}`); wiretest.Field(t, got, "ok") != "true" {
+			t.Fatal(got)
+		}
+		r.member("b", "room")
+		c := r.guest("c")
+		if got := failure(t, c.Call("join", `{"room":"room"}`)); got.Code != codeFull {
+			t.Fatal(got)
+		}
+		if got := failure(t, c.Call("publish", `{"room":"room","data":1}`)); got.Code != codeNotJoined {
+			t.Fatal(got)
+		}
+		again := r.Open()
+		again.Connect(`{"key":"` + key + `"}`)
+		if got := again.Call("join", `{"room":"room"}`); wiretest.Field(t, got, "ok") != "true" {
+			t.Fatal(got)
+		}
+		if got := a.Call("members", `{"room":"room"}`); wiretest.Field(t, got, "count") != "2" {
+			t.Fatal(got)
+		}
+		again.Call("leave", `{"room":"room"}`)
+		a.Call("leave", `{"room":"room"}`)
+		if got := c.Call("join", `{"room":"room"}`); wiretest.Field(t, got, "ok") != "true" {
+			t.Fatal(got)
+		}
+	}, "MAX_MEMBERS=2")
+}
+
+func TestMaxUserConnections(t *testing.T) {
+	overPipes(t, func(t *testing.T, r *rig) {
+		const auth = `{"key":"0123456789abcdef"}`
+		first := r.Open()
+		first.Connect(auth)
+		p := r.Open()
+		p.Connect(auth)
+		q := r.Open()
+		q.Packet()
+		q.Text("40" + auth)
+		if got := q.Packet(); !strings.Contains(got, `"code":"rate_limited","retry":5000`) {
+			t.Fatal(got)
+		}
+		r.guest("somebody else")
+		_ = first.Conn.Close()
+		synctest.Wait()
+		r.Open().Connect(auth)
+	}, "MAX_USER_CONNECTIONS=2")
+}
+
+// party carries signals between the memory brokers of several relays.
+type party struct {
+	mu   sync.Mutex
+	subs map[string][]broker.Subscriber // by room; guarded by mu
+}
+
+// partyBroker is a memory broker whose relays hear one another's signals.
+type partyBroker struct {
+	*broker.Memory
+	party *party
+}
+
+func (b partyBroker) Subscribe(ctx context.Context, room string, sub broker.Subscriber, list int) (func(), error) {
+	stop, err := b.Memory.Subscribe(ctx, room, sub, list)
+	b.party.mu.Lock()
+	defer b.party.mu.Unlock()
+	b.party.subs[room] = append(b.party.subs[room], sub)
+	return stop, err
+}
+
+func (b partyBroker) Signal(room, sender, body string) {
+	b.party.mu.Lock()
+	defer b.party.mu.Unlock()
+	for _, sub := range b.party.subs[room] {
+		sub.Signal(broker.Signal{Sender: sender, Body: body})
+	}
+}
+
+// A user on three relays has at once three bursts and what two seconds bring, and in the long run no more
+// than the limit and two tenths of it.
+func TestUserOnThreeRelays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const relays, per, burst, seconds = 3, 20, 40, 30
+		all := &party{subs: map[string][]broker.Subscriber{}}
+		var members []*wiretest.Peer
+		for range relays {
+			l := wiretest.NewPipes()
+			b := partyBroker{broker.NewMemory(broker.Limits{History: 10, TTL: time.Hour, Recovery: time.Hour}), all}
+			r := newRig(t, l, l.Dial, b, "PUBLISH_RATE=off", fmt.Sprintf("USER_PUBLISH_RATE=%d/s:%d", per, burst))
+			defer r.close()
+			p := r.Open()
+			p.Connect(`{"key":"0123456789abcdef"}`)
+			if got := p.Call("join", `{"room":"room"}`); wiretest.Field(t, got, "ok") != "true" {
+				t.Fatal(got)
+			}
+			members = append(members, p)
+		}
+		stored, worst := 0, 0
+		for second := range seconds {
+			for range 9 { // 27 a second: more than the limit, and less than costs the connection
+				<-time.After(time.Second / 9)
+				for _, p := range members {
+					for range 2 {
+						if got := p.Call("publish", `{"room":"room","data":1}`); wiretest.Field(t, got, "ok") == "true" {
+							stored++
+						}
+						p.Held = nil
+					}
+				}
+			}
+			worst = max(worst, stored-(second+1)*per)
+		}
+		t.Logf("%d stored in %d s, at most %d more than the rate", stored, seconds, worst)
+		if most := relays * (burst + 2*per); worst > most {
+			t.Errorf("at once %d more than the rate, not %d", worst, most)
+		}
+		if most := burst + per*seconds*12/10 + relays*2*per; stored > most {
+			t.Errorf("%d in %d s, not %d", stored, seconds, most)
+		}
+		if stored < per*seconds*8/10 {
+			t.Errorf("%d in %d s", stored, seconds)
+		}
+	})
+}
