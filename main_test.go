@@ -1,15 +1,18 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"runtime/debug"
 	"strings"
 	"testing"
+	"time"
 
 	"setu/relay"
 	"setu/relay/broker"
@@ -153,5 +156,57 @@ func TestRoutes(t *testing.T) {
 	}
 	if got := hostOf(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80}); got != "127.0.0.1:80" {
 		t.Error(got)
+	}
+}
+
+// Clients that ask for the page and read nothing, or send a body that trickles, are cut.
+func TestSlowRequests(t *testing.T) {
+	cfg, err := relay.LoadConfig([]string{"REQUEST_TIMEOUT=200ms"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	b := broker.NewMemory(cfg.Limits())
+	srv, err := relay.New(cfg, b, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close(t.Context())
+	defer func() { _ = srv.Shutdown(t.Context()) }()
+	web := httptest.NewUnstartedServer(nil)
+	web.Config = newWeb(cfg, srv, log)
+	web.Start()
+	defer web.Close()
+	for name, send := range map[string]func(c net.Conn) error{
+		"the page, unread": func(c net.Conn) error {
+			_, err := io.WriteString(c, strings.Repeat("GET / HTTP/1.1\r\nHost: relay\r\n\r\n", 100))
+			return err
+		},
+		"a body for the page": trickle("/"),
+		"a body for a relay":  trickle(relay.Path + "?EIO=4&transport=polling&sid=x"),
+	} {
+		c, err := net.Dial("tcp", web.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		for err == nil {
+			err = send(c)
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s was not cut", name)
+		}
+		_ = c.Close()
+	}
+}
+
+// trickle returns what sends a request, and then its body byte for byte.
+func trickle(path string) func(c net.Conn) error {
+	text := "POST " + path + " HTTP/1.1\r\nHost: relay\r\nContent-Length: 100000\r\n\r\n"
+	return func(c net.Conn) error {
+		_, err := io.WriteString(c, text)
+		text = "x"
+		<-time.After(10 * time.Millisecond)
+		return err
 	}
 }

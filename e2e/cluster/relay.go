@@ -5,16 +5,19 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/testcontainers/testcontainers-go"
+
+	"setu/relay/wiretest"
 )
 
 const relayPort = "8080/tcp"
 
 // RelayOptions says what a relay is like. The zero value is a relay on its own,
-// with the memory broker.
+// with the memory broker and without limits.
 type RelayOptions struct {
 	Name    string            // in the network, and its RELAY_ID; "" means "relay"
 	Region  string            // "" leaves it to the relay
@@ -55,6 +58,10 @@ func StartRelay(t testing.TB, network *Network, options RelayOptions) *Relay {
 
 func (o RelayOptions) env() map[string]string {
 	env := map[string]string{"PORT": "8080", "RELAY_ID": o.Name}
+	for _, setting := range wiretest.Unlimited() {
+		name, value, _ := strings.Cut(setting, "=")
+		env[name] = value
+	}
 	if o.Region != "" {
 		env["REGION"] = o.Region
 	}

@@ -67,7 +67,7 @@ func StartRelay(t testing.TB, name string, link *wiretest.Link, env ...string) *
 	l.Close()
 	_, port, _ := net.SplitHostPort(address)
 	r := &Relay{t: t, name: name, address: address, Link: link}
-	r.env = append([]string{"HOST=127.0.0.1", "PORT=" + port, "RELAY_ID=" + name, "REDIS_URL=redis://" + link.Address(), "GOMEMLIMIT=128MiB"}, env...)
+	r.env = append([]string{"HOST=127.0.0.1", "PORT=" + port, "RELAY_ID=" + name, "REDIS_URL=redis://" + link.Address(), "GOMEMLIMIT=128MiB"}, append(wiretest.Unlimited(), env...)...)
 	r.Start()
 	t.Cleanup(func() {
 		r.Kill()

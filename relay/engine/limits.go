@@ -44,6 +44,8 @@ const (
 	addressShare = 4
 	// countRetry is how long a client is told to wait that is one too many: others leave when they do.
 	countRetry = 5 * time.Second
+	// lateBytes is how much is read of a client that has been closed.
+	lateBytes = 256 << 10
 	// shedTimeout is how long a client that is closed for excess may take to read why.
 	shedTimeout = time.Second
 )
@@ -175,12 +177,19 @@ func (s *Session) shed() {
 }
 
 // received counts bytes that came from the client, whatever they are. It reports false if nothing more
-// of it is to be read.
+// of it is to be read: it was closed for excess, or goes on sending after another close. Of what is too
+// large the rest is read past.
 func (s *Session) received(n int) (ok bool) {
 	if s.allowance.Debit(limit.Bytes, n) {
 		s.shed()
 	}
-	return !s.isShed()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ended || s.code == closeTooLarge {
+		return true
+	}
+	s.late += n
+	return s.code != closePolicy && s.late <= lateBytes
 }
 
 // takePacket takes a token for a packet that asks for nothing. It reports false if there was none.

@@ -139,6 +139,25 @@ func TestFloods(t *testing.T) {
 	}
 }
 
+// A client that was closed for what it sent, and sends more, is not read on.
+func TestFloodAfterTheEnd(t *testing.T) {
+	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
+		p := r.greeted()
+		p.Text("2")
+		p.FrameOf(wiretest.OpClose)
+		frame, sent := wiretest.ClientFrame(0x82, make([]byte, 4000)), 0
+		for {
+			if _, err := p.Conn.Write(frame); err != nil {
+				break
+			}
+			sent += len(frame)
+		}
+		if sent > lateBytes+len(frame) {
+			t.Errorf("%d bytes were read", sent)
+		}
+	})
+}
+
 // A flood by polling ends with its request.
 func TestPollingFlood(t *testing.T) {
 	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {

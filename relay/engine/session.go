@@ -71,6 +71,7 @@ type Session struct {
 	ended     bool
 	code      int    // why it ended; set before ended
 	reason    string // the same
+	late      int    // bytes that came after it ended
 }
 
 // Errors that end a session.

@@ -1,0 +1,356 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"setu/e2e/swarm"
+	"setu/relay/wiretest"
+)
+
+var (
+	flooders = flag.Int("flooders", 3, "clients that flood at a time, in TestFloods")
+	floodFor = flag.Duration("flood", 250*time.Millisecond, "for each kind, in TestFloods")
+)
+
+// flood is one kind of what is cheap to send and dear to take.
+type flood struct {
+	name string
+	run  func(f *flooder)
+}
+
+// flooder is one client that floods, and what became of it.
+type flooder struct {
+	address string
+	dialer  net.Dialer
+	until   time.Time
+
+	sent    int
+	refused int // what it was told was rate_limited
+	turned  int // connections that were refused or cut before they were open
+	closed  int // connections that were closed for excess, or for an error
+	codes   map[string]int
+	first   time.Duration // until the first of those
+	began   time.Time
+}
+
+func (f *flooder) isOver() bool { return !time.Now().Before(f.until) }
+
+func (f *flooder) dial() net.Conn {
+	for !f.isOver() {
+		c, err := f.dialer.Dial("tcp", f.address)
+		if err == nil {
+			_ = c.SetDeadline(f.until.Add(100 * time.Millisecond))
+			return c
+		}
+		f.turned++
+		<-time.After(10 * time.Millisecond)
+	}
+	return nil
+}
+
+// noteClosed notes the end of a connection that the relay has ended.
+func (f *flooder) noteClosed(how string) {
+	if f.isOver() {
+		return
+	}
+	if f.closed++; f.closed == 1 {
+		f.first = time.Since(f.began)
+	}
+	f.codes[how]++
+}
+
+// open opens a WebSocket, and says hello. It returns nil if it was refused.
+func (f *flooder) open(hello string) (net.Conn, *bufio.Reader) {
+	c := f.dial()
+	if c == nil {
+		return nil, nil
+	}
+	fmt.Fprintf(c, "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: relay\r\n%s\r\n", wiretest.HandshakeHeader)
+	r := bufio.NewReader(c)
+	res, err := http.ReadResponse(r, nil)
+	if err != nil || res.StatusCode != http.StatusSwitchingProtocols {
+		f.turned++
+		_ = c.Close()
+		<-time.After(20 * time.Millisecond)
+		return nil, nil
+	}
+	if hello != "" {
+		_, _ = c.Write(text(hello))
+	}
+	return c, r
+}
+
+func text(s string) []byte { return wiretest.ClientFrame(0x81, []byte(s)) }
+
+// frames floods with frames, over connections that come back when they are closed.
+func frames(hello string, next func(i int) []byte) func(f *flooder) {
+	return func(f *flooder) {
+		for !f.isOver() {
+			c, r := f.open(hello)
+			if c == nil {
+				continue
+			}
+			var read sync.WaitGroup
+			read.Go(func() { f.read(r) })
+			for i := 0; ; i++ {
+				if _, err := c.Write(next(i)); err != nil || f.isOver() {
+					break
+				}
+				f.sent++
+			}
+			if f.isOver() {
+				_ = c.Close()
+			}
+			read.Wait()
+			_ = c.Close()
+		}
+	}
+}
+
+func (f *flooder) read(r *bufio.Reader) {
+	for {
+		frame, err := wiretest.ReadFrame(r)
+		switch {
+		case err != nil:
+			f.noteClosed("cut")
+			return
+		case frame.Op == wiretest.OpClose:
+			f.noteClosed(fmt.Sprint(int(frame.Payload[0])<<8 | int(frame.Payload[1])))
+			return
+		case bytes.Contains(frame.Payload, []byte("rate_limited")):
+			f.refused++
+		}
+	}
+}
+
+// requests floods with requests on one connection after another; what is not answered as it should be
+// counts as closed.
+func requests(next func(sid string) string) func(f *flooder) {
+	return func(f *flooder) {
+		for !f.isOver() {
+			c := f.dial()
+			if c == nil {
+				return
+			}
+			r := bufio.NewReader(c)
+			ask := func(request string) (status int, body string) {
+				fmt.Fprint(c, request)
+				res, err := http.ReadResponse(r, nil)
+				if err != nil {
+					return 0, ""
+				}
+				b, _ := io.ReadAll(res.Body)
+				return res.StatusCode, string(b)
+			}
+			status, body := ask("GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: relay\r\n\r\n")
+			if status != http.StatusOK {
+				f.turned++
+				<-time.After(20 * time.Millisecond)
+			} else {
+				_, sid, _ := strings.Cut(body, `"sid":"`)
+				sid, _, _ = strings.Cut(sid, `"`)
+				for !f.isOver() {
+					f.sent++
+					status, _ := ask(next(sid))
+					if status == http.StatusTooManyRequests {
+						f.refused++
+					}
+					if status != http.StatusOK {
+						f.noteClosed(fmt.Sprint("status ", status))
+						break
+					}
+				}
+			}
+			_ = c.Close()
+		}
+	}
+}
+
+// halves floods with connections on which something is begun.
+func halves(begin string, keep int) func(f *flooder) {
+	return func(f *flooder) {
+		var open []net.Conn
+		for !f.isOver() {
+			c := f.dial()
+			if c == nil {
+				break
+			}
+			fmt.Fprint(c, begin)
+			f.sent++
+			if open = append(open, c); len(open) > keep {
+				_ = open[0].Close()
+				open = open[1:]
+			}
+		}
+		for _, c := range open {
+			_ = c.Close()
+		}
+	}
+}
+
+// event is a flood of one event in a room that the flooder is in.
+func event(format string) func(f *flooder) {
+	return frames("40", func(i int) []byte { return text(fmt.Sprintf(format, i, i%1000)) })
+}
+
+var floods = []flood{
+	{"pings", event(`42%d["ping",{"n":%d}]`)},
+	{"pongs", frames("40", func(int) []byte { return text("3") })},
+	{"WebSocket pings", frames("40", func(int) []byte { return wiretest.ClientFrame(0x89, nil) })},
+	{"empty events", frames("40", func(int) []byte { return text("42[]") })},
+	{"unknown events", event(`42%d["nonsense",%d]`)},
+	{"joins and leaves", frames("40", func(i int) []byte {
+		return text(fmt.Sprintf(`42%d["%s",{"room":"flood-%d"}]`, i, []string{"join", "leave"}[i%2], i/2%1000))
+	})},
+	{"rejoins", frames("40", func(i int) []byte { return text(fmt.Sprintf(`42%d["join",{"room":"lobby"}]`, i)) })},
+	{"lists of members", frames("40", func(i int) []byte { return text(fmt.Sprintf(`42%d["members",{"room":"lobby"}]`, i)) })},
+	{"CONNECTs of namespaces", frames("", func(i int) []byte { return text(fmt.Sprintf("40/space-%d,", i%1000)) })},
+	{"huge auth", func(f *flooder) {
+		huge := text(`40/x,{"name":"` + strings.Repeat("x", 900_000) + `"}`)
+		frames("", func(int) []byte { return huge })(f)
+	}},
+	{"fragments", func(f *flooder) {
+		first, more := wiretest.ClientFrame(0x01, []byte("4")), bytes.Repeat(wiretest.ClientFrame(0x00, nil), 1000)
+		frames("40", func(i int) []byte {
+			if i == 0 {
+				return first
+			}
+			return more
+		})(f)
+	}},
+	{"1-byte polls", requests(func(sid string) string {
+		return "POST /socket.io/?EIO=4&transport=polling&sid=" + sid + " HTTP/1.1\r\nHost: relay\r\nContent-Length: 1\r\n\r\n3"
+	})},
+	{"half upgrades", requests(func(sid string) string {
+		return "GET /socket.io/?EIO=4&transport=websocket&sid=" + sid + " HTTP/1.1\r\nHost: relay\r\n" + wiretest.HandshakeHeader + "\r\n"
+	})},
+	{"half handshakes", halves("GET /socket.io/?EIO=4&tra", 500)},
+	{"connect and cut", frames("40", func(int) []byte { return wiretest.ClientFrame(0x88, []byte{3, 232}) })},
+	{"page, unread", halves(strings.Repeat("GET / HTTP/1.1\r\nHost: relay\r\n\r\n", 20), 100)},
+}
+
+// others are clients that talk while somebody floods.
+type others struct {
+	clients []*swarm.Client
+	turn    atomic.Uint64
+}
+
+// measure returns how long the slower ones of what the others publish take.
+func (o *others) measure(t *testing.T, d time.Duration) (p50, p99 time.Duration) {
+	var mu sync.Mutex
+	var took []time.Duration
+	var wg sync.WaitGroup
+	until := time.Now().Add(d)
+	for _, c := range o.clients {
+		wg.Go(func() {
+			for time.Now().Before(until) {
+				id := o.turn.Add(1)
+				start := time.Now()
+				if err := c.Write(fmt.Sprintf(`2%d["publish",{"room":"lobby","data":%d}]`, id, id)); err != nil {
+					t.Error(err)
+					return
+				}
+				for want := fmt.Sprintf("3%d[", id); ; {
+					packet, err := c.Next()
+					if err != nil {
+						t.Error("one of the others: ", err)
+						return
+					}
+					if bytes.HasPrefix(packet, []byte(want)) {
+						break
+					}
+				}
+				mu.Lock()
+				took = append(took, time.Since(start))
+				mu.Unlock()
+				<-time.After(20 * time.Millisecond)
+			}
+		})
+	}
+	wg.Wait()
+	slices.Sort(took)
+	if len(took) == 0 {
+		t.Fatal("nobody was answered")
+	}
+	return took[len(took)/2], took[len(took)*99/100]
+}
+
+// A flood of what is cheap to send costs the flooder its connection, and the others little.
+//
+//	go test . -run TestFloods -v -flooders 500 -flood 10s
+func TestFloods(t *testing.T) {
+	if testing.Short() {
+		t.Skip("floods a process")
+	}
+	p := startProcess(t, 20_000, "LOG_LEVEL=info", "MAX_CONNECTIONS=10000")
+	o := &others{}
+	for i := range 10 {
+		c, err := swarm.Dial(p.address, swarm.Auth{Name: fmt.Sprint("other-", i), Key: fmt.Sprint("0123456789abcdef", i)}, swarm.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if err := c.Join("lobby"); err != nil {
+			t.Fatal(err)
+		}
+		o.clients = append(o.clients, c)
+	}
+	var table strings.Builder
+	p50, p99 := o.measure(t, 4**floodFor)
+	fmt.Fprintf(&table, "\n%-23s %8s %8s %8s %8s %10s %9s %9s  %s\n%-23s %8s %8s %8s %8s %10s %9s %9s\n", "flood", "sent", "refused", "closed",
+		"turned", "after", "p50", "p99", "closed with", "none", "", "", "", "", "", p50.Round(10*time.Microsecond), p99.Round(10*time.Microsecond))
+	for i, kind := range floods {
+		all := floodOnce(p.address, i, kind)
+		p50, p99 := o.measure(t, *floodFor)
+		f := all()
+		fmt.Fprintf(&table, "%-23s %8d %8d %8d %8d %10s %9s %9s  %v\n", kind.name, f.sent, f.refused, f.closed, f.turned,
+			f.first.Round(time.Millisecond), p50.Round(10*time.Microsecond), p99.Round(10*time.Microsecond), f.codes)
+		if *floodFor >= time.Second && kind.name != "half handshakes" && kind.name != "page, unread" && f.closed+f.turned == 0 {
+			t.Errorf("%s cost nobody a connection", kind.name)
+		}
+	}
+	t.Log(table.String())
+}
+
+// floodOnce has clients of one address flood for a while, and returns what waits for them to end.
+func floodOnce(address string, i int, kind flood) (wait func() *flooder) {
+	var wg sync.WaitGroup
+	now := time.Now()
+	all := make([]*flooder, *flooders)
+	for n := range all {
+		all[n] = &flooder{address: address, began: now, until: now.Add(*floodFor), codes: map[string]int{},
+			dialer: net.Dialer{Timeout: time.Second, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(i+1))}}}
+		wg.Go(func() { kind.run(all[n]) })
+	}
+	return func() *flooder {
+		wg.Wait()
+		sum := &flooder{codes: map[string]int{}}
+		for _, f := range all {
+			sum.sent += f.sent
+			sum.refused += f.refused
+			sum.closed += f.closed
+			sum.turned += f.turned
+			for how, n := range f.codes {
+				sum.codes[how] += n
+			}
+			if f.closed > 0 && (sum.first == 0 || f.first < sum.first) {
+				sum.first = f.first
+			}
+		}
+		return sum
+	}
+}
