@@ -147,6 +147,51 @@ var story = []measured{
 		`setu_handshakes_total{result="origin",transport="polling"}`: 1, `setu_handshakes_total{result="version",transport="polling"}`: 1,
 		`setu_handshakes_total{result="no_upgrade",transport="websocket"}`: 1, `setu_handshakes_total{result="request",transport="polling"}`: 1,
 		`setu_handshakes_total{result="connections",transport="polling"}`: 1, `setu_handshakes_total{result="ok",transport="websocket"}`: 1}, pairs: []string{"MAX_CONNECTIONS=1"}},
+	{what: "a flood", do: func(t *testing.T, r *rig) {
+		p := r.member("a", "room")
+		for range 3 {
+			p.Call("publish", `{"room":"room","data":1}`)
+		}
+		floodUntilClosed(t, p, `42["ping",{}]`)
+		<-time.After(10 * time.Second) // it may take its time to read why
+	}, want: map[string]float64{`setu_refusals_total{limit="user_rate"}`: 2, `setu_publishes_total{result="rate_limited"}`: 2, `setu_refusals_total{limit="rate"}`: -1,
+		`setu_refusals_total{limit="rate_limited"}`: -1, `setu_refusals_total{limit="excess"}`: 1, `setu_closes_total{reason="rate_limited"}`: 1,
+		`setu_closes_total{reason="server"}`: 0}, pairs: []string{"USER_PUBLISH_RATE=1/s", "EVENT_RATE=10/s"}},
+	{what: "a flood of bytes", do: func(t *testing.T, r *rig) {
+		p := r.guest("a")
+		p.Call("ping", `{"x":"`+strings.Repeat("x", 900)+`"}`)
+		p.Call("ping", `{"x":"`+strings.Repeat("x", 900)+`"}`)
+	}, want: map[string]float64{`setu_refusals_total{limit="bytes"}`: 1, `setu_refusals_total{limit="rate_limited"}`: 1},
+		pairs: []string{"BYTES_RATE=1/s:1500", "MAX_PAYLOAD=1000"}},
+	{what: "too many of a user, and of members", do: func(t *testing.T, r *rig) {
+		r.member("a", "room")
+		p := r.Open()
+		p.Connect(`{"key":"0123456789abcdef"}`)
+		p.Call("join", `{"room":"room"}`)
+		r.refused(`{"key":"0123456789abcdef"}`)
+	}, want: map[string]float64{`setu_refusals_total{limit="full"}`: 1, `setu_refusals_total{limit="user_connections"}`: 1, `setu_refusals_total{limit="rate_limited"}`: 1,
+		`setu_connects_total{result="refused"}`: 1}, pairs: []string{"MAX_MEMBERS=1", "MAX_USER_CONNECTIONS=1"}},
+	{what: "too many from an address", do: func(t *testing.T, r *rig) {
+		r.guest("a")
+		r.Request("GET", polling, nil)
+	}, want: map[string]float64{`setu_refusals_total{limit="address_connections"}`: 1, `setu_handshakes_total{result="address_connections",transport="polling"}`: 1},
+		pairs: []string{"MAX_ADDRESS_CONNECTIONS=1"}},
+	{what: "too many unconnected", do: func(t *testing.T, r *rig) {
+		r.Open()
+		r.Request("GET", polling, nil)
+	}, want: map[string]float64{`setu_refusals_total{limit="unconnected"}`: 1, `setu_handshakes_total{result="unconnected",transport="polling"}`: 1},
+		pairs: []string{"MAX_UNCONNECTED=4"}},
+	{what: "too many handshakes", do: func(t *testing.T, r *rig) {
+		r.Poll()
+		r.Request("GET", polling, nil)
+		r.Request("GET", polling+"&sid=x", nil)
+	}, want: map[string]float64{`setu_refusals_total{limit="address_handshakes"}`: 2, `setu_handshakes_total{result="address_handshakes",transport="polling"}`: 1},
+		pairs: []string{"HANDSHAKE_RATE=1/s"}},
+	{what: "too many handshakes in all", do: func(t *testing.T, r *rig) {
+		r.Poll()
+		r.Request("GET", polling, nil)
+	}, want: map[string]float64{`setu_refusals_total{limit="handshakes"}`: 1, `setu_handshakes_total{result="handshakes",transport="polling"}`: 1},
+		pairs: []string{"HANDSHAKES_RATE=1/s"}},
 }
 
 func upgrades(t *testing.T, r *rig) {

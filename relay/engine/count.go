@@ -36,6 +36,8 @@ func closedBy(code int, reason string) metrics.Close {
 		return metrics.CloseTooLarge
 	case closeProtocol:
 		return metrics.CloseProtocol
+	case closePolicy:
+		return metrics.CloseRateLimited
 	}
 	switch reason {
 	case noPong:

@@ -25,7 +25,8 @@ func TestClosesAreToldApart(t *testing.T) {
 		{closeTooLarge, (&TooLargeError{"a POST"}).Error(), metrics.CloseTooLarge},
 		{closeRestart, "this relay restarts", metrics.CloseDrain},
 		{closeSlow, "too slow", metrics.CloseSlow},
-		{1008, "of a code that is not known here", metrics.CloseServer},
+		{closePolicy, excessReason, metrics.CloseRateLimited},
+		{1011, "of a code that is not known here", metrics.CloseServer},
 	} {
 		if got := closedBy(tt.code, tt.reason); got != tt.want {
 			t.Errorf("%d %q: %s, want %s", tt.code, tt.reason, got, tt.want)

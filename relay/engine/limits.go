@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"setu/relay/limit"
+	"setu/relay/metrics"
 )
 
 // Limits of what clients may do. What is too often is refused, and the client is told how long to wait:
@@ -17,21 +18,21 @@ import (
 
 // Refusals for a limit.
 var (
-	refusedHandshake  = Refusal{Level: slog.LevelInfo, Text: "refused a client: more than HANDSHAKE_RATE from its address"}
-	refusedHandshakes = Refusal{Level: slog.LevelWarn, Text: "refused a client: more than HANDSHAKES_RATE in all"}
-	refusedAddress    = Refusal{Level: slog.LevelInfo, Text: "refused a client: MAX_ADDRESS_CONNECTIONS are connected from its address"}
-	refusedWaiting    = Refusal{Level: slog.LevelWarn, Text: "refused a client: MAX_UNCONNECTED have not sent a CONNECT yet"}
-	closedForExcess   = Refusal{Level: slog.LevelInfo, Text: "closed a client that goes on with what is refused"}
+	refusedHandshake  = Refusal{slog.LevelInfo, "refused a client: more than HANDSHAKE_RATE from its address", metrics.LimitAddressHandshakes}
+	refusedHandshakes = Refusal{slog.LevelWarn, "refused a client: more than HANDSHAKES_RATE in all", metrics.LimitHandshakes}
+	refusedAddress    = Refusal{slog.LevelInfo, "refused a client: MAX_ADDRESS_CONNECTIONS are connected from its address", metrics.LimitAddressConnections}
+	refusedWaiting    = Refusal{slog.LevelWarn, "refused a client: MAX_UNCONNECTED have not sent a CONNECT yet", metrics.LimitUnconnected}
+	closedForExcess   = Refusal{slog.LevelInfo, "closed a client that goes on with what is refused", metrics.LimitExcess}
 )
 
 // refusedRates are the refusals for the rates of one connection.
 var refusedRates = [...]Refusal{
-	limit.Publish: {Level: slog.LevelInfo, Text: "refused a client: more than PUBLISH_RATE"},
-	limit.Signal:  {Level: slog.LevelInfo, Text: "refused a client: more than SIGNAL_RATE"},
-	limit.Join:    {Level: slog.LevelInfo, Text: "refused a client: more than JOIN_RATE"},
-	limit.History: {Level: slog.LevelInfo, Text: "refused a client: more than HISTORY_RATE"},
-	limit.Event:   {Level: slog.LevelInfo, Text: "refused a client: more than EVENT_RATE"},
-	limit.Bytes:   {Level: slog.LevelInfo, Text: "refused a client: more than BYTES_RATE"},
+	limit.Publish: {slog.LevelInfo, "refused a client: more than PUBLISH_RATE", metrics.LimitRate},
+	limit.Signal:  {slog.LevelInfo, "refused a client: more than SIGNAL_RATE", metrics.LimitRate},
+	limit.Join:    {slog.LevelInfo, "refused a client: more than JOIN_RATE", metrics.LimitRate},
+	limit.History: {slog.LevelInfo, "refused a client: more than HISTORY_RATE", metrics.LimitRate},
+	limit.Event:   {slog.LevelInfo, "refused a client: more than EVENT_RATE", metrics.LimitRate},
+	limit.Bytes:   {slog.LevelInfo, "refused a client: more than BYTES_RATE", metrics.LimitBytes},
 }
 
 const (

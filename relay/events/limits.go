@@ -9,18 +9,19 @@ import (
 
 	"setu/relay/broker"
 	"setu/relay/limit"
+	"setu/relay/metrics"
 	"setu/relay/namespace"
 )
 
 // Refusals for what one user may do, over all relays.
 var (
 	refusedUserRates = [...]namespace.Refusal{
-		limit.Publish: {Level: slog.LevelInfo, Text: "refused a user: more than USER_PUBLISH_RATE"},
-		limit.Signal:  {Level: slog.LevelInfo, Text: "refused a user: more than USER_SIGNAL_RATE"},
-		limit.Join:    {Level: slog.LevelInfo, Text: "refused a user: more than USER_JOIN_RATE"},
-		limit.History: {Level: slog.LevelInfo, Text: "refused a user: more than USER_HISTORY_RATE"},
+		limit.Publish: {Level: slog.LevelInfo, Text: "refused a user: more than USER_PUBLISH_RATE", Limit: metrics.LimitUserRate},
+		limit.Signal:  {Level: slog.LevelInfo, Text: "refused a user: more than USER_SIGNAL_RATE", Limit: metrics.LimitUserRate},
+		limit.Join:    {Level: slog.LevelInfo, Text: "refused a user: more than USER_JOIN_RATE", Limit: metrics.LimitUserRate},
+		limit.History: {Level: slog.LevelInfo, Text: "refused a user: more than USER_HISTORY_RATE", Limit: metrics.LimitUserRate},
 	}
-	refusedUser = namespace.Refusal{Level: slog.LevelInfo, Text: "refused a user: MAX_USER_CONNECTIONS are connected"}
+	refusedUser = namespace.Refusal{Level: slog.LevelInfo, Text: "refused a user: MAX_USER_CONNECTIONS are connected", Limit: metrics.LimitUserConnections}
 )
 
 // userRetry is how long a user is told to wait who has too many connections.

@@ -34,6 +34,7 @@ func publish(ctx context.Context, c *connection, batch []namespace.Event) {
 	asked := make([]namespace.Event, 0, len(batch))
 	for _, e := range batch {
 		if !c.spend(limit.Publish, e) {
+			c.root.metrics.Publishes.Of(metrics.PublishRateLimited).Inc()
 			continue
 		}
 		p, err := c.publication(e)

@@ -105,6 +105,7 @@ func (root *Root) Connect(ctx context.Context, c *namespace.Conn, auth json.RawM
 	}
 	if !resumed {
 		if err := conn.start(who); err != nil {
+			root.countRefused(codeRateLimited)
 			return nil, err
 		}
 	}

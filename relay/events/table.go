@@ -164,10 +164,10 @@ func (c *connection) answerFailure(e namespace.Event, body failure) {
 	c.emitFailure(body)
 }
 
-// countRefused counts what is refused to whoever may not have it.
+// countRefused counts what is refused to whoever may not have it, or has too much of it.
 func (root *Root) countRefused(code string) {
 	switch code {
-	case codeUnauthorized, codeForbidden, codeRevoked:
+	case codeUnauthorized, codeForbidden, codeRevoked, codeRateLimited, codeFull:
 		root.metrics.Refusals.Of(metrics.Limit(code)).Inc()
 	}
 }

@@ -41,12 +41,27 @@ const (
 	LimitUnauthorized Limit = "unauthorized" // no token, or one that does not hold
 	LimitForbidden    Limit = "forbidden"    // a right is missing
 	LimitRevoked      Limit = "revoked"
+
+	// Rates and counts, by the settings that bound them.
+	LimitRate               Limit = "rate"                // PUBLISH_RATE and the like: of one connection
+	LimitBytes              Limit = "bytes"               // BYTES_RATE
+	LimitUserRate           Limit = "user_rate"           // USER_PUBLISH_RATE and the like
+	LimitUserConnections    Limit = "user_connections"    // MAX_USER_CONNECTIONS
+	LimitAddressConnections Limit = "address_connections" // MAX_ADDRESS_CONNECTIONS
+	LimitAddressHandshakes  Limit = "address_handshakes"  // HANDSHAKE_RATE
+	LimitHandshakes         Limit = "handshakes"          // HANDSHAKES_RATE
+	LimitUnconnected        Limit = "unconnected"         // MAX_UNCONNECTED
+	LimitExcess             Limit = "excess"              // going on with what was refused
+	LimitRateLimited        Limit = "rate_limited"        // what clients are told of all of these
+	LimitFull               Limit = "full"                // MAX_MEMBERS
 )
 
 func (Limit) values() []Limit {
 	return []Limit{LimitOrigin, LimitVersion, LimitNoUpgrade, LimitPayload, LimitConnections, LimitDraining, LimitSession,
 		LimitRequest, LimitNamespace, LimitConnect, LimitComeBack, LimitSignature, LimitUnreachable, LimitFiles, LimitPanic,
-		LimitUnauthorized, LimitForbidden, LimitRevoked}
+		LimitUnauthorized, LimitForbidden, LimitRevoked, LimitRate, LimitBytes, LimitUserRate, LimitUserConnections,
+		LimitAddressConnections, LimitAddressHandshakes, LimitHandshakes, LimitUnconnected, LimitExcess, LimitRateLimited,
+		LimitFull}
 }
 
 // Handshake is what came of a request for a new session: HandshakeOK, or the limit that it ran into.
@@ -57,7 +72,8 @@ const HandshakeOK Handshake = "ok"
 
 func (Handshake) values() []Handshake {
 	return []Handshake{HandshakeOK, Handshake(LimitOrigin), Handshake(LimitVersion), Handshake(LimitNoUpgrade),
-		Handshake(LimitConnections), Handshake(LimitDraining), Handshake(LimitRequest)}
+		Handshake(LimitConnections), Handshake(LimitDraining), Handshake(LimitRequest), Handshake(LimitAddressConnections),
+		Handshake(LimitAddressHandshakes), Handshake(LimitHandshakes), Handshake(LimitUnconnected)}
 }
 
 // Upgrade is what came of a WebSocket that was opened for a session that polls.
@@ -89,12 +105,13 @@ const (
 	CloseComeBack       Close = "come_back"
 	CloseExpired        Close = "expired" // its token, and no other came
 	CloseRevoked        Close = "revoked"
-	CloseServer         Close = "server" // sent away for something else
+	CloseRateLimited    Close = "rate_limited" // it went on with what was refused
+	CloseServer         Close = "server"       // sent away for something else
 )
 
 func (Close) values() []Close {
 	return []Close{CloseClient, CloseTransport, ClosePingTimeout, CloseConnectTimeout, CloseSlow, CloseProtocol, CloseTooLarge,
-		CloseDrain, CloseReplaced, CloseComeBack, CloseExpired, CloseRevoked, CloseServer}
+		CloseDrain, CloseReplaced, CloseComeBack, CloseExpired, CloseRevoked, CloseRateLimited, CloseServer}
 }
 
 // Connect is what came of a CONNECT.
@@ -153,12 +170,13 @@ type Publish string
 const (
 	PublishStored      Publish = "stored"
 	PublishDuplicate   Publish = "duplicate"
-	PublishRefused     Publish = "refused"     // the request, for what it says
+	PublishRefused     Publish = "refused" // the request, for what it says
+	PublishRateLimited Publish = "rate_limited"
 	PublishUnavailable Publish = "unavailable" // the store did not answer, or take it
 )
 
 func (Publish) values() []Publish {
-	return []Publish{PublishStored, PublishDuplicate, PublishRefused, PublishUnavailable}
+	return []Publish{PublishStored, PublishDuplicate, PublishRefused, PublishRateLimited, PublishUnavailable}
 }
 
 // Reset is why members were told of a gap: a reason of the broker's.
