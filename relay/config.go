@@ -96,7 +96,7 @@ type Config struct {
 
 	MaxAddressConnections int        `env:"MAX_ADDRESS_CONNECTIONS" envDefault:"1000" min:"0" help:"connections from one address to this relay; 0: no bound"`
 	MaxUnconnected        int        `env:"MAX_UNCONNECTED" envDefault:"4000" min:"0" help:"connections that have not sent a CONNECT yet, a quarter of them from one address; 0: no bound"`
-	HandshakeRate         limit.Rate `env:"HANDSHAKE_RATE" envDefault:"100/s:1000" help:"handshakes from one address, and requests that are no good"`
+	HandshakeRate         limit.Rate `env:"HANDSHAKE_RATE" envDefault:"100/s:1000" help:"handshakes from one address, and requests that are no good, CONNECTs after the first of a session, tokens that are brought later"`
 	HandshakesRate        limit.Rate `env:"HANDSHAKES_RATE" envDefault:"1000/s:5000" help:"handshakes in all"`
 	TrustedProxies        []string   `env:"TRUSTED_PROXIES" help:"comma-separated networks of the proxies whose X-Forwarded-For tells a client's address, like 10.0.0.0/8; empty: none"`
 

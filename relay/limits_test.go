@@ -313,3 +313,73 @@ func TestUserOnThreeRelays(t *testing.T) {
 		}
 	})
 }
+
+// What a token does not allow costs as much as what it does, and who does not stop is closed.
+func TestForbiddenIsLimited(t *testing.T) {
+	for event, arg := range map[string]string{
+		"join": `{"room":"secret"}`, "publish": `{"room":"secret","data":1}`, "signal": `{"room":"secret","data":1}`,
+		"history": `{"room":"secret"}`, "members": `{"room":"secret"}`,
+	} {
+		t.Run(event, func(t *testing.T) {
+			overPipes(t, func(t *testing.T, r *rig) {
+				p := r.user("asha", "lobby:join")
+				if event != "signal" { // which has an answer only as an event
+					for _, want := range []string{"forbidden", codeRateLimited} {
+						if got := failure(t, p.Call(event, arg)); got.Code != want {
+							t.Fatal(got)
+						}
+					}
+				}
+				floodUntilClosed(t, p, fmt.Sprintf(`42["%s",%s]`, event, arg))
+			}, "AUTH_SECRET="+secret, "PUBLISH_RATE=1/s", "SIGNAL_RATE=1/s", "JOIN_RATE=1/s", "HISTORY_RATE=1/s")
+		})
+	}
+}
+
+// Checking a token is dear: what brings one is limited by connection and by address, and who goes on
+// bringing bad ones is closed.
+func TestBadTokensAreLimited(t *testing.T) {
+	const bad = `{"token":"no.token.atall"}`
+	for _, setting := range []string{"EVENT_RATE=10/s", "HANDSHAKE_RATE=10/s:50"} {
+		overPipes(t, func(t *testing.T, r *rig) {
+			floodUntilClosed(t, r.user("asha", "lobby:join"), `42["token",`+bad+`]`)
+			<-time.After(10 * time.Second) // the address pays for that
+			p := r.Open()
+			p.Packet()
+			floodUntilClosed(t, p, "40"+bad)
+			refused := wiretest.Series(t, r.srv.Metrics().Handler())[`setu_refusals_total{limit="unauthorized"}`]
+			if refused == 0 || refused > 110 {
+				t.Errorf("%s: %v tokens were looked at", setting, refused)
+			}
+		}, setting, "AUTH_SECRET="+secret)
+	}
+}
+
+// The handshake pays for a session's first CONNECT, whatever its address has done meanwhile; each other
+// one, and each token that is brought later, costs the address another.
+func TestCONNECTsOfAnAddress(t *testing.T) {
+	overPipes(t, func(t *testing.T, r *rig) {
+		token := `{"token":"` + r.mint("asha", time.Hour, "lobby:join") + `"}`
+		p, q := r.Open(), r.Open()
+		p.Packet()
+		q.Connect(token)
+		p.Text(`40{"token":"x"}`)
+		if got := p.Packet(); !strings.Contains(got, `"unauthorized"`) {
+			t.Fatal(got)
+		}
+		p.Text("40" + token)
+		p.Expect(`44{"data":{"code":"rate_limited","retry":10000},"message":"too many CONNECTs from this address"}`)
+		if got := failure(t, q.Call("token", token)); got.Code != codeRateLimited || got.Retry != 10000 {
+			t.Fatal(got)
+		}
+		<-time.After(10 * time.Second)
+		if got := q.Call("token", token); wiretest.Field(t, got, "ok") != "true" {
+			t.Fatal(got)
+		}
+		<-time.After(10 * time.Second)
+		p.Text("40" + token)
+		if got := p.Packet(); !strings.HasPrefix(got, `40{"sid":"`) {
+			t.Fatal(got)
+		}
+	}, "HANDSHAKE_RATE=6/m:2", "AUTH_SECRET="+secret)
+}

@@ -143,6 +143,15 @@ func (srv *Server) isExcess(w http.ResponseWriter, r *http.Request) bool {
 	return wait > 0
 }
 
+// TakeHandshake takes what a handshake costs the client's address, for what costs as much here, or returns
+// how long it is to wait: then it is to be refused, and has been noted.
+func (s *Session) TakeHandshake() (wait time.Duration) {
+	if wait = s.srv.limits.handshakes.Take(s.address); wait > 0 {
+		s.ExcessOf(refusedHandshake)
+	}
+	return wait
+}
+
 // Take takes one token of the client's for something that it does, or returns how long it is to wait
 // for one: then it is to be refused, and Excess be told.
 func (s *Session) Take(k limit.Kind) (wait time.Duration) { return s.allowance.Take(k) }

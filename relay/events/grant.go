@@ -119,6 +119,9 @@ func renew(ctx context.Context, c *connection, e namespace.Event) error {
 	if err != nil {
 		return err
 	}
+	if wait := c.TakeHandshake(); wait > 0 { // a token may be dear to check
+		return rateLimited("tokens from this address", wait)
+	}
 	left, err := c.renewToken(ctx, token)
 	if err != nil {
 		return err

@@ -32,6 +32,7 @@ type client struct {
 
 	// owned by Message
 	opened  bool // a CONNECT came
+	paid    bool // the CONNECT for which the handshake was
 	partial *partial
 
 	// owned by the worker; by Closed, once there is none
@@ -96,24 +97,40 @@ func (c *client) Message(data []byte, binary bool) error {
 		return err
 	case p.Attachments > 0:
 		c.awaitAttachments(e, p.Attachments, len(p.Data))
-	case e.kind == socketio.Event:
+	case e.kind == socketio.Event || c.spend(e):
 		c.enqueue(e)
-	case c.session.Take(limit.Event) == 0:
-		c.enqueue(e)
-	default:
-		c.excess(e)
 	}
 	return nil
 }
 
-// excess refuses a packet that is one too many. It is no event, and only a CONNECT has an answer that
-// says so.
-func (c *client) excess(e Event) {
+// spend takes what a packet costs that is no event. If there is not enough it refuses the packet, and
+// reports false: only a CONNECT has an answer that says so. Finding out who a client is may be dear, so
+// each CONNECT but the first costs the address a handshake, too.
+func (c *client) spend(e Event) bool {
+	if wait := c.session.Take(limit.Event); wait > 0 {
+		c.refuseExcess(e, "too many packets", wait)
+		c.session.Excess(limit.Event)
+		return false
+	}
+	if e.kind != socketio.Connect {
+		return true
+	}
+	if !c.paid {
+		c.paid = true
+		return true
+	}
+	wait := c.session.TakeHandshake()
+	if wait > 0 {
+		c.refuseExcess(e, "too many CONNECTs from this address", wait)
+	}
+	return wait == 0
+}
+
+func (c *client) refuseExcess(e Event, what string, wait time.Duration) {
 	if e.kind == socketio.Connect {
 		conn := &Conn{session: c.session, name: e.namespace}
-		c.refuse(conn, &ConnectError{Code: "rate_limited", Message: "too many packets", Retry: time.Second})
+		c.refuse(conn, &ConnectError{Code: "rate_limited", Message: what, Retry: wait})
 	}
-	c.session.Excess(limit.Event)
 }
 
 // TooLarge implements engine.Handler. An event is answered when all of it has been read past, its

@@ -93,6 +93,10 @@ func (c *Conn) Close(reason string) { c.session.Close(reason) }
 // for one: then it is to be refused, and Excess be told.
 func (c *Conn) Take(k limit.Kind) (wait time.Duration) { return c.session.Take(k) }
 
+// TakeHandshake takes what a handshake costs the client's address, for what costs as much here, or returns
+// how long it is to wait: then it is to be refused, and has been noted.
+func (c *Conn) TakeHandshake() (wait time.Duration) { return c.session.TakeHandshake() }
+
 // Excess notes that the client was refused something for the rate of its connection. A client that goes
 // on with it is closed.
 func (c *Conn) Excess(k limit.Kind) { c.session.Excess(k) }
