@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
@@ -81,4 +82,66 @@ func TestForwardToRelayOfBefore(t *testing.T) {
 	if !<-taken {
 		t.Error("a new client")
 	}
+}
+
+// A relay counts a client for the address that the relay which brings it says, and believes that of
+// nobody else.
+func TestWhoseClientItIs(t *testing.T) {
+	f := newFleet()
+	for name, tt := range map[string]struct {
+		forwarded bool
+		client    func(r *http.Request, n int) string
+		second    int // status of the second of two clients that say they are of two addresses
+	}{
+		"a client":              {false, func(r *http.Request, n int) string { return signClient([]byte(f.secret), clientAt(n), r) }, 429},
+		"a relay":               {true, func(r *http.Request, n int) string { return signClient([]byte(f.secret), clientAt(n), r) }, 200},
+		"another fleet's relay": {true, func(r *http.Request, n int) string { return signClient([]byte("guess"), clientAt(n), r) }, 429},
+		"an address alone":      {true, func(_ *http.Request, n int) string { return clientAt(n).String() }, 429},
+		"another's MAC": {true, func(r *http.Request, n int) string {
+			return clientAt(n).String() + macOf(signClient([]byte(f.secret), clientAt(3), r))
+		}, 429},
+		"signed for another method": {true, func(r *http.Request, n int) string {
+			r.Method = "POST"
+			return signClient([]byte(f.secret), clientAt(n), r)
+		}, 429},
+		"a relay of before": {true, func(*http.Request, int) string { return "" }, 429},
+		"nonsense":          {true, func(*http.Request, int) string { return "no address" }, 429},
+	} {
+		home := f.join(t, Config{}, engine.Config{MaxAddressConnections: 1})
+		for n, want := range []int{200, tt.second} {
+			r, _ := http.NewRequestWithContext(t.Context(), "GET", home.URL+polling, nil)
+			header := http.Header{"Setu-Client": {tt.client(r, n)}}
+			if tt.forwarded {
+				header.Set("Setu-Forward", signedBefore(f.secret, home.Node, "GET", "", time.Now()))
+			}
+			if res, body := ask(t, "GET", home.URL+polling, "", header); res.StatusCode != want {
+				t.Errorf("%s, client %d: %s %s", name, n, res.Status, body)
+			}
+		}
+	}
+}
+
+// What a client writes in the header of relays is not passed on.
+func TestForgedClientIsNotForwarded(t *testing.T) {
+	f := newFleet()
+	home := f.join(t, Config{}, engine.Config{MaxAddressConnections: 1})
+	one := f.join(t, Config{}, engine.Config{})
+	f.others = []broker.Peer{home.Peer}
+	one.drain()
+	for n, want := range []int{200, 429} {
+		r, _ := http.NewRequestWithContext(t.Context(), "GET", one.URL+polling, nil)
+		forged := http.Header{"Setu-Client": {signClient([]byte("guess"), clientAt(n), r)}}
+		if res, body := ask(t, "GET", one.URL+polling, "", forged); res.StatusCode != want {
+			t.Errorf("client %d: %s %s", n, res.Status, body)
+		}
+	}
+}
+
+// clientAt returns the address of a client.
+func clientAt(n int) netip.Addr { return netip.AddrFrom4([4]byte{203, 0, 113, byte(n)}) }
+
+// macOf returns what follows the address in clientHeader.
+func macOf(header string) string {
+	_, mac, _ := strings.Cut(header, " ")
+	return " " + mac
 }
