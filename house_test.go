@@ -30,10 +30,11 @@ var may = map[string][]string{
 	"setu/relay/forward": {"setu/relay/engine", "setu/relay/engineio", "setu/relay/broker", "setu/relay/metrics"},
 	"setu/relay": {"setu/relay/events", "setu/relay/forward", "setu/relay/namespace", "setu/relay/engine", "setu/relay/room",
 		"setu/relay/broker", "setu/relay/engineio", "setu/relay/socketio", "setu/relay/auth", "setu/relay/metrics", "setu/relay/limit"},
-	"setu/relay/client": {"setu/relay/engineio", "setu/relay/socketio"},
-	"setu/wasmclient":   {"setu/relay/client", "setu/wasmclient/chat"},
-	"setu":              {"setu/relay", "setu/relay/auth", "setu/relay/broker", "setu/relay/broker/redis", "setu/relay/metrics", "setu/public"},
-	"setu/public":       {},
+	"setu/relay/command": {"setu/relay", "setu/relay/auth", "setu/relay/broker", "setu/relay/broker/redis"},
+	"setu/relay/client":  {"setu/relay/engineio", "setu/relay/socketio"},
+	"setu/wasmclient":    {"setu/relay/client", "setu/wasmclient/chat"},
+	"setu":               {"setu/relay", "setu/relay/auth", "setu/relay/broker", "setu/relay/broker/redis", "setu/relay/command", "setu/relay/metrics", "setu/public"},
+	"setu/public":        {},
 }
 
 // never lists what no path of imports may lead to, but for those through metrics: Prometheus' library

@@ -16,6 +16,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -25,6 +26,8 @@ import (
 	"setu/relay"
 	"setu/relay/broker"
 	"setu/relay/broker/redis"
+	"setu/relay/command"
+	"setu/relay/metrics"
 )
 
 const usage = `setu is a relay for rooms: stock Socket.IO clients, any number of relays, one Redis.
@@ -34,7 +37,7 @@ const usage = `setu is a relay for rooms: stock Socket.IO clients, any number of
   setu token    print a token, signed by AUTH_SECRET; setu token -h says for whom and what
   setu revoke   end the right to be connected of --user ID, --jti ID (a token) or --session ID, on all relays at
                 REDIS_URL: of tokens from before --issued-before (RFC 3339, or seconds since 1970), by default all;
-                with --reauth they may bring another. Kept for --ttl (720h): until the last of them has expired
+                with --reauth they may bring another. Kept for --ttl (AUTH_MAX_TTL): until the last of them has expired
   setu version  print the version
   setu help     print this
 
@@ -54,11 +57,11 @@ func main() {
 }
 
 func run(args, environ []string, out io.Writer) error {
-	command := "serve"
+	what := "serve"
 	if len(args) > 0 {
-		command = args[0]
+		what = args[0]
 	}
-	switch command {
+	switch what {
 	case "help", "-h", "--help":
 		_, _ = io.WriteString(out, usage)
 		relay.WriteHelp(out)
@@ -71,17 +74,17 @@ func run(args, environ []string, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("bad settings:\n%w", err)
 	}
-	switch command {
+	switch what {
 	case "serve":
 		return serve(cfg)
 	case "health":
 		return health(cfg)
 	case "token":
-		return printToken(cfg.Auth(), args[1:], out)
+		return command.Token(cfg.Auth(), args[1:], out)
 	case "revoke":
-		return revoke(cfg, args[1:], out)
+		return command.Revoke(cfg, args[1:], out)
 	}
-	return fmt.Errorf("no command %q; try setu help", command)
+	return fmt.Errorf("no command %q; try setu help", what)
 }
 
 // revision is set by the linker when an image is built, and by nothing else: there is no git there
@@ -261,4 +264,39 @@ func shutdownWithin(d time.Duration, shutdown func(context.Context) error) error
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
 	return shutdown(ctx)
+}
+
+// newMetrics returns what a relay counts, labeled with this build.
+func newMetrics() *metrics.Metrics {
+	m := metrics.New()
+	m.BuildInfo.Tell(strings.Fields(version())[1:]...)
+	return m
+}
+
+// serveMetrics serves the metrics, and nothing else, on METRICS_PORT, if that is set, until done is
+// called.
+func serveMetrics(cfg relay.Config, log *slog.Logger) (done func(), err error) {
+	if cfg.MetricsPort == 0 {
+		return func() {}, nil
+	}
+	var listen net.ListenConfig
+	l, err := listen.Listen(context.Background(), "tcp", net.JoinHostPort(cfg.MetricsAddress(), strconv.Itoa(cfg.MetricsPort)))
+	if err != nil {
+		return nil, fmt.Errorf("METRICS_HOST and METRICS_PORT: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", cfg.Metrics.Handler())
+	web := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 16 << 10, ErrorLog: relay.WebLog(log, cfg.Metrics)}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		if err := web.Serve(l); err != http.ErrServerClosed {
+			log.Error("the metrics are not served any more", "error", err)
+		}
+	})
+	log.Info("serving metrics", "url", "http://"+hostOf(l.Addr())+"/metrics")
+	return func() {
+		_ = web.Close()
+		serving.Wait()
+	}, nil
 }

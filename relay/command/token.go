@@ -1,4 +1,5 @@
-package main
+// Package command is what setu does beside serving.
+package command
 
 import (
 	"errors"
@@ -15,8 +16,9 @@ It is signed by AUTH_SECRET (HS256), with AUTH_ISSUER and AUTH_AUDIENCE where th
 
 `
 
-// printToken prints a token that relays with the same settings take.
-func printToken(cfg auth.Config, args []string, out io.Writer) error {
+// Token prints a token that relays with the same settings take. It is for tests, and for back ends without
+// a library for them.
+func Token(cfg auth.Config, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("setu token", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	sub := flags.String("sub", "", "the user's `id`, which others see")

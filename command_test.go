@@ -70,3 +70,14 @@ func TestTokenCommandRefuses(t *testing.T) {
 		t.Errorf("%s %v", &out, err)
 	}
 }
+
+func TestRevokeNeedsRedis(t *testing.T) {
+	err := run([]string{"revoke", "--user", "u"}, nil, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "REDIS_URL") {
+		t.Error(err)
+	}
+	err = run([]string{"revoke", "--user", "u"}, []string{"REDIS_URL=redis://:hidden@127.0.0.1:1"}, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "revoked nothing") || strings.Contains(err.Error(), "hidden") {
+		t.Error(err)
+	}
+}

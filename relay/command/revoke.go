@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"cmp"
@@ -15,10 +15,10 @@ import (
 	"setu/relay/broker/redis"
 )
 
-const revokeUsage = "setu revoke --user ID | --jti ID | --session ID [--issued-before RFC3339|SECONDS] [--reauth] [--ttl 720h]"
+const revokeUsage = "setu revoke --user ID | --jti ID | --session ID [--issued-before RFC3339|SECONDS] [--reauth] [--ttl AUTH_MAX_TTL]"
 
-// revocation reads the arguments of setu revoke.
-func revocation(args []string, now time.Time) (r broker.Revocation, err error) {
+// revocation reads the arguments of setu revoke. No token is good for longer than longest.
+func revocation(args []string, now time.Time, longest time.Duration) (r broker.Revocation, err error) {
 	flags := flag.NewFlagSet("revoke", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	var before string
@@ -28,7 +28,7 @@ func revocation(args []string, now time.Time) (r broker.Revocation, err error) {
 	flags.StringVar(&r.Session, "session", "", "")
 	flags.StringVar(&before, "issued-before", "", "")
 	flags.BoolVar(&r.Reauth, "reauth", false, "")
-	flags.DurationVar(&ttl, "ttl", 720*time.Hour, "")
+	flags.DurationVar(&ttl, "ttl", longest, "")
 	err = flags.Parse(args)
 	switch {
 	case err != nil:
@@ -63,9 +63,10 @@ func moment(text string) (int64, error) {
 	return t.UnixMilli(), nil
 }
 
-// revoke ends somebody's right to be connected, on all relays of the fleet that these settings name.
-func revoke(cfg relay.Config, args []string, out io.Writer) error {
-	r, err := revocation(args, time.Now())
+// Revoke ends somebody's right to be connected, on all relays of the fleet that these settings name, and
+// prints on how many it holds.
+func Revoke(cfg relay.Config, args []string, out io.Writer) error {
+	r, err := revocation(args, time.Now(), cfg.AuthMaxTTL)
 	if err != nil {
 		return err
 	}
