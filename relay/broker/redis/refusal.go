@@ -2,6 +2,7 @@ package redis
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -20,12 +21,20 @@ var errDemoted = errors.New("the server that was the primary is a replica now")
 // of another kind.
 func refusal(text string) error {
 	text = strings.TrimPrefix(text, "-")
-	for _, code := range []string{"READONLY", "OOM", "MISCONF", "NOREPLICAS"} {
-		if strings.HasPrefix(text, code) {
-			return errors.New(text)
-		}
+	if refusalCode(text) != "" {
+		return errors.New(text)
 	}
 	return nil
+}
+
+// refusalCode returns the word that a refusal begins with, empty if it is none.
+func refusalCode(text string) string {
+	for _, code := range []string{"READONLY", "OOM", "MISCONF", "NOREPLICAS"} {
+		if strings.HasPrefix(text, code) {
+			return code
+		}
+	}
+	return ""
 }
 
 func isDemoted(refused string) bool { return strings.HasPrefix(refused, "READONLY") }
@@ -66,11 +75,13 @@ func (f *feed) setRefusal(why error) {
 
 // tellRefusals logs that Redis takes nothing that is written and, when nothing was refused for
 // calmAfter, that it does again: once each, though at its very limit Redis takes little things between
-// what it refuses. It ends with the broker.
+// what it refuses. Each other reason is told once, too: it asks for another remedy. It ends with the
+// broker.
 func (f *feed) tellRefusals() {
 	defer f.b.wg.Done()
 	var since, last time.Time // of what was told, the first and the last refusal; zero: none was
 	count := 0
+	var told []string // codes of the reasons
 	calm := time.NewTimer(calmAfter)
 	defer calm.Stop()
 	for {
@@ -82,8 +93,11 @@ func (f *feed) tellRefusals() {
 		}
 		refused, why := f.takeRefused()
 		count += refused
-		if why != nil && since.IsZero() {
-			since = time.Now()
+		if why != nil && !slices.Contains(told, refusalCode(why.Error())) {
+			if since.IsZero() {
+				since = time.Now()
+			}
+			told = append(told, refusalCode(why.Error()))
 			f.b.log.Error("Redis answers and takes nothing that is written: not ready", "error", f.b.redact(why))
 		}
 		switch {
@@ -92,7 +106,7 @@ func (f *feed) tellRefusals() {
 			calm.Reset(calmAfter)
 		case !since.IsZero() && time.Since(last) >= calmAfter:
 			f.b.log.Info("Redis takes what is written again", "after", last.Sub(since).Round(time.Millisecond), "writes refused", count)
-			since, count = time.Time{}, 0
+			since, count, told = time.Time{}, 0, nil
 		}
 	}
 }

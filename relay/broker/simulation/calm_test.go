@@ -43,7 +43,7 @@ func (w *world) look() {
 		case n.unready.IsZero():
 			n.unready = now
 		}
-		if spoke := n.logs.spoke(); !n.told && now.Sub(n.unready) > silentTime && spoke.Before(n.unready.Add(-2*time.Second)) {
+		if spoke := n.logs.spoke(); !n.told && now.Sub(n.unready) > silentTime && spoke.Before(n.unready.Add(-2*time.Second)) && !n.logs.saysWhy(err) {
 			n.told = true
 			w.fault("silent: %s has not been ready for %v (%v), and its log says nothing", n.name, now.Sub(n.unready).Round(time.Second), err)
 		}

@@ -97,10 +97,17 @@ type logs struct {
 
 	mu   *sync.Mutex
 	last *time.Time // when something was said of a fault; guarded by mu
+	full *string    // what was said of why Redis takes nothing, since it last did; guarded by mu
 }
 
+// What a relay logs once when Redis takes nothing that is written, and once when it does again.
+const (
+	saidFull  = "Redis answers and takes nothing that is written: not ready"
+	saidTakes = "Redis takes what is written again"
+)
+
 func newLogs(j *journal, who string) *logs {
-	return &logs{j: j, who: who, mu: &sync.Mutex{}, last: &time.Time{}}
+	return &logs{j: j, who: who, mu: &sync.Mutex{}, last: &time.Time{}, full: new(string)}
 }
 
 // Enabled implements slog.Handler.
@@ -123,6 +130,12 @@ func (l *logs) Handle(_ context.Context, r slog.Record) error {
 	})
 	l.mu.Lock()
 	*l.last = time.Now()
+	switch r.Message {
+	case saidFull:
+		*l.full += text
+	case saidTakes:
+		*l.full = ""
+	}
 	l.mu.Unlock()
 	l.j.add(l.who, nil, "logs: %s", text)
 	return nil
@@ -132,4 +145,15 @@ func (l *logs) spoke() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return *l.last
+}
+
+// saysWhy reports whether the log's last words on what Redis takes say why the relay is not ready. Each
+// reason is said once, and taken back once Redis has refused nothing for a while: a refusal before then
+// is of the outage that the log tells of, however long ago that was.
+func (l *logs) saysWhy(err error) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(refusals, func(code string) bool {
+		return strings.Contains(*l.full, "("+code) && strings.Contains(err.Error(), ": "+code)
+	})
 }

@@ -84,6 +84,8 @@ var refusalScenarios = []scenario{
 	{name: "Full", shows: "refuses while ready", steps: refused(0)},
 	{name: "CannotPersist", shows: "refuses while ready", steps: refused(1)},
 	{name: "TooFewReplicas", shows: "refuses while ready", steps: refused(2)},
+	{name: "RefusesAgain", shows: "silent", plan: longLease, steps: slices.Concat(inRoom1, refusesAgain(1, 1))},
+	{name: "RefusesForAnotherReason", shows: "silent", plan: longLease, steps: slices.Concat(inRoom1, refusesAgain(0, 2))},
 	{name: "JoinsWhileFull", shows: "slow join", steps: slices.Concat(inRoom1, []step{wait(40 * time.Second), on("refuse", 0, 0, 0), wait(12 * time.Second), on("gone", 0, 0, 0),
 		second, on("come", 0, 0, 1), wait(10 * time.Second), {op: "take"}, wait(5 * time.Second), calm})},
 }
@@ -95,6 +97,16 @@ func refused(code int) []step {
 		s = append(s, on("say", 1, 0, 1), wait(5*time.Second))
 	}
 	return append(s, on("say", 1, 0, 1), second, calm)
+}
+
+// longLease is of worlds in which no lease is lost, which the log tells, too.
+func longLease(p *plan) { p.lease = 15 * time.Second }
+
+// refusesAgain has Redis take what is written for a moment, shorter than after which that is said, and
+// refuse again.
+func refusesAgain(first, then int) []step {
+	return []step{on("refuse", 0, first, 0), on("say", 1, 0, 1), second, {op: "take"}, wait(3 * time.Second), on("refuse", 0, then, 0), on("say", 1, 0, 1),
+		wait(20 * time.Second), {op: "take"}, wait(10 * time.Second), calm}
 }
 
 var presenceScenarios = []scenario{
