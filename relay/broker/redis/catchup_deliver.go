@@ -39,6 +39,7 @@ func (u *catchUp) deliver(to uint64) (odd []heldMessage) {
 	for _, e := range events {
 		if e.gap != nil {
 			if s := e.gap.s; u.f.rooms[s.room] == s && !s.isPast(e.pos, e.gap.now.tail.epoch) {
+				u.f.parted = u.f.parted || e.gap.now.tail.epoch != u.f.epoch
 				s.load(e.gap.now, e.gap.reason)
 			}
 			continue

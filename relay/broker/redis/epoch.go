@@ -66,7 +66,7 @@ func (f *feed) adoptEpoch(now tail) {
 		}
 		f.former = slices.DeleteFunc(f.former, func(e string) bool { return e == now.epoch })
 	}
-	f.epoch, f.pos = now.epoch, max(f.pos, now.pos)
+	f.epoch, f.pos, f.parted = now.epoch, max(f.pos, now.pos), false
 	f.clock = time.Until(time.UnixMilli(now.now))
 	f.trusted = f.epoch
 	close(f.decided)
@@ -85,13 +85,18 @@ type witness struct {
 	at     int64 // when it was stored, ms
 }
 
-// acknowledge notes that a publish was answered.
-func (f *feed) acknowledge(room string, offset broker.Offset, at int64) {
+// acknowledge notes that a publish was answered. It returns false if the feed has left that epoch, or is
+// about to: rooms here have been told of what was lost with it, so that nobody would be told of this.
+func (f *feed) acknowledge(room string, offset broker.Offset, at int64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if offset.Epoch == f.epoch && offset.Pos > f.witness.offset.Pos {
+	if offset.Epoch != f.epoch || f.parted {
+		return false
+	}
+	if offset.Pos > f.witness.offset.Pos {
 		f.witness = witness{room, offset, at}
 	}
+	return true
 }
 
 // known is the feed's epoch, and the highest position that was delivered or acknowledged here.

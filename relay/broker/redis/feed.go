@@ -60,6 +60,7 @@ type feed struct {
 	// where the feed is
 	epoch   string
 	former  []string      // epochs that it was in before, the latest last
+	parted  bool          // some rooms are of another epoch already
 	pos     uint64        // all up to here has been delivered
 	witness witness       // the newest message that was acknowledged here
 	clock   time.Duration // what Redis' clock is ahead of ours

@@ -88,8 +88,8 @@ func (b *Broker) publishUnder(ctx context.Context, c rueidis.Client, epoch strin
 			continue
 		}
 		receipts[i] = parseReceipt(epoch, text)
-		if receipts[i].Err == nil {
-			b.feed.acknowledge(pubs[i].Room, receipts[i].Offset, receipts[i].At)
+		if r := &receipts[i]; r.Err == nil && !b.feed.acknowledge(pubs[i].Room, r.Offset, r.At) {
+			*r = broker.Receipt{Err: errStale} // it came late: the new epoch has that message, or takes it now
 		}
 	}
 }

@@ -230,17 +230,20 @@ func (w *world) checkLost() {
 				lost = lost && !k.is(o) && k.data != p.data
 			}
 			if lost {
-				w.checkTold(p)
+				w.checkTold(p, o)
 			}
 		}
 	}
 }
 
-func (w *world) checkTold(p *publication) {
+// checkTold: whoever was there when p was acknowledged, in vain, was told of a gap since. That may have
+// been before the answer reached its publisher: whoever has begun anew since p was asked for, in an
+// epoch that p is not of, was told of all that is lost of the one before.
+func (w *world) checkTold(p *publication, at broker.Offset) {
 	for _, m := range w.everybody() {
 		m.mu.Lock()
 		s := m.inRoom(p.room)
-		silent := s != nil && s.since.Before(p.acked) && s.joining.Before(p.acked)
+		silent := s != nil && s.since.Before(p.acked) && s.joining.Before(p.acked) && !(s.since.After(p.asked) && offsetOf(s.offset).Epoch != at.Epoch)
 		m.mu.Unlock()
 		if silent {
 			w.fault("lost: %s was acknowledged at %s, is gone, and %s, who was there, was not told", p.name, p.offset, m.name)
