@@ -191,12 +191,12 @@ func (f *feed) paceCatchUp() error {
 		f.catchUps = 0
 	}
 	f.catchUps++
-	n := f.catchUps
+	n, barred := f.catchUps, f.barred != nil
 	f.mu.Unlock()
 	if n <= 1 {
 		return nil
 	}
-	if n%catchUpTold == 0 {
+	if n%catchUpTold == 0 && !barred { // of which the log tells
 		f.b.log.Warn("still catching up with Redis: what it pushes does not follow what it holds", "times", n)
 	}
 	select {
@@ -216,13 +216,14 @@ func (u *catchUp) run() error {
 	_, pos := u.f.known()
 	pos = max(pos, u.beyond)
 	if u.lost {
-		u.f.b.log.Warn("Redis has lost messages that it had taken: the epoch moves on", "epoch", u.now.epoch, "position", u.now.pos, "known", pos)
-		_, err := u.f.b.readEpoch(u.c, pos, u.now.epoch)
-		return err
+		if u.f.left != u.now.epoch {
+			u.f.left = u.now.epoch
+			u.f.b.log.Warn("Redis has lost messages that it had taken: the epoch moves on", "epoch", u.now.epoch, "position", u.now.pos, "known", pos)
+		}
+		return u.moveEpoch(pos, u.now.epoch)
 	}
 	if u.now.epoch == "" || u.now.format == "" { // nobody has begun yet, or all is gone
-		_, err := u.f.b.readEpoch(u.c, pos, "")
-		return err
+		return u.moveEpoch(pos, "")
 	}
 	u.finish()
 	return nil

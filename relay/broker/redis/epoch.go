@@ -19,14 +19,18 @@ func (f *feed) head() broker.Offset {
 	return broker.Offset{Epoch: f.epoch, Pos: f.pos, At: time.Now().Add(f.clock).UnixMilli()}
 }
 
-// epochNow returns the epoch to publish under; while it is in doubt, it waits.
+// epochNow returns the epoch to publish under; while it is in doubt, it waits, unless Redis refuses to
+// have that decided.
 func (f *feed) epochNow(ctx context.Context) (string, error) {
 	for {
 		f.mu.Lock()
-		epoch, decided := f.trusted, f.decided
+		epoch, decided, barred := f.trusted, f.decided, f.barred
 		f.mu.Unlock()
-		if epoch != "" {
+		switch {
+		case epoch != "":
 			return epoch, nil
+		case barred != nil:
+			return "", barred
 		}
 		select {
 		case <-decided:
@@ -66,12 +70,54 @@ func (f *feed) adoptEpoch(now tail) {
 		}
 		f.former = slices.DeleteFunc(f.former, func(e string) bool { return e == now.epoch })
 	}
-	f.epoch, f.pos, f.parted = now.epoch, max(f.pos, now.pos), false
+	f.epoch, f.pos, f.parted, f.barred = now.epoch, max(f.pos, now.pos), false, nil
 	f.clock = time.Until(time.UnixMilli(now.now))
 	f.trusted = f.epoch
+	f.wakePublishers()
+	f.wakeReachers()
+}
+
+// wakePublishers wakes those who wait for the epoch. f.mu is held.
+func (f *feed) wakePublishers() {
 	close(f.decided)
 	f.decided = make(chan struct{})
-	f.wakeReachers()
+}
+
+// moveEpoch moves the epoch on from leave, or begins one. If Redis refuses that, as one that is full does,
+// the next catch-up tries again. Until then nothing can be told of its rooms, nor published: nobody
+// waits for that.
+func (u *catchUp) moveEpoch(pos uint64, leave string) error {
+	_, err := u.f.b.readEpoch(u.c, pos, leave)
+	switch {
+	case err == nil:
+		u.f.unbar()
+		return nil
+	case refusal(err.Error()) == nil:
+		return err
+	case isDemoted(err.Error()):
+		return errDemoted
+	}
+	u.f.noteRefusal(err)
+	u.f.bar(err)
+	return nil
+}
+
+// unbar notes that Redis does not refuse that any more: the next catch-up, which ends this, does not wait.
+func (f *feed) unbar() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.barred != nil {
+		f.barred, f.catchUps = nil, 0
+	}
+}
+
+// bar notes that Redis refuses to have the epoch moved on, and fails those who wait.
+func (f *feed) bar(why error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.barred = why
+	f.wakePublishers()
+	f.leaving = append(f.leaving, f.refuseLoading()...)
 }
 
 // maxFormer is how many epochs that were left are known as such.
@@ -112,8 +158,11 @@ func (b *Broker) readEpoch(c rueidis.CoreClient, pos uint64, leave string) (t ta
 	defer cancel()
 	do := call{keys: []string{b.keys.head}, args: []string{newEpoch(), strconv.FormatUint(pos, 10), leave, strconv.Itoa(format)}}
 	f, err := epochScript.run(ctx, c, do)[0].AsStrSlice()
-	if err != nil || len(f) != 4 {
-		return t, errors.Join(err, errors.New("cannot read the epoch"))
+	if err != nil {
+		return t, err
+	}
+	if len(f) != 4 {
+		return t, errors.New("cannot read the epoch")
 	}
 	if err := b.checkFormat(f[3]); err != nil {
 		return t, err

@@ -35,6 +35,9 @@ type feed struct {
 	doubt   chan struct{} // Redis refused a write: the health check is due
 	tell    chan struct{} // whether Redis takes what is written may have changed
 
+	// owned by run
+	left string // the epoch of which the log has told that it is left
+
 	mu sync.Mutex // guards what follows
 
 	// the connection
@@ -53,6 +56,7 @@ type feed struct {
 	catchUps     int           // that followed one another
 	caughtUpAt   time.Time     // when the last one ended
 	dropped      int           // messages that could not follow, not yet told
+	barred       error         // why Redis refuses to have the epoch moved on, as it is to be; nil if it does not
 	refusal      error         // why Redis takes nothing that is written; nil if it does
 	refused      int           // writes that it refused, not yet told
 	refusedAt    uint64        // the newest health check that was sent before it last did not
@@ -107,17 +111,25 @@ func (f *feed) disconnect() {
 	f.session++
 	f.trusted = "" // another server may be there next, with another past
 	f.phase, f.held, f.probedAt, f.revoked = disconnected, hold{}, time.Time{}, false
+	f.barred = nil
+	f.refuseLoading()
+	select {
+	case <-f.kick: // it was about the connection that has just ended
+	default:
+	}
+}
+
+// refuseLoading fails what is being added, and returns the rooms. f.mu is held.
+func (f *feed) refuseLoading() (rooms []string) {
 	f.joining = nil
 	for name, s := range f.rooms {
 		if s.loading {
 			delete(f.rooms, name)
 			s.refuse(broker.ErrUnavailable)
+			rooms = append(rooms, name)
 		}
 	}
-	select {
-	case <-f.kick: // it was about the connection that has just ended
-	default:
-	}
+	return rooms
 }
 
 // subscription is one room of the feed. Its fields are guarded by feed.mu.

@@ -149,6 +149,8 @@ func (f *feed) ready() error {
 		return *refused
 	case f.phase == disconnected:
 		return fmt.Errorf("%w: not subscribed", broker.ErrUnavailable)
+	case f.barred != nil:
+		return fmt.Errorf("%w: Redis does not take what is written: %w", broker.ErrUnavailable, f.barred)
 	case f.phase == catchingUp:
 		return fmt.Errorf("%w: catching up", broker.ErrUnavailable)
 	case f.refusal != nil:

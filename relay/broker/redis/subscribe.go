@@ -17,7 +17,7 @@ func (b *Broker) Subscribe(ctx context.Context, room string, sub broker.Subscrib
 	f := b.feed
 	s := &subscription{room: room, sub: sub, list: list, loading: true, answer: make(chan stateAnswer, 2)}
 	f.mu.Lock()
-	if f.phase == disconnected || f.rooms[room] != nil {
+	if f.phase == disconnected || f.barred != nil || f.rooms[room] != nil {
 		f.mu.Unlock()
 		return nil, broker.ErrUnavailable
 	}

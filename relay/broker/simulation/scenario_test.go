@@ -88,6 +88,9 @@ var refusalScenarios = []scenario{
 	{name: "TooFewReplicas", shows: "refuses while ready", steps: refused(2)},
 	{name: "RefusesAgain", shows: "silent", plan: longLease, steps: slices.Concat(inRoom1, refusesAgain(1, 1))},
 	{name: "RefusesForAnotherReason", shows: "silent", plan: longLease, steps: slices.Concat(inRoom1, refusesAgain(0, 2))},
+	{name: "LossWhileFull", from: 700046, shows: "slow join", steps: []step{on("join", 0, 37, 0), on("join", 0, 44, 0), on("join", 1, 25, 0), on("join", 1, 23, 0),
+		wait(2 * time.Second), on("join", 18, 23, 51), on("gone", 8, 56, 1), wait(5 * time.Second), on("say", 61, 25, 136), wait(5 * time.Second), still, second,
+		on("say", 46, 14, 6), wait(300 * time.Millisecond), on("failover", 34, 17, 1), on("come", 4, 43, 14), on("refuse", 63, 3, 29), wait(20 * time.Second), calm}},
 	{name: "JoinsWhileFull", shows: "slow join", steps: slices.Concat(inRoom1, []step{wait(40 * time.Second), on("refuse", 0, 0, 0), wait(12 * time.Second), on("gone", 0, 0, 0),
 		second, on("come", 0, 0, 1), wait(10 * time.Second), {op: "take"}, wait(5 * time.Second), calm})},
 }
