@@ -73,12 +73,12 @@ func (w *world) refusal(over *node, _ time.Duration) {
 }
 
 // left looks at somebody who is said to have left a room. m.mu is held.
-func (w *world) left(m *member, fault, room, user string) {
+func (w *world) left(m *member, s *seat, fault, room, user string) {
 	if w.evicted {
 		return
 	}
 	w.mu.Lock()
-	late := w.checkLate(user)
+	late := w.checkLate(user, s.here)
 	w.flickers = append(w.flickers, flicker{fault, m.name, room, user, time.Now()})
 	w.mu.Unlock()
 	if late != "" {
@@ -129,9 +129,12 @@ func (w *world) checkEpoch() {
 const lateLeave = 2 * time.Second
 
 // checkLate: whoever was connected to a relay that was killed, and nowhere else since, has left within its
-// lease and a second. w.mu is held.
-func (w *world) checkLate(user string) (text string) {
+// lease and a second. Who says so was there all the time: whoever comes back hears of it then. w.mu is held.
+func (w *world) checkLate(user string, here time.Time) (text string) {
 	killed, orphan := w.orphans[user]
+	if here.After(killed) {
+		return ""
+	}
 	delete(w.orphans, user)
 	d := time.Since(killed)
 	if !orphan || w.lastFault.After(killed) || d <= w.plan.lease+lateLeave+8*w.plan.link.Delay {

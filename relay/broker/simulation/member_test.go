@@ -324,7 +324,7 @@ func (m *member) people(s *seat, in incoming) {
 	if in.Members != nil {
 		for id := range s.people {
 			if !slices.ContainsFunc(in.Members, func(u broker.User) bool { return u.ID == id }) {
-				m.w.left(m, "list flicker", in.Room, id)
+				m.w.left(m, s, "list flicker", in.Room, id)
 			}
 		}
 		s.people = map[string]bool{}
@@ -336,7 +336,7 @@ func (m *member) people(s *seat, in incoming) {
 	}
 	for _, u := range in.Left {
 		delete(s.people, u.ID)
-		m.w.left(m, "flicker", in.Room, u.ID)
+		m.w.left(m, s, "flicker", in.Room, u.ID)
 	}
 	s.count = in.Count
 }

@@ -116,6 +116,8 @@ func refusesAgain(first, then int) []step {
 
 var presenceScenarios = []scenario{
 	{name: "KilledRelayLeaves", shows: "late leave, members", plan: func(p *plan) { p.lease = 15 * time.Second }, steps: slices.Concat(inRoom1, killed(6))},
+	{name: "LeftWhileAllWereAway", shows: "late leave", plan: func(p *plan) { p.members = 5 }, steps: []step{on("join", 0, 0, 0), on("join", 4, 0, 0), wait(45 * time.Second), on("relay kill", 0, 0, 0), wait(30 * time.Second),
+		on("come", 0, 1, 0), wait(5 * time.Second), calm}},
 	{name: "OlderNoFlicker", shows: "flicker, list flicker", steps: slices.Concat([]step{on("join", 0, 0, 0), second, on("snapshot", 0, 0, 0)}, inRoom1, []step{wait(time.Minute),
 		on("restart", 0, 0, 0), wait(20 * time.Second), calm})},
 	{name: "MembersEvicted", shows: "members", steps: slices.Concat(inRoom1, []step{second, on("evict", 0, 2, 0), second, calm})},
