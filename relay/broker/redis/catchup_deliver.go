@@ -145,9 +145,25 @@ func (f *feed) tellMissed() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, s := range f.rooms {
-		if !s.loading {
-			s.sub.Presence(broker.Change{Missed: true})
+		s.tellMissed()
+	}
+}
+
+// tellMissedIn tells some rooms that.
+func (f *feed) tellMissedIn(rooms []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, room := range rooms {
+		if s := f.rooms[room]; s != nil {
+			s.tellMissed()
 		}
+	}
+}
+
+// tellMissed has s read who is there, unless it is about to. f.mu is held.
+func (s *subscription) tellMissed() {
+	if !s.loading {
+		s.sub.Presence(broker.Change{Missed: true})
 	}
 }
 

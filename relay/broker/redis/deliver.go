@@ -107,7 +107,7 @@ func (f *feed) receive(session int, push rueidis.PubSubMessage) {
 		if ch.Renamed {
 			f.b.presence.renamed(room, rest)
 		}
-		f.b.presence.doubt(room, count)
+		f.b.presence.hear(room, ch)
 		switch {
 		case !f.revoked: // who is there is told when it is known
 		case !s.loading:

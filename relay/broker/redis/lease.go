@@ -73,6 +73,7 @@ func (p *presence) renew(c rueidis.Client) error {
 	if (graced || len(p.former) == 0) && p.setUntold(false) { // before, a list lacks those whom others have yet to record anew
 		p.b.feed.tellMissed()
 	}
+	p.b.feed.tellMissedIn(p.takeVanished())
 	steady := p.isSteady()
 	settled := p.isSettled() // else it may have gone and come back since it said who ended
 	if p.sure = settled && failed == nil; !settled {

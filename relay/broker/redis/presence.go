@@ -46,6 +46,7 @@ type presence struct {
 	inRoom   map[string]map[string]struct{} // users of want that are recorded, by their rooms
 	recorded int                            // how many places these are
 	doubted  map[string]struct{}            // rooms of inRoom of which Redis may have lost some
+	vanished map[string]time.Time           // rooms of which it had, and when that was last found; they are yet to be told who is there
 	overflow bool                           // more have left than are kept: a new life must begin
 	shaken   bool                           // Redis was away: the others get a lease's time to come back
 }
@@ -70,7 +71,7 @@ var (
 )
 
 func newPresence(b *Broker) *presence {
-	return &presence{writeBehind: newWriteBehind[place, entered](b), want: map[place]wanted{}, inRoom: map[string]map[string]struct{}{}, doubted: map[string]struct{}{},
+	return &presence{writeBehind: newWriteBehind[place, entered](b), want: map[place]wanted{}, inRoom: map[string]map[string]struct{}{}, doubted: map[string]struct{}{}, vanished: map[string]time.Time{},
 		touched: time.Now(), evictor: newEvictor(b)}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -110,6 +111,20 @@ func (p *presence) doubt(room string, count int) {
 	p.compare(room, count)
 }
 
+// hear takes a change that was pushed, and may be a little old: whoever has joined counts beside those
+// who are recorded here.
+func (p *presence) hear(room string, ch broker.Change) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	others := ch.Count
+	if here := p.inRoom[room]; ch.Joined && others == len(here) {
+		if _, ours := here[broker.UserID(ch.User)]; !ours {
+			others--
+		}
+	}
+	p.compare(room, others)
+}
+
 // compare has a room looked at if Redis counts fewer users in it than it has recorded of this relay
 // alone: the key may have been evicted, or lost. p.mu is held.
 func (p *presence) compare(room string, count int) {
@@ -201,7 +216,8 @@ func (p *presence) mend(c rueidis.Client, looks []look) (failed error) {
 	return failed
 }
 
-// seen takes what Redis has of users who were recorded. Where one is missing there may be others.
+// seen takes what Redis has of users who were recorded. Where one is missing there may be others, and
+// who left meanwhile did so without a word: the room is to be told who is there.
 func (p *presence) seen(l look, entries []rueidis.RedisMessage, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -212,10 +228,11 @@ func (p *presence) seen(l look, entries []rueidis.RedisMessage, err error) {
 		p.doubted[l.room] = struct{}{}
 	}
 	for i, entry := range entries[:min(len(entries), len(l.users))] {
-		if !entry.IsNil() {
+		if text, err := entry.ToString(); err == nil && strings.Contains(text, ","+p.life+",") {
 			continue
 		}
 		p.lost(place{l.room, l.users[i]})
+		p.vanished[l.room] = time.Now()
 		if len(l.users) == 1 && len(p.inRoom[l.room]) > 0 {
 			p.doubted[l.room] = struct{}{}
 		}
@@ -228,4 +245,18 @@ func (p *presence) lost(at place) {
 		p.setRecorded(at, false)
 		p.mark(at)
 	}
+}
+
+// takeVanished returns rooms that Redis had lost people of, who are recorded anew by now: by others, too,
+// who have heard of the first.
+func (p *presence) takeVanished() (rooms []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for room, at := range p.vanished {
+		if time.Since(at) > formerGrace && len(rooms) < maxLooks {
+			delete(p.vanished, room)
+			rooms = append(rooms, room)
+		}
+	}
+	return rooms
 }

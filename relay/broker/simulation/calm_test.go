@@ -18,6 +18,7 @@ const (
 	healTime     = 25 * time.Second
 	rejoinTime   = 15 * time.Second
 	silentTime   = 12 * time.Second // that a relay may be unready without a word in its log
+	reconcileAll = 70 * time.Second // in which it is found out that a key of presence's was taken away: each is looked at once a minute, and is told a few seconds later
 	quietTime    = 20 * time.Second
 	quietRate    = 25  // commands a second from one relay, when nothing happens
 	spinRate     = 400 // at any time, beside what members do
@@ -221,7 +222,7 @@ func (w *world) calm() {
 			m.come(w.nodes[i%len(w.nodes)], i%2 == 0)
 		}
 	}
-	w.wait(rejoinTime)
+	w.wait(max(rejoinTime, time.Until(w.evictedAt.Add(reconcileAll+10*w.plan.link.Delay))))
 	for _, m := range w.members {
 		w.checkBack(m)
 	}

@@ -148,7 +148,7 @@ func (w *world) failRedis(s step, tell func(string, ...any)) {
 		w.redis.Flush()
 	case "evict":
 		what := evictable[s.b%len(evictable)]
-		w.evicted = true
+		w.evicted, w.evictedAt = true, time.Now()
 		tell("evicts a key of %s: %t", what, w.redis.Evict(what))
 	case "refuse":
 		w.refusing = refusals[s.b%len(refusals)]

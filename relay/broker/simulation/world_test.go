@@ -58,8 +58,9 @@ type world struct {
 	refusing  string
 	eased     time.Time // when Redis took or answered again
 	frozen    bool
-	lossy     bool   // Redis has lost something
-	evicted   bool   // a key was taken from it
+	lossy     bool // Redis has lost something
+	evicted   bool // a key was taken from it
+	evictedAt time.Time
 	epoch     string // that Redis was first seen in
 	noisy     int    // goroutines after the first calm
 
