@@ -208,7 +208,7 @@ func openBroker(cfg relay.Config, log *slog.Logger) (broker.Broker, error) {
 func newWeb(cfg relay.Config, srv *relay.Server, log *slog.Logger) *http.Server {
 	return &http.Server{Handler: routes(srv, cfg.EmbedOrigins), ReadHeaderTimeout: min(10*time.Second, cfg.RequestTimeout),
 		ReadTimeout: cfg.RequestTimeout, WriteTimeout: cfg.RequestTimeout, IdleTimeout: time.Minute,
-		MaxHeaderBytes: 16 << 10, ErrorLog: relay.WebLog(log, srv.Metrics())}
+		MaxHeaderBytes: 16 << 10, ConnState: srv.ConnState, ErrorLog: relay.WebLog(log, srv.Metrics())}
 }
 
 func routes(srv *relay.Server, embedders []string) http.Handler {
@@ -217,7 +217,7 @@ func routes(srv *relay.Server, embedders []string) http.Handler {
 	mux.Handle(strings.TrimSuffix(relay.Path, "/"), srv)
 	mux.Handle("/healthz", srv)
 	mux.Handle("/readyz", srv)
-	mux.Handle("/", public.Handler(embedders...))
+	mux.Handle("/", srv.BoundFiles(public.Handler(embedders...)))
 	return mux
 }
 

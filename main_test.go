@@ -161,22 +161,7 @@ func TestRoutes(t *testing.T) {
 
 // Clients that ask for the page and read nothing, or send a body that trickles, are cut.
 func TestSlowRequests(t *testing.T) {
-	cfg, err := relay.LoadConfig([]string{"REQUEST_TIMEOUT=200ms"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	log := slog.New(slog.DiscardHandler)
-	b := broker.NewMemory(cfg.Limits())
-	srv, err := relay.New(cfg, b, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.Close(t.Context())
-	defer func() { _ = srv.Shutdown(t.Context()) }()
-	web := httptest.NewUnstartedServer(nil)
-	web.Config = newWeb(cfg, srv, log)
-	web.Start()
-	defer web.Close()
+	web := serveWeb(t, "REQUEST_TIMEOUT=200ms")
 	for name, send := range map[string]func(c net.Conn) error{
 		"the page, unread": func(c net.Conn) error {
 			_, err := io.WriteString(c, strings.Repeat("GET / HTTP/1.1\r\nHost: relay\r\n\r\n", 100))

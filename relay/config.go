@@ -94,9 +94,9 @@ type Config struct {
 	MaxMembers         int `env:"MAX_MEMBERS" envDefault:"0" min:"0" help:"users of one room, over all relays; 0: no bound"`
 	MaxUserConnections int `env:"MAX_USER_CONNECTIONS" envDefault:"100" min:"0" help:"connections of one user, over all relays; 0: no bound"`
 
-	MaxAddressConnections int        `env:"MAX_ADDRESS_CONNECTIONS" envDefault:"1000" min:"0" help:"connections from one address to this relay; 0: no bound"`
+	MaxAddressConnections int        `env:"MAX_ADDRESS_CONNECTIONS" envDefault:"1000" min:"0" help:"connections from one address to this relay, and as many more on which nothing is asked; 0: no bound"`
 	MaxUnconnected        int        `env:"MAX_UNCONNECTED" envDefault:"4000" min:"0" help:"connections that have not sent a CONNECT yet, a quarter of them from one address; 0: no bound"`
-	HandshakeRate         limit.Rate `env:"HANDSHAKE_RATE" envDefault:"100/s:1000" help:"handshakes from one address, and requests that are no good, CONNECTs after the first of a session, tokens that are brought later"`
+	HandshakeRate         limit.Rate `env:"HANDSHAKE_RATE" envDefault:"100/s:1000" help:"handshakes from one address, and requests that are no good, CONNECTs after the first of a session, tokens that are brought later; of files of the page eight times as many"`
 	HandshakesRate        limit.Rate `env:"HANDSHAKES_RATE" envDefault:"1000/s:5000" help:"handshakes in all"`
 	TrustedProxies        []string   `env:"TRUSTED_PROXIES" help:"comma-separated networks of the proxies whose X-Forwarded-For tells a client's address, like 10.0.0.0/8; empty: none"`
 

@@ -39,6 +39,7 @@ type Server struct {
 	forward *forward.Forwarder
 	auth    *auth.Verifier
 	root    *events.Root
+	front   *front
 	mux     *http.ServeMux
 }
 
@@ -55,7 +56,7 @@ func New(cfg Config, b broker.Broker, log *slog.Logger) (*Server, error) {
 		return nil, err
 	}
 	hub := room.NewHub(b, cfg.Limits()).CountIn(cfg.Metrics).BoundMembers(cfg.MaxMembers)
-	srv := &Server{metrics: cfg.Metrics, fleet: b, hub: hub, auth: verifier, mux: http.NewServeMux()}
+	srv := &Server{metrics: cfg.Metrics, fleet: b, hub: hub, auth: verifier, front: newFront(cfg.Engine(), log), mux: http.NewServeMux()}
 	srv.metrics.OnGather(srv.measure)
 	srv.root = events.New(cfg.events(), srv.hub, b, verifier, log)
 	srv.engine = engine.New(cfg.Engine(), log, namespace.Serve(cfg.Namespace(), map[string]namespace.Namespace{"/": srv.root}))

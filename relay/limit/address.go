@@ -46,6 +46,13 @@ func (a Addresses) Of(r *http.Request) netip.Addr {
 	return Key(at)
 }
 
+// OfPeer returns the address by which a peer is limited, and whether it may be: whom a proxy brings is
+// not known before they have asked something.
+func (a Addresses) OfPeer(remote string) (at netip.Addr, ok bool) {
+	at = parseAddress(remote)
+	return Key(at), at.IsValid() && !a.Fly && !a.trusts(at)
+}
+
 // before returns the hops that are left of an address. Fly.io's proxy appends itself to the one that it
 // tells as the client's.
 func before(hops []string, at netip.Addr) []string {
