@@ -121,6 +121,27 @@ func TestResumeFromElsewhere(t *testing.T) {
 	})
 }
 
+// One that left the room of its last message, and joined it again, has what it was given on joining.
+func TestResumeFromTheSecondJoin(t *testing.T) {
+	overPipes(t, func(t *testing.T, r *rig) {
+		other := r.guest("other")
+		other.Call("join", `{"room":"a"}`)
+		s := r.returning("")
+		s.Call("join", `{"room":"a"}`)
+		say(other, 1, "a")
+		s.hear()
+		s.Call("leave", `{"room":"a"}`)
+		say(other, 1, "a")
+		s.Call("join", `{"room":"a","history":9}`)
+		s.seen = nil
+		s.cut()
+		say(other, 1, "a")
+		s.again()
+		s.expectRecovered(true)
+		s.expectSeen("a 3")
+	})
+}
+
 func TestResumeIsRefused(t *testing.T) {
 	type fault struct {
 		name string

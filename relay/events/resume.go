@@ -238,11 +238,12 @@ func (c *connection) catchUp(ctx context.Context, epoch string, a *missed) error
 }
 
 // since is what the client has of a room: all up to the message that it had last, which vouches for
-// all before it, or, if it joined after that, up to where it joined. A client that has had no message
-// yet has of each room what it was told on joining.
+// all before it, or, if it joined after that, up to where it joined: also of the room of that message,
+// which it may have left meanwhile. A client that has had no message yet has of each room what it was
+// told on joining.
 func since(j broker.Membership, was broker.Resumed, at broker.Offset) (since broker.Offset, vouched bool) {
 	switch {
-	case at.Seq == 0 || j.Since.Pos >= at.Pos && j.Room != was.Room:
+	case at.Seq == 0 || j.Since.Pos > at.Pos || j.Since.Pos == at.Pos && j.Room != was.Room:
 		return j.Since, false
 	case j.Room == was.Room:
 		return at, false
