@@ -306,7 +306,7 @@ func (u *catchUp) take(a answer) error {
 		u.beyond = max(u.beyond, top)
 		u.lost = a.now.epoch != ""
 	}
-	if u.lost = u.lost || a.now.epoch == a.epoch && a.now.pos < a.known; u.lost {
+	if u.lost = u.lost || a.now.epoch == a.epoch && a.now.pos < a.known || u.f.hasLeft(a.now.epoch); u.lost {
 		return nil
 	}
 	if a.now.epoch == "" {

@@ -156,6 +156,15 @@ func (f *feed) isFormer(epoch string) bool {
 	return epoch != f.epoch && slices.Contains(f.former, epoch)
 }
 
+// hasLeft reports whether the feed has left an epoch. If Redis is in it again, it has lost that it was
+// left, and whatever came since: somebody who was away then would take what comes next in it for what
+// followed.
+func (f *feed) hasLeft(epoch string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.isFormer(epoch)
+}
+
 // drop lets go of a message that can't follow: it is of a former epoch, or of a position that Redis
 // does not know. f.mu is held.
 func (f *feed) drop() { f.dropped++ }

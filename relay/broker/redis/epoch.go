@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"errors"
-	"slices"
 	"strconv"
 	"time"
 
@@ -68,7 +67,6 @@ func (f *feed) adoptEpoch(now tail) {
 			f.former = append(f.former, f.epoch)
 			f.former = f.former[max(0, len(f.former)-maxFormer):]
 		}
-		f.former = slices.DeleteFunc(f.former, func(e string) bool { return e == now.epoch })
 	}
 	f.epoch, f.pos, f.parted, f.barred = now.epoch, max(f.pos, now.pos), false, nil
 	f.clock = time.Until(time.UnixMilli(now.now))

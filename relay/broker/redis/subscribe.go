@@ -85,7 +85,11 @@ func (f *feed) install(s *subscription, now state) (bool, error) {
 		f.pos = max(f.pos, top)
 		f.requestCatchUp()
 	}
-	if held.over || now.tail.epoch == "" || isBeyond {
+	isLeft := f.isFormer(now.tail.epoch) // likewise
+	if isLeft {
+		f.requestCatchUp()
+	}
+	if held.over || now.tail.epoch == "" || isBeyond || isLeft {
 		f.joining = append(f.joining, s)
 		nudge(f.wake)
 		return false, nil

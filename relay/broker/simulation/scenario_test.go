@@ -72,6 +72,8 @@ var lossScenarios = []scenario{
 		on("say", 0, 0, 1), wait(300 * time.Millisecond), on("failover", 0, 0, 0), wait(5 * time.Second), calm})},
 	{name: "AcknowledgedAfterTheGap", from: 900002137, shows: "lost", steps: []step{on("join", 2, 43, 0), on("join", 25, 43, 50), wait(200 * time.Millisecond), calm,
 		on("murmur", 55, 48, 7), on("relay freeze", 53, 44, 35), still, second, on("failover", 1, 11, 48), wait(3 * time.Second), calm}},
+	{name: "BackInAFormerEpoch", shows: "lost", steps: slices.Concat(inRoom1, []step{on("say", 0, 0, 3), second, on("snapshot", 0, 0, 0), on("gone", 2, 0, 0),
+		on("say", 1, 0, 2), second, on("restart", 0, 0, 0), still, wait(3 * time.Second), on("failover", 0, 0, 0), wait(3 * time.Second), calm})},
 	{name: "RepeatAfterMany", shows: "stored twice", plan: func(p *plan) { p.history = 16 }, steps: slices.Concat(inRoom1, []step{on("say", 0, 0, 1), second,
 		on("say", 1, 0, 300), wait(3 * time.Second), {op: "repeat", b: 300}, second, calm})},
 	{name: "UnnamedInAReset", from: 820631170, shows: "offset", steps: []step{on("join", 0, 56, 0), on("join", 1, 11, 0), on("join", 2, 53, 0), second, on("relay apart", 53, 0, 0),
