@@ -29,11 +29,15 @@ type first struct {
 }
 
 // tell tells the broker that the user is here, and has the membership saved. Where the room will
-// stand is not known yet; but all messages of a moment that has passed will be in it.
+// stand is not known yet; but all messages of a moment that has passed will be in it. A member that
+// comes back with a message from beyond that moment, to a relay that is behind, has all up to it.
 func (f *first) tell(ctx context.Context, r *Room, o JoinOptions) {
 	b := r.hub.broker
 	f.invisible = o.Invisible
 	if at := b.Head(); o.Save != nil && !at.IsZero() {
+		if s := o.Since; s.Seq > 0 && s.Epoch == at.Epoch && s.Pos > at.Pos {
+			at = s
+		}
 		f.upTo = at
 		f.told.Go(func() { _ = o.Save(ctx, at) })
 	}
@@ -107,7 +111,10 @@ func (f *first) announce(ctx context.Context, text string, o JoinOptions, at bro
 // the room lies between; but a message proves more than a moment, so it is put in its place, for which
 // nobody has to wait.
 func (f *first) save(ctx context.Context, o JoinOptions, at broker.Offset) {
-	if f.upTo.Epoch == at.Epoch && (at.Seq == 0 || at.Pos <= f.upTo.Pos) {
+	if f.upTo == at {
+		return
+	}
+	if f.upTo.Seq == 0 && f.upTo.Epoch == at.Epoch && (at.Seq == 0 || at.Pos <= f.upTo.Pos) {
 		if at.Seq == 0 {
 			return
 		}

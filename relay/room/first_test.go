@@ -105,6 +105,41 @@ func TestFirstJoinIsOvertaken(t *testing.T) {
 	}
 }
 
+// behind is a broker that has not heard of what is published.
+type behind struct {
+	*fake
+	head broker.Offset
+}
+
+func (b *behind) Head() broker.Offset { return b.head }
+
+// Who comes to a relay that is behind, with the newest message, is saved as having it from the first: what
+// is saved later may get lost.
+func TestFirstJoinFromBeyond(t *testing.T) {
+	f := newFake(t, limits)
+	h := NewHub(&behind{f, f.Head()}, limits)
+	last := publishMany(t, NewHub(f, limits), "room", 3)[2]
+	for since, want := range map[broker.Offset][]broker.Offset{
+		last: {last},
+		{Epoch: last.Epoch, Pos: last.Pos, Seq: 9, Digest: "another"}: {{Epoch: last.Epoch, Pos: last.Pos, Seq: 9, Digest: "another"}, last},
+	} {
+		var saved []broker.Offset
+		m := guest("m")
+		j := join(t, h, "room", m, JoinOptions{HasSince: true, Since: since, Save: func(ctx context.Context, at broker.Offset) error {
+			if ctx.Err() != nil {
+				t.Error("nobody waits")
+			}
+			saved = append(saved, at)
+			return nil
+		}})
+		if j.Offset != last || j.Recovered != (since == last) || !slices.Equal(saved, want) {
+			t.Errorf("since %v: joined at %v, recovered %t, saved as %v, want %v", since, j.Offset, j.Recovered, saved, want)
+		}
+		h.Leave("room", m)
+		h.Wait()
+	}
+}
+
 // Who does not become the first member, after all, is not there for others.
 func TestFirstGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
