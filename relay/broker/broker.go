@@ -113,7 +113,8 @@ type Signal struct {
 type Snapshot struct {
 	Tail     Offset // of the newest message, or of the empty room
 	Messages []Message
-	More     bool // older ones are stored too
+	More     bool          // older ones are stored too
+	Age      time.Duration // of the newest message, by the store's clock
 
 	// In the first one only, who is in the room: how many users over all relays and, if Subscribe was
 	// asked to list so many, the JSON of each. The changes that follow may have happened before that;

@@ -172,6 +172,7 @@ func (b *Memory) Subscribe(_ context.Context, room string, sub Subscriber, list 
 	s := Snapshot{Tail: b.head(), Messages: append([]Message(nil), r.messages...), Members: r.list(list), Count: len(r.users)}
 	if n := len(r.messages); n > 0 {
 		s.Tail = r.messages[n-1].Offset()
+		s.Age = max(0, time.Since(time.UnixMilli(r.messages[n-1].At)))
 	}
 	sub.Load(s, "")
 	stopped := false

@@ -50,9 +50,7 @@ func (r *ring) load(s broker.Snapshot, messages List, now time.Time) {
 	for i, m := range s.Messages {
 		r.add(entry{m.Offset(), messages[i]})
 	}
-	if age := now.UnixMilli() - s.Messages[len(s.Messages)-1].At; age > 0 {
-		r.newest = now.Add(-time.Duration(age) * time.Millisecond)
-	}
+	r.newest = now.Add(-s.Age)
 }
 
 func (r *ring) append(e entry, now time.Time) {

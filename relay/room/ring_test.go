@@ -187,9 +187,9 @@ func TestRingExpires(t *testing.T) {
 func TestRingLoadsAge(t *testing.T) {
 	now := time.Now()
 	messages := story("e", 1, 3)
-	messages[2].At = now.Add(-50 * time.Minute).UnixMilli()
+	messages[2].At = now.Add(-2 * time.Hour).UnixMilli() // the store's clock is behind ours
 	r := &ring{count: 100, bytes: 1 << 20, ttl: time.Hour}
-	r.load(broker.Snapshot{Tail: messages[2].Offset(), Messages: messages}, encodeAll(`"r"`, messages), now)
+	r.load(broker.Snapshot{Tail: messages[2].Offset(), Messages: messages, Age: 50 * time.Minute}, encodeAll(`"r"`, messages), now)
 	if r.expire(now.Add(9 * time.Minute)); len(r.entries) != 3 {
 		t.Error("too early")
 	}

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"time"
 
 	"setu/relay/broker"
 )
@@ -128,7 +129,8 @@ func (s *subscription) load(now state, reason string) {
 	if n := len(now.page); n > 0 {
 		s.tailAt = now.page[n-1].At
 	}
-	s.sub.Load(broker.Snapshot{Tail: s.tail, Messages: now.page, More: now.more, Count: now.count, Members: now.members, Partial: now.partial}, reason)
+	age := time.Duration(max(0, now.tail.now-s.tailAt)) * time.Millisecond // what was held came after the reading
+	s.sub.Load(broker.Snapshot{Tail: s.tail, Messages: now.page, More: now.more, Age: age, Count: now.count, Members: now.members, Partial: now.partial}, reason)
 }
 
 // tellHeard brings the changes of who is there that were pushed while the room was loaded. f.mu is held.

@@ -54,6 +54,8 @@ var catchUpScenarios = []scenario{
 		lag(1, 3*time.Second), on("say", 0, 0, 3), wait(300 * time.Millisecond), on("gone", 0, 0, 0), on("come", 0, 1, 1), wait(8 * time.Second), calm})},
 	{name: "ApartWithSince", shows: "not recovered, older state, loss, duplicate or order", steps: slices.Concat(inRoom1, []step{on("say", 1, 0, 3), second,
 		on("relay apart", 1, 0, 0), on("say", 0, 0, 3), wait(300 * time.Millisecond), on("gone", 0, 0, 0), on("come", 0, 1, 1), wait(8 * time.Second), calm})},
+	{name: "ClockBehind", shows: "not recovered", plan: func(p *plan) { p.ttl = 15 * time.Second }, steps: []step{on("join", 0, 0, 0), second, {op: "clock", d: -2 * time.Second},
+		on("say", 0, 0, 2), wait(14 * time.Second), on("come", 0, 1, 1), second, calm}},
 	{name: "BurstAfterFlush", from: 5139, shows: "reset without need", steps: []step{on("join", 4, 29, 0), wait(1020 * time.Millisecond), on("say", 34, 39, 5),
 		on("flush", 0, 0, 0), on("say", 19, 12, 5), wait(200 * time.Millisecond)}},
 	{name: "JoinAcrossFlush", shows: "offset", plan: func(p *plan) { p.link.Delay = 140 * time.Millisecond },
