@@ -134,8 +134,8 @@ func (p *presence) compare(room string, count int) {
 }
 
 // complete adds to a room's users, as they were just read, those of this relay that are missing
-// though they were recorded, and marks them: Redis has lost the key, and others may have begun it
-// anew.
+// though they were recorded, and has the room looked at: Redis has lost the key, and others may have
+// begun it anew, or the list is a little older than what was recorded.
 func (p *presence) complete(room string, users []string, count int) ([]string, int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -155,7 +155,7 @@ func (p *presence) complete(room string, users []string, count int) ([]string, i
 	}
 	for _, at := range missing {
 		users, count = append(users, p.want[at].text), count+1
-		p.lost(at)
+		p.doubted[room] = struct{}{}
 	}
 	return users, count
 }
