@@ -26,17 +26,18 @@ type Error struct {
 func (e *Error) Error() string { return "relay: " + e.Message + " (" + e.Code + ")" }
 
 // retryable reports whether the same request may succeed a moment later.
-func (e *Error) retryable() bool { return e.Code == "unavailable" || e.Code == "rate_limited" }
+func (e *Error) retryable() bool { return e.Code == "unavailable" || e.Code == codeRateLimited }
 
-// Codes that say that a token is missing, does not hold, or was revoked.
+// Codes that say that a token is missing, does not hold, or was revoked, or that something came too soon.
 const (
 	codeUnauthorized = "unauthorized"
 	codeRevoked      = "revoked"
+	codeRateLimited  = "rate_limited"
 )
 
 // ConnectError is a relay's refusal of the session, because of a bad token for example. It is
 // final: the Client closes. Only a token that Options.FetchToken has brought is tried again, and
-// that a few times.
+// that a few times; and what came too soon, with as much patience as a connection that is lost.
 type ConnectError struct {
 	Message string
 	Code    string // as in Error; empty if the relay gave none

@@ -179,8 +179,13 @@ func (c *Client) connectWithToken() {
 	})
 }
 
-// onRefused handles the relay's refusal of the session. It is final, unless a fresh token may help.
+// onRefused handles the relay's refusal of the session. It is final, unless a fresh token may help or it
+// only came too soon.
 func (c *Client) onRefused(e *ConnectError) {
+	if e.Code == codeRateLimited {
+		c.onDisconnect(e)
+		return
+	}
 	if e.Code != codeUnauthorized || c.options.FetchToken == nil || !c.showedToken || c.refusals >= maxRefusals {
 		c.closeWith(e)
 		return

@@ -145,6 +145,26 @@ func TestRefusedTokenIsTriedAgain(t *testing.T) {
 	})
 }
 
+// A client that came too soon comes again, however often.
+func TestRefusedForARateComesAgain(t *testing.T) {
+	play(t, Options{Token: "t"}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
+		for range maxRefusals + 2 {
+			s, _ := r.begin()
+			s.send(`44{"message":"too many connections of this user","data":{"code":"rate_limited","retry":5000}}`)
+			synctest.Wait()
+			if st := c.State(); st.Status != Waiting {
+				t.Fatalf("%+v", st)
+			}
+		}
+		s, _ := r.begin()
+		s.send(`40{"sid":"s"}`)
+		synctest.Wait()
+		if st := c.State(); st.Status != Connected {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
 func TestRefusalsThatAreFinal(t *testing.T) {
 	for name, c := range map[string]struct {
 		o      Options
