@@ -58,6 +58,48 @@ func TestJoinAhead(t *testing.T) {
 	}
 }
 
+// Before a member is told that what is here is not the history that it knows, the store is asked where it
+// stands: if that is another epoch, other messages are there, and the answer is of that epoch.
+func TestJoinWithAnotherHistory(t *testing.T) {
+	for name, here := range map[string]int{"in the ring": 8, "in the store": 2} {
+		h, f := newTestHub(t)
+		offsets := publishMany(t, h, "room", 8)
+		join(t, h, "room", guest("a"), JoinOptions{})
+		r := h.room("room")
+		r.mu.Lock()
+		r.ring.count = here
+		r.mu.Unlock()
+		publishMany(t, h, "room", 1)
+		asked := 0
+		f.set(func() {
+			f.reach = func(context.Context, broker.Offset) error {
+				if asked++; asked == 1 {
+					now := story("new", 5, 9)
+					r.Load(broker.Snapshot{Tail: now[4].Offset(), Messages: now}, "epoch")
+				}
+				return broker.ErrGap
+			}
+		})
+		since := offsets[3]
+		since.Digest = "another"
+		j := join(t, h, "room", guest("b"), JoinOptions{Since: since, HasSince: true, History: 2})
+		if j.Recovered || j.Offset.Epoch != "new" || !slices.Equal(seqs(t, j.Messages), upTo(8, 9)) || asked != 1 {
+			t.Errorf("%s: asked %d times, %+v", name, asked, j)
+		}
+		f.set(func() { f.reach = func(context.Context, broker.Offset) error { return broker.ErrUnavailable } })
+		since.Epoch = "new"
+		if j, err := tryJoin(h, "room", guest("c"), JoinOptions{Since: since, HasSince: true}); !errors.Is(err, broker.ErrUnavailable) {
+			t.Errorf("%s, and the store does not answer: %+v, %v", name, j, err)
+		}
+		f.set(func() {
+			f.reach = func(context.Context, broker.Offset) error { asked++; return broker.ErrGap }
+		})
+		if j := join(t, h, "room", guest("d"), JoinOptions{Since: offsets[3], HasSince: true}); j.Recovered || asked != 2 {
+			t.Errorf("%s, of the epoch of before: asked %d times, %+v", name, asked, j)
+		}
+	}
+}
+
 // Where the ring does not reach and the store can't be read, nobody is told that something is lost.
 func TestJoinSinceUnreadable(t *testing.T) {
 	h, f := newTestHub(t)

@@ -3,6 +3,7 @@ package room
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"setu/relay/broker"
@@ -31,15 +32,35 @@ func (r *Room) past(ctx context.Context, o JoinOptions) (past, error) {
 			return past{}, err
 		}
 	}
-	switch v {
-	case covered:
-		return past{recovered: true}, nil
-	case older:
-		if p, ok, err := r.readSince(ctx, o); ok || err != nil {
-			return p, err
+	p := past{recovered: true}
+	if v == older {
+		var err error
+		if p, v, err = r.readSince(ctx, o); err != nil {
+			return past{}, err
+		}
+	}
+	if v == covered {
+		return p, nil
+	}
+	if v == lost && o.Since.Seq > 0 {
+		if err := r.confirm(ctx, o.Since.Epoch); err != nil {
+			return past{}, err
 		}
 	}
 	return r.readLast(ctx, o.History), nil
+}
+
+// confirm has the store asked where it stands, when what is here is not the history that a member
+// knows: the store may have lost that and have taken other messages since, of which another relay has
+// told its members that they are the next epoch's. Then they are here, too, when it returns.
+func (r *Room) confirm(ctx context.Context, epoch string) error {
+	ctx, cancel := context.WithTimeout(ctx, aheadPause)
+	defer cancel()
+	err := r.hub.broker.Reach(ctx, broker.Offset{Epoch: epoch, Pos: math.MaxInt64}) // which no message has
+	if errors.Is(err, broker.ErrGap) {
+		return nil
+	}
+	return err
 }
 
 func (r *Room) judge(o JoinOptions) verdict {
@@ -61,7 +82,7 @@ func (r *Room) await(ctx context.Context, o JoinOptions) (verdict, error) {
 	defer cancel()
 	switch err := r.hub.broker.Reach(ctx, o.Since); {
 	case errors.Is(err, broker.ErrGap):
-		return lost, nil
+		return gone, nil
 	case err != nil:
 		return ahead, err
 	}
@@ -81,19 +102,19 @@ func (r *Room) oldest() broker.Offset {
 	return r.ring.entries[0].Offset
 }
 
-// readSince reads backwards from the ring to where the member was. It returns false if the store does
-// not reach that far, or holds another history, and an error if it can't be read.
-func (r *Room) readSince(ctx context.Context, options JoinOptions) (p past, ok bool, err error) {
+// readSince reads backwards from the ring to where the member was. It returns older if the store does
+// not reach that far, lost if it holds another history, and an error if it can't be read.
+func (r *Room) readSince(ctx context.Context, options JoinOptions) (p past, v verdict, err error) {
 	o, before := options.Since, r.oldest()
 	p = past{recovered: true, settled: true}
 	size := 0
 	for len(p.older) < r.hub.history && size < MaxReplay {
 		page, more, err := r.hub.broker.History(ctx, r.name, before, r.hub.history-len(p.older))
-		if err != nil && !errors.Is(err, broker.ErrGap) {
-			return past{}, false, err
+		if errors.Is(err, broker.ErrGap) {
+			return past{}, lost, nil
 		}
 		if err != nil || len(page) == 0 {
-			return past{}, false, nil
+			return past{}, older, err
 		}
 		if p.olderEnd.IsZero() {
 			p.olderEnd = page[len(page)-1].Offset()
@@ -106,18 +127,24 @@ func (r *Room) readSince(ctx context.Context, options JoinOptions) (p past, ok b
 		size = p.older.weight()
 		if at > 0 { // page[at-1] is at or before o
 			found := page[at-1]
-			return p, options.Vouched && o.Seq == 0 || found.Seq == o.Seq && found.Digest == o.Digest, nil
+			if options.Vouched && o.Seq == 0 || found.Seq == o.Seq && found.Digest == o.Digest {
+				return p, covered, nil
+			}
+			return past{}, lost, nil
 		}
 		first := page[0]
 		if o.Seq > 0 && first.Seq == o.Seq+1 && first.Prev == o.Digest {
-			return p, true, nil // o itself may have been trimmed
+			return p, covered, nil // o itself may have been trimmed
 		}
 		if !more {
-			return p, o.Seq == 0 && first.Seq == 1 && time.Now().UnixMilli() < o.At+r.hub.ttl.Milliseconds(), nil
+			if o.Seq == 0 && first.Seq == 1 && time.Now().UnixMilli() < o.At+r.hub.ttl.Milliseconds() {
+				return p, covered, nil
+			}
+			return past{}, older, nil
 		}
 		before = first.Offset()
 	}
-	return past{}, false, nil
+	return past{}, older, nil
 }
 
 // readLast reads those of the newest n messages that the ring lacks.

@@ -35,6 +35,7 @@ type verdict int
 const (
 	covered verdict = iota // all that was missed is here
 	lost                   // it is gone, or of another history
+	gone                   // it is, as the store has just said
 	older                  // the store may have it
 	ahead                  // the offset is of a message that has not arrived here yet, or of another epoch
 )
