@@ -27,42 +27,50 @@ type evictor struct {
 	wake chan struct{}
 
 	mu      sync.Mutex // guards what follows
-	waiting []string
+	waiting []endedLife
 	failed  []string // to be tried again
 	current string
+}
+
+// endedLife is a life to be taken out, unless Redis was away once more than so many times: it may have come
+// back as it was before those who are here were recorded under others.
+type endedLife struct {
+	life   string
+	shakes uint64
 }
 
 func newEvictor(b *Broker) *evictor { return &evictor{b: b, wake: make(chan struct{}, 1)} }
 
 // addAll has lives taken out, and those that could not be before.
-func (e *evictor) addAll(lives ...string) {
+func (e *evictor) addAll(shakes uint64, lives ...string) {
 	e.mu.Lock()
 	again := e.failed
 	e.failed = nil
 	e.mu.Unlock()
-	e.add(slices.Concat(again, lives)...)
+	e.add(shakes, slices.Concat(again, lives)...)
 }
 
 // add has lives taken out, if they are not about to be.
-func (e *evictor) add(lives ...string) {
+func (e *evictor) add(shakes uint64, lives ...string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, life := range lives {
-		if life != e.current && len(e.waiting) < maxEvicted && !slices.Contains(e.waiting, life) {
-			e.waiting = append(e.waiting, life)
+		waits := slices.ContainsFunc(e.waiting, func(l endedLife) bool { return l.life == life })
+		if life != e.current && len(e.waiting) < maxEvicted && !waits {
+			e.waiting = append(e.waiting, endedLife{life, shakes})
 			nudge(e.wake)
 		}
 	}
 }
 
-func (e *evictor) next() string {
+func (e *evictor) next() (l endedLife) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.current = ""
 	if len(e.waiting) > 0 {
-		e.current, e.waiting = e.waiting[0], e.waiting[1:]
+		l, e.waiting = e.waiting[0], e.waiting[1:]
 	}
-	return e.current
+	e.current = l.life
+	return l
 }
 
 // fail notes that a life could not be taken out: it is tried again when leases are next looked at.
@@ -83,13 +91,13 @@ func (e *evictor) run() {
 			return
 		case <-e.wake:
 		}
-		for life := e.next(); life != ""; life = e.next() {
+		for l := e.next(); l.life != ""; l = e.next() {
 			c, err := e.b.use()
 			if err == nil {
-				err = e.b.evict(e.b.ctx, c, life, e.b.presence.isSettled)
+				err = e.b.evict(e.b.ctx, c, l.life, func() bool { return e.b.presence.isSettledSince(l.shakes) })
 			}
 			if err != nil {
-				e.fail(life)
+				e.fail(l.life)
 			}
 		}
 	}

@@ -33,7 +33,7 @@ func (p *presence) turn(c rueidis.Client, due bool) (stillDue bool) {
 // taken out.
 func (p *presence) renew(c rueidis.Client) error {
 	var ended []string
-	shaken := p.takeShaken()
+	shaken, shakes := p.takeShaken()
 	p.sure = p.sure && !shaken && time.Since(p.renewed) <= p.b.cfg.Lease/2
 	if shaken {
 		p.steady, p.announced, p.sweep = time.Now(), time.Time{}, sweep{}
@@ -75,28 +75,28 @@ func (p *presence) renew(c rueidis.Client) error {
 	}
 	p.b.feed.tellMissedIn(p.takeVanished())
 	steady := p.isSteady()
-	settled := p.isSettled() // else it may have gone and come back since it said who ended
+	settled := p.isSettledSince(shakes) // else it may have gone and come back since it said who ended
 	if p.sure = settled && failed == nil; !settled {
 		return failed
 	}
 	if graced {
-		p.evictor.add(p.former...) // now that those who are still here, or elsewhere, are recorded under other lives
+		p.evictor.add(shakes, p.former...) // now that those who are still here, or elsewhere, are recorded under other lives
 		p.former = nil
 	}
 	if steady {
-		p.evictor.addAll(ended...)
+		p.evictor.addAll(shakes, ended...)
 	}
 	return failed
 }
 
-// isSettled reports whether Redis has been there since the lease was last renewed.
-func (p *presence) isSettled() bool {
+// isSettledSince reports whether Redis has been there since it had been away so many times.
+func (p *presence) isSettledSince(shakes uint64) bool {
 	if !p.b.feed.answers() { // first: that it was away is noted before it answers
 		return false
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return !p.shaken
+	return p.shakes == shakes
 }
 
 // meanwhile runs do, which asks Redis something, and goes on writing what is marked until that is
@@ -162,12 +162,13 @@ func (p *presence) isSteady() bool {
 	return now.Sub(p.steady) >= lease
 }
 
-func (p *presence) takeShaken() bool {
+// takeShaken reports whether Redis has been away since it was last asked, and how often in all.
+func (p *presence) takeShaken() (shaken bool, shakes uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	shaken := p.shaken
+	shaken = p.shaken
 	p.shaken, p.untold = false, p.untold || shaken
-	return shaken
+	return shaken, p.shakes
 }
 
 // setUntold notes whether the rooms are yet to be told that changes may have been missed, and returns
@@ -205,6 +206,7 @@ func (p *presence) shake() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.shaken = true
+	p.shakes++
 }
 
 // lose ends this life: Redis has lost its lease, or has let it run out.

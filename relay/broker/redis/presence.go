@@ -49,6 +49,7 @@ type presence struct {
 	vanished map[string]time.Time           // rooms of which it had, and when that was last found; they are yet to be told who is there
 	overflow bool                           // more have left than are kept: a new life must begin
 	shaken   bool                           // Redis was away: the others get a lease's time to come back
+	shakes   uint64                         // how often it was
 }
 
 type place struct{ room, user string }

@@ -80,28 +80,28 @@ func TestLooks(t *testing.T) {
 // that nobody else would find it.
 func TestEvictorTriesAgain(t *testing.T) {
 	e := newEvictor(nil)
-	e.add("one", "two", "one")
-	if got := e.next(); got != "one" {
+	e.add(1, "one", "two", "one")
+	if got := e.next().life; got != "one" {
 		t.Error(got)
 	}
-	e.add("one") // it is under way
+	e.add(1, "one") // it is under way
 	e.fail("one")
-	if got := e.next(); got != "two" {
+	if got := e.next().life; got != "two" {
 		t.Error(got)
 	}
-	if got := e.next(); got != "" {
+	if got := e.next().life; got != "" {
 		t.Error("tried again at once: ", got)
 	}
-	e.add("three")
-	if one, two := e.next(), e.next(); one != "three" || two != "" {
+	e.add(1, "three")
+	if one, two := e.next().life, e.next().life; one != "three" || two != "" {
 		t.Error("tried again with another: ", one, two)
 	}
-	e.addAll()
-	if got := e.next(); got != "one" {
+	e.addAll(1)
+	if got := e.next().life; got != "one" {
 		t.Errorf("%q is tried again", got)
 	}
 	for i := range 2 * maxEvicted {
-		e.add(fmt.Sprint(i))
+		e.add(1, fmt.Sprint(i))
 		e.fail(fmt.Sprint(i))
 	}
 	if len(e.waiting) > maxEvicted || len(e.failed) > maxEvicted {
@@ -139,4 +139,24 @@ func luaFiles(t *testing.T) []string {
 		t.Fatal(files, err)
 	}
 	return files
+}
+
+// A life that is to be taken out stays if Redis was away in between, however long ago that was noticed.
+func TestEvictsNothingFromBefore(t *testing.T) {
+	b := &Broker{keys: newKeys("setu", 0)}
+	b.feed = newFeed(b)
+	b.feed.phase, b.feed.probedAt = live, time.Now()
+	p := newPresence(b)
+	p.shake()
+	_, before := p.takeShaken()
+	if !p.isSettledSince(before) {
+		t.Error("Redis is there")
+	}
+	p.shake()
+	if p.isSettledSince(before) {
+		t.Error("Redis was away")
+	}
+	if _, now := p.takeShaken(); p.isSettledSince(before) || !p.isSettledSince(now) {
+		t.Error("Redis was away before, and is there now")
+	}
 }
