@@ -9,4 +9,7 @@
 //
 //	go test ./relay/broker/simulation -seed 7 -steps 80
 //	go test ./relay/broker/simulation -run TestWorlds -for 1h -timeout 2h
+//	go run ./relay/broker/simulation/replay -seed 7 -steps 80
+//
+// The last repeats exactly, and slowly: see package replay.
 package simulation

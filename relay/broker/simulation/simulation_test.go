@@ -19,11 +19,12 @@ var (
 	stepsFlag  = flag.Int("steps", 80, "in a world")
 	worldsFlag = flag.Int("worlds", 15, "to run")
 	forFlag    = flag.Duration("for", 0, "how long to run worlds; 0: as many as -worlds says")
-	triesFlag  = flag.Int("tries", 1, "how often a world is run until it fails")
+	triesFlag  = flag.Int("tries", 1, "how often a world is run until it fails, and again with fewer steps")
 	huntFlag   = flag.Bool("hunt", false, "list what fails, in a line each")
 	allFlag    = flag.Bool("all", false, "let faults fail that are known, too")
 	ignored    = flag.String("ignore", "", "kinds of faults that do not fail, comma-separated, to see what hides behind them")
 	without    = flag.String("without", "", "steps to leave out, comma-separated, to see what hides behind a fault")
+	storyFlag  = flag.Bool("story", false, "tell the story of each world, and shrink none")
 	shrinkFlag = flag.Duration("shrink", 20*time.Second, "how long to look for fewer steps that fail")
 )
 
@@ -96,6 +97,10 @@ func TestWorlds(t *testing.T) {
 			v = run(t, p)
 			tries++
 		}
+		if *storyFlag {
+			t.Logf("the story of seed %d:\n%s", seed, v.story)
+			continue
+		}
 		report(t, p, v, found)
 	}
 	t.Logf("seeds from %d on, in %v: %v\nfaults by kind: %v", first, time.Since(began).Round(time.Millisecond), sum, found)
@@ -136,7 +141,7 @@ func report(t *testing.T, p plan, v verdict, found map[string]int) {
 		for _, s := range small.steps {
 			fmt.Fprintf(&steps, "\t%v\n", s)
 		}
-		t.Errorf("seed %d broke a promise at step %d of %d:\n\t%s\nwith %d of its steps:\n%s\n%s\tgo test ./relay/broker/simulation -run TestWorlds -seed %d -steps %d -tries 9",
+		t.Errorf("seed %d broke a promise at step %d of %d:\n\t%s\nwith %d of its steps:\n%s\n%s\tgo test ./relay/broker/simulation -run TestWorlds -seed %d -steps %d -tries 9\n\tgo run ./relay/broker/simulation/replay -seed %[8]d -steps %[9]d -tries 9",
 			p.seed, v.steps, len(p.steps), strings.Join(v.faults, "\n\t"), len(small.steps), steps.String(), smallV.story, p.seed, *stepsFlag)
 	}
 }
@@ -171,12 +176,14 @@ func shrink(t *testing.T, p plan, v verdict, want string, budget time.Duration) 
 		if time.Since(began) > budget {
 			return false
 		}
-		got := run(t, less)
-		if !slices.ContainsFunc(got.faults, func(f string) bool { return kind(f) == want }) {
-			return false
+		for range *triesFlag {
+			got := run(t, less)
+			if slices.ContainsFunc(got.faults, func(f string) bool { return kind(f) == want }) {
+				p, v = less, got
+				return true
+			}
 		}
-		p, v = less, got
-		return true
+		return false
 	}
 	for size, cut := max(len(p.steps)/2, 1), true; size > 1 || cut; size = max(size/2, 1) {
 		cut = false
@@ -213,7 +220,8 @@ func shrink(t *testing.T, p plan, v verdict, want string, budget time.Duration) 
 // A world in which one thing happens at a time tells one story, however often it is run. Where several
 // goroutines are ready at one instant, or a relay makes another connection after a pause that it draws
 // by itself (math/rand's own generator, here and in rueidis, takes no seed, nor does select), a seed
-// repeats the steps, the links' delays and what fails, and not the order within such a moment.
+// repeats the steps, the links' delays and what fails, and not the order within such a moment: package
+// replay repeats that as well.
 func TestOneStory(t *testing.T) {
 	p := plan{seed: 3, relays: 2, members: 2, rooms: 1, history: 16, ttl: expires, recovery: time.Hour, lease: 5 * time.Second,
 		link: fakeredis.Link{Delay: 5 * time.Millisecond, Jitter: time.Millisecond}}
