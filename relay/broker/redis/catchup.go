@@ -2,7 +2,6 @@ package redis
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"hash/crc32"
 	"slices"
@@ -12,19 +11,6 @@ import (
 	"github.com/redis/rueidis"
 
 	"setu/relay/broker"
-)
-
-// How the streams are read. Answers of readAhead bytes together are asked for at a time: that is what a
-// distant Redis can fill a round trip with. One answer has no more than comes in a moment, also on a
-// slow way: the connection would be taken for dead otherwise.
-const (
-	readRooms   = 64       // rooms in one call
-	readAhead   = 8 << 20  // bytes
-	minAnswer   = 64 << 10 // bytes; a message that is larger comes alone
-	firstAnswer = 256 << 10
-	maxAnswer   = 4 << 20
-	answerTime  = 1500 * time.Millisecond // that an answer may take, for the next to be as large
-	maxPending  = 32 << 20                // bytes that were read and can't be delivered yet, before only the rooms that hold them up are read
 )
 
 // Waits between catch-ups that follow one another.
@@ -70,28 +56,8 @@ type missing struct {
 	begun    bool          // the first page has been judged
 	reason   string        // why the room can't go on from where it was; its newest messages are read then
 	done     bool
+	heard    bool   // subscribed to, as an answer has shown
 	frontier uint64 // all up to this position has been read
-}
-
-// chunk is rooms that are read in one call.
-type chunk struct {
-	rooms     []*missing
-	subscribe bool // and subscribed to, first
-	newest    bool
-	budget    int // bytes of the answer
-}
-
-// grown is how many bytes the next answer may have, after one of this chunk's took so long.
-func (c chunk) grown(took time.Duration) int {
-	switch {
-	case took > answerTime:
-		return max(c.budget/2, minAnswer)
-	case 4*took < answerTime:
-		return min(4*c.budget, maxAnswer)
-	case 2*took < answerTime:
-		return min(2*c.budget, maxAnswer)
-	}
-	return c.budget
 }
 
 // event is what a catch-up has for a room: a message, or a new beginning.
@@ -213,6 +179,9 @@ func (u *catchUp) run() error {
 	if err := u.readAll(); err != nil {
 		return err
 	}
+	if err := u.subscribeRest(); err != nil {
+		return err
+	}
 	_, pos := u.f.known()
 	pos = max(pos, u.beyond)
 	if u.lost {
@@ -227,70 +196,6 @@ func (u *catchUp) run() error {
 	}
 	u.finish()
 	return nil
-}
-
-// answer is what one call brought.
-type answer struct {
-	chunk chunk
-	took  time.Duration
-	epoch string // the feed's, and the highest position known in it, as Redis was asked
-	known uint64
-	now   tail
-	found []found // as many of the rooms as the budget allowed
-	err   error
-}
-
-// readAll keeps calls under way until all rooms are read, or it is clear that they can't be. It
-// fails if none of the calls is answered within callTimeout.
-func (u *catchUp) readAll() error {
-	ctx, cancel := context.WithCancel(u.f.b.ctx)
-	defer cancel()
-	dead := time.AfterFunc(callTimeout, cancel)
-	defer dead.Stop()
-	answers, under, bytes := make(chan answer), 0, 0
-	var failed error
-	if u.subscribe {
-		u.revoked = make(chan error, 1)
-		progress := func() {
-			u.f.answered()
-			dead.Reset(callTimeout)
-		}
-		go func() { u.revoked <- u.f.b.revoked.read(ctx, u.c, u.f.b.keys.revocations, progress) }()
-	}
-	for under > 0 || (len(u.queue) > 0 && failed == nil && !u.lost) {
-		for failed == nil && !u.lost && len(u.queue) > 0 && (under == 0 || bytes+u.queue[0].budget <= readAhead) {
-			next := u.queue[0]
-			u.queue = u.queue[1:]
-			under, bytes = under+1, bytes+next.budget
-			go func() { answers <- u.f.b.readChunk(ctx, u.c, next) }()
-		}
-		if u.revoked != nil { // before anything is delivered
-			if failed = u.awaitRevoked(); failed != nil {
-				cancel()
-			}
-			dead.Reset(callTimeout)
-		}
-		a := <-answers
-		under, bytes = under-1, bytes-a.chunk.budget
-		dead.Reset(callTimeout)
-		if failed == nil && !u.lost {
-			failed = cmp.Or(a.err, u.take(a))
-		}
-		if failed != nil || u.lost {
-			cancel() // the others' answers are of no use any more
-		}
-	}
-	return failed
-}
-
-// awaitRevoked waits until all revocations are known, and lets what is pushed be delivered.
-func (u *catchUp) awaitRevoked() error {
-	err := <-u.revoked
-	u.revoked = nil
-	u.f.mu.Lock()
-	defer u.f.mu.Unlock()
-	u.f.revoked = err == nil
-	return err
 }
 
 // take judges what was read of each room, and notes what has to be read next.
@@ -353,16 +258,6 @@ func topOf(rooms []found) (pos uint64) {
 		}
 	}
 	return pos
-}
-
-// requeue has rooms read next, some in one call.
-func (u *catchUp) requeue(rooms []*missing, newest bool, atOnce, budget int) {
-	for some := range slices.Chunk(rooms, atOnce) {
-		u.queue = append(u.queue, chunk{rooms: some, newest: newest, budget: budget})
-	}
-	if u.bytes > maxPending { // first those that hold up what was read
-		slices.SortStableFunc(u.queue, func(a, b chunk) int { return cmp.Compare(a.rooms[0].frontier, b.rooms[0].frontier) })
-	}
 }
 
 // takeNewest notes how a room stands that can't go on.

@@ -134,6 +134,30 @@ func TestRedisFlushedWithLag(t *testing.T) {
 	}
 }
 
+// A catch-up that learns from its first answer that Redis has lost all has its many rooms subscribed to.
+func TestRedisFlushedWithManyRooms(t *testing.T) {
+	t.Parallel()
+	const rooms = 10_000 // more than are asked for before the first answer
+	s := ownServer(t)
+	b, way := linked(t, s, &wiretest.Log{})
+	var load sync.WaitGroup
+	for first := range 100 {
+		load.Go(func() {
+			for i := first; i < rooms; i += 100 {
+				listen(t, b, fmt.Sprint("room ", i))
+			}
+		})
+	}
+	load.Wait()
+	mend := way.Cut()
+	s.do(t, "FLUSHALL")
+	mend()
+	waitReady(t, b)
+	eventually(t, "subscribed to all rooms", func() bool {
+		return strings.Count(s.do(t, "PUBSUB CHANNELS"), "room ") >= rooms
+	})
+}
+
 // A message that was acknowledged here and that no subscription has brought is as good as seen: if
 // Redis loses it, and grows back to the same numbers, it is told.
 func TestRedisAcknowledgedIsLost(t *testing.T) {
