@@ -118,6 +118,20 @@ func (f *feed) receive(session int, push rueidis.PubSubMessage) {
 	}
 }
 
+// confirm notes that Redis has taken a subscription. Who is in the room is read after that: changes that
+// were pushed before, over a subscription that this relay has left since, may lack others between.
+func (f *feed) confirm(session int, is rueidis.PubSubSubscription) {
+	room, ok := f.b.keys.room(is.Channel)
+	if !ok || is.Kind != "subscribe" {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s := f.rooms[room]; s != nil && s.loading && session == f.session {
+		s.heard = nil
+	}
+}
+
 // arrive delivers m, or holds it back. f.mu is held.
 func (f *feed) arrive(s *subscription, m broker.Message) {
 	switch {

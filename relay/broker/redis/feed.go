@@ -231,7 +231,10 @@ func (f *feed) connect(caughtUp func()) (whole bool, err error) {
 	f.session++
 	session := f.session
 	f.mu.Unlock()
-	ended := c.SetPubSubHooks(rueidis.PubSubHooks{OnMessage: func(m rueidis.PubSubMessage) { f.receive(session, m) }})
+	ended := c.SetPubSubHooks(rueidis.PubSubHooks{
+		OnMessage:      func(m rueidis.PubSubMessage) { f.receive(session, m) },
+		OnSubscription: func(s rueidis.PubSubSubscription) { f.confirm(session, s) },
+	})
 	for subscribe := true; ; subscribe = false {
 		if err := f.catchUp(c, subscribe); err != nil {
 			select {
