@@ -28,7 +28,7 @@ type evictor struct {
 
 	mu      sync.Mutex // guards what follows
 	waiting []endedLife
-	failed  []string // to be tried again
+	failed  []endedLife // to be tried again
 	current string
 }
 
@@ -36,28 +36,33 @@ type evictor struct {
 // back as it was before those who are here were recorded under others.
 type endedLife struct {
 	life   string
+	left   []place // of what it has left, what is known beside what Redis lists
 	shakes uint64
 }
 
 func newEvictor(b *Broker) *evictor { return &evictor{b: b, wake: make(chan struct{}, 1)} }
 
 // addAll has lives taken out, and those that could not be before.
-func (e *evictor) addAll(shakes uint64, lives ...string) {
+func (e *evictor) addAll(shakes uint64, lives []string) {
 	e.mu.Lock()
 	again := e.failed
 	e.failed = nil
 	e.mu.Unlock()
-	e.add(shakes, slices.Concat(again, lives)...)
+	for _, life := range lives {
+		again = append(again, endedLife{life: life})
+	}
+	e.add(shakes, again...)
 }
 
 // add has lives taken out, if they are not about to be.
-func (e *evictor) add(shakes uint64, lives ...string) {
+func (e *evictor) add(shakes uint64, lives ...endedLife) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, life := range lives {
-		waits := slices.ContainsFunc(e.waiting, func(l endedLife) bool { return l.life == life })
-		if life != e.current && len(e.waiting) < maxEvicted && !waits {
-			e.waiting = append(e.waiting, endedLife{life, shakes})
+	for _, l := range lives {
+		waits := slices.ContainsFunc(e.waiting, func(w endedLife) bool { return w.life == l.life })
+		if (l.life != e.current && !waits || len(l.left) > 0) && len(e.waiting) < maxEvicted {
+			l.shakes = shakes
+			e.waiting = append(e.waiting, l)
 			nudge(e.wake)
 		}
 	}
@@ -75,11 +80,11 @@ func (e *evictor) next() (l endedLife) {
 
 // fail notes that a life could not be taken out: it is tried again when leases are next looked at.
 // Others than this relay's own are found then in any case; of its own Redis may have lost the lease.
-func (e *evictor) fail(life string) {
+func (e *evictor) fail(l endedLife) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if len(e.failed) < maxEvicted {
-		e.failed = append(e.failed, life)
+		e.failed = append(e.failed, l)
 	}
 }
 
@@ -94,10 +99,10 @@ func (e *evictor) run() {
 		for l := e.next(); l.life != ""; l = e.next() {
 			c, err := e.b.use()
 			if err == nil {
-				err = e.b.evict(e.b.ctx, c, l.life, func() bool { return e.b.presence.isSettledSince(l.shakes) })
+				err = e.b.evict(e.b.ctx, c, l, func() bool { return e.b.presence.isSettledSince(l.shakes) })
 			}
 			if err != nil {
-				e.fail(l.life)
+				e.fail(l)
 			}
 		}
 	}
@@ -110,7 +115,16 @@ var errUnsettled = errors.New("the store was away")
 // evict removes all that a life has left in rooms, for as long as may holds. Scanning a set finds all that
 // stays in it, but this takes out of it what was found, and others may do the same: what is left is
 // scanned again.
-func (b *Broker) evict(ctx context.Context, c rueidis.Client, life string, may func() bool) error {
+func (b *Broker) evict(ctx context.Context, c rueidis.Client, l endedLife, may func() bool) error {
+	life := l.life
+	for some := range slices.Chunk(l.left, evictPage) {
+		if !may() {
+			return errUnsettled
+		}
+		if _, err := b.takeOut(ctx, c, life, some); err != nil {
+			return err
+		}
+	}
 	cursor, left, before := uint64(0), int64(math.MaxInt64), int64(math.MaxInt64)
 	for left > 0 {
 		if cursor == 0 {
@@ -126,20 +140,52 @@ func (b *Broker) evict(ctx context.Context, c rueidis.Client, life string, may f
 		if err != nil {
 			return err
 		}
-		calls := []call{b.leaving(life, "", nil)} // which ends the life if nothing is left
-		for some := range slices.Chunk(places, evictBatch) {
-			calls = append(calls, b.leaving(life, "", some))
-		}
 		if cursor = next; !may() {
 			return errUnsettled
 		}
-		for _, r := range b.runWithin(ctx, c, leaveScript, calls) {
-			if left, err = r.AsInt64(); err != nil {
-				return err
-			}
+		if left, err = b.takeOut(ctx, c, life, places); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// takeOut takes users out of rooms for a life that has ended, and ends it if nothing is left of it. It
+// returns how many are.
+func (b *Broker) takeOut(ctx context.Context, c rueidis.Client, life string, places []place) (left int64, err error) {
+	calls := []call{b.leaving(life, "", nil)}
+	for some := range slices.Chunk(places, evictBatch) {
+		calls = append(calls, b.leaving(life, "", some))
+	}
+	for _, r := range b.runWithin(ctx, c, leaveScript, calls) {
+		if left, err = r.AsInt64(); err != nil {
+			return left, err
+		}
+	}
+	return left, nil
+}
+
+// dispel has those taken out of a room who stand there for lives that Redis does not know. It is how a
+// life's people go if Redis has lost the set of them.
+func (p *presence) dispel(room string, ghosts []ghost) {
+	if len(ghosts) == 0 {
+		return
+	}
+	p.mu.Lock()
+	judges, shakes := p.longHeld, p.shakes
+	p.mu.Unlock()
+	if !judges {
+		return
+	}
+	left := map[string][]place{}
+	for _, g := range ghosts {
+		for life := range strings.SplitSeq(strings.Trim(g.lives, ","), ",") {
+			left[life] = append(left[life], place{room, g.user})
+		}
+	}
+	for life, places := range left {
+		p.evictor.add(shakes, endedLife{life: life, left: places})
+	}
 }
 
 // runWithin runs a script within callTimeout.

@@ -48,3 +48,36 @@ func (m *missedCounter) Presence(ch broker.Change) {
 		m.missed.Add(1)
 	}
 }
+
+// Redis has lost where the people of a relay stood that died: they are taken out when a list shows them.
+func TestRedisLifeLost(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	died, b := open(t, withLease(s, time.Second)), open(t, withLease(s, time.Second))
+	enterIn(t, died, "a", "ann")
+	enterIn(t, b, "a", "ben")
+	s.do(t, "DEL setu{0}:life:"+strings.Trim(strings.Split(s.do(t, "HGET setu{0}:members:a ann"), "|")[0], ","))
+	died.Kill()
+	eventually(t, "ann is taken out", func() bool {
+		users, count, err := b.MembersNow(t.Context(), "a", 10)
+		return err == nil && count == 1 && idOf(users[0]) == "ben"
+	})
+}
+
+// A relay that begins a new life takes out of the former one whom it knows, whatever Redis has lost.
+func TestRedisOwnLifeLost(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	b := open(t, withLease(s, time.Second))
+	enterIn(t, b, "a", "ann")
+	enterIn(t, b, "a", "ben")
+	life := strings.Trim(strings.Split(s.do(t, "HGET setu{0}:members:a ann"), "|")[0], ",")
+	s.do(t, "DEL setu{0}:life:"+life)
+	s.do(t, "CONFIG SET min-replicas-to-write 1")
+	b.Leave("a", "ann")
+	<-time.After(2500 * time.Millisecond) // the lease ends, and nobody writes that ann has left
+	s.do(t, "CONFIG SET min-replicas-to-write 0")
+	eventually(t, "ben alone is there, for another life", func() bool {
+		return s.do(t, "HLEN setu{0}:members:a") == "1" && !strings.Contains(s.do(t, "HGET setu{0}:members:a ben"), life)
+	})
+}

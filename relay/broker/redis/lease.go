@@ -75,6 +75,7 @@ func (p *presence) renew(c rueidis.Client) error {
 	}
 	p.b.feed.tellMissedIn(p.takeVanished())
 	steady := p.isSteady()
+	p.setLongHeld(steady)
 	settled := p.isSettledSince(shakes) // else it may have gone and come back since it said who ended
 	if p.sure = settled && failed == nil; !settled {
 		return failed
@@ -84,7 +85,7 @@ func (p *presence) renew(c rueidis.Client) error {
 		p.former = nil
 	}
 	if steady {
-		p.evictor.addAll(shakes, ended...)
+		p.evictor.addAll(shakes, ended)
 	}
 	return failed
 }
@@ -186,6 +187,31 @@ func (p *presence) setLife(life string) {
 	p.life = life
 }
 
+// setLongHeld notes whether lives that are not known have ended.
+func (p *presence) setLongHeld(longHeld bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.longHeld = longHeld && !p.shaken
+}
+
+// endLife ends this life. What it has left includes those who are to be taken out and have not been: of
+// the set of all, Redis may have lost some.
+func (p *presence) endLife() endedLife {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := endedLife{life: p.life, left: make([]place, 0, len(p.want))}
+	for at := range p.want {
+		l.left = append(l.left, at)
+	}
+	for at := range p.marks {
+		if _, here := p.want[at]; !here {
+			l.left = append(l.left, at)
+		}
+	}
+	p.life, p.longHeld = "", false
+	return l
+}
+
 // ownLife returns this life, empty if it has not begun.
 func (p *presence) ownLife() string {
 	p.mu.Lock()
@@ -205,15 +231,14 @@ func (p *presence) isPartial() bool {
 func (p *presence) shake() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.shaken = true
+	p.shaken, p.longHeld = true, false
 	p.shakes++
 }
 
 // lose ends this life: Redis has lost its lease, or has let it run out.
 func (p *presence) lose() {
 	p.b.log.Warn("the presence lease was lost: this relay's users are announced anew")
-	p.former, p.sure = append(p.former, p.life), false
-	p.setLife("")
+	p.former, p.sure = append(p.former, p.endLife()), false
 	p.steady, p.announced = time.Now(), time.Time{}
 	p.setUntold(true) // Redis may have forgotten people without a word
 	p.b.feed.doubtStore()
@@ -255,7 +280,7 @@ func (p *presence) retire(ctx context.Context) {
 	p.mu.Unlock()
 	p.b.cancel()
 	p.stop()
-	lives := append([]string{p.life}, p.former...) // of the others' lives, others think
+	lives := append([]endedLife{{life: p.life}}, p.former...) // of the others' lives, others think
 	c := p.b.client.Load()
 	if c == nil {
 		return
@@ -263,11 +288,11 @@ func (p *presence) retire(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, connTimeout)
 	defer cancel()
 	p.b.withdraw(ctx, *c)
-	for _, life := range lives {
-		if life == "" {
+	for _, l := range lives {
+		if l.life == "" {
 			continue
 		}
-		if err := p.b.evict(ctx, *c, life, func() bool { return true }); err != nil {
+		if err := p.b.evict(ctx, *c, l, func() bool { return true }); err != nil {
 			p.b.log.Warn("cannot announce that this relay's users leave; its lease will", "error", p.b.redact(err))
 			return
 		}

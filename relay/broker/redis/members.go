@@ -24,7 +24,7 @@ func (b *Broker) Members(ctx context.Context, room string, limit int) ([]string,
 	if err != nil {
 		return nil, 0, unavailable(err)
 	}
-	is, err := parseMembers(fields)
+	is, err := parseMembers(fields, "")
 	switch {
 	case err != nil:
 		return nil, 0, unavailable(err)
@@ -45,7 +45,7 @@ func (b *Broker) MembersNow(ctx context.Context, room string, limit int) ([]stri
 		return nil, 0, err
 	}
 	partial := b.isPartial()
-	is, err := parseCurrent(currentScript.run(ctx, c, b.current(room, limit))[0])
+	is, err := b.parseCurrent(currentScript.run(ctx, c, b.current(room, limit))[0])
 	if err != nil {
 		return nil, 0, unavailable(err)
 	}
@@ -65,31 +65,49 @@ func (b *Broker) isPartial() bool {
 type present struct {
 	members []string
 	count   int
-	partial bool // some may be missing
+	partial bool    // some may be missing
+	ghosts  []ghost // of members: those whom no relay has that lives
 }
+
+// ghost is a user who stands in a room for lives that have ended.
+type ghost struct{ user, lives string }
 
 // current asks who is in a room now.
 func (b *Broker) current(room string, limit int) call {
-	return call{keys: []string{b.keys.members + room, b.keys.lives}, args: []string{strconv.Itoa(limit), b.presence.ownLife()}}
+	return call{keys: []string{b.keys.members + room, b.keys.lives}, args: []string{strconv.Itoa(limit)}}
 }
 
 // parseCurrent reads what current.lua says.
-func parseCurrent(r rueidis.RedisResult) (is present, err error) {
+func (b *Broker) parseCurrent(r rueidis.RedisResult) (is present, err error) {
 	fields, err := r.ToArray()
 	if err != nil || len(fields) == 0 {
 		return is, errors.Join(err, errors.New("no members"))
 	}
-	known, err := fields[0].AsInt64()
+	living, err := fields[0].ToString()
 	if err != nil {
 		return is, err
 	}
-	is, err = parseMembers(fields[1:])
-	is.partial = known == 0
+	is, err = parseMembers(fields[1:], living)
+	own := b.presence.ownLife()
+	if is.partial = own != "" && !isLiving(living, own); is.partial || own == "" {
+		is.ghosts = nil
+	}
 	return is, err
 }
 
-// parseMembers reads what members.lua says.
-func parseMembers(fields []rueidis.RedisMessage) (is present, err error) {
+// isLiving reports whether one of lives, as commas divide them, is among the living.
+func isLiving(living, lives string) bool {
+	for life := range strings.SplitSeq(lives, ",") {
+		if life != "" && strings.Contains(living, ","+life+",") {
+			return true
+		}
+	}
+	return false
+}
+
+// parseMembers reads what members.lua says. Who is a ghost is told by the lives that there are; nobody
+// is if that is empty.
+func parseMembers(fields []rueidis.RedisMessage, living string) (is present, err error) {
 	if len(fields) == 0 {
 		return is, errors.New("no members")
 	}
@@ -103,8 +121,13 @@ func parseMembers(fields []rueidis.RedisMessage) (is present, err error) {
 		if err != nil {
 			return is, err
 		}
-		if _, text, ok := strings.Cut(entry, "|"); ok {
-			is.members = append(is.members, text)
+		lives, text, ok := strings.Cut(entry, "|")
+		if !ok {
+			continue
+		}
+		is.members = append(is.members, text)
+		if living != "" && !isLiving(living, lives) {
+			is.ghosts = append(is.ghosts, ghost{broker.UserID(text), lives})
 		}
 	}
 	return is, nil
@@ -117,6 +140,7 @@ func (b *Broker) checkPresent(room string, limit int, is present) present {
 		b.presence.doubt(room, is.count)
 		return present{count: is.count, partial: is.partial}
 	}
+	b.presence.dispel(room, is.ghosts)
 	is.members, is.count = b.presence.complete(room, is.members, is.count)
 	if is.count > limit {
 		is.members = nil
@@ -147,7 +171,7 @@ func (b *Broker) parsePresent(ctx context.Context, c rueidis.CoreClient, s *subs
 	if isNoScript(r.Error()) {
 		r = currentScript.run(ctx, c, b.current(s.room, s.list))[0]
 	}
-	is, err := parseCurrent(r)
+	is, err := b.parseCurrent(r)
 	if err == nil {
 		is = b.checkPresent(s.room, s.list, is)
 	}

@@ -22,15 +22,15 @@ type presence struct {
 	writeBehind[place, entered]
 
 	// owned by run; retire uses them after run has ended
-	former    []string  // lives of ours whose leases were lost, to be taken out
-	lostAt    time.Time // when this life took the place of the last of them
-	renewed   time.Time // when the lease was last renewed
-	sure      bool      // the lease was renewed in time, by a Redis that has been there since
-	steady    time.Time // since when it was renewed without a pause
-	announced time.Time // when the fleet was last told of this relay
-	touched   time.Time // when the keys of rooms were last renewed
-	writes    uint64    // numbers what this life writes: what comes late must not count
-	written   int       // places written since the lease was last to be renewed
+	former    []endedLife // lives of ours whose leases were lost, to be taken out
+	lostAt    time.Time   // when this life took the place of the last of them
+	renewed   time.Time   // when the lease was last renewed
+	sure      bool        // the lease was renewed in time, by a Redis that has been there since
+	steady    time.Time   // since when it was renewed without a pause
+	announced time.Time   // when the fleet was last told of this relay
+	touched   time.Time   // when the keys of rooms were last renewed
+	writes    uint64      // numbers what this life writes: what comes late must not count
+	written   int         // places written since the lease was last to be renewed
 	sweep     sweep
 	round     []string  // rooms still to be looked at in this round
 	roundAt   time.Time // when it began
@@ -48,6 +48,7 @@ type presence struct {
 	doubted  map[string]struct{}            // rooms of inRoom of which Redis may have lost some
 	vanished map[string]time.Time           // rooms of which it had, and when that was last found; they are yet to be told who is there
 	overflow bool                           // more have left than are kept: a new life must begin
+	longHeld bool                           // Redis has held this life for a lease's time: a life that it does not know has ended
 	shaken   bool                           // Redis was away: the others get a lease's time to come back
 	shakes   uint64                         // how often it was
 }

@@ -80,29 +80,30 @@ func TestLooks(t *testing.T) {
 // that nobody else would find it.
 func TestEvictorTriesAgain(t *testing.T) {
 	e := newEvictor(nil)
-	e.add(1, "one", "two", "one")
+	ended := func(life string) endedLife { return endedLife{life: life} }
+	e.add(1, ended("one"), ended("two"), ended("one"))
 	if got := e.next().life; got != "one" {
 		t.Error(got)
 	}
-	e.add(1, "one") // it is under way
-	e.fail("one")
+	e.add(1, ended("one")) // it is under way
+	e.fail(ended("one"))
 	if got := e.next().life; got != "two" {
 		t.Error(got)
 	}
 	if got := e.next().life; got != "" {
 		t.Error("tried again at once: ", got)
 	}
-	e.add(1, "three")
+	e.add(1, ended("three"))
 	if one, two := e.next().life, e.next().life; one != "three" || two != "" {
 		t.Error("tried again with another: ", one, two)
 	}
-	e.addAll(1)
+	e.addAll(1, nil)
 	if got := e.next().life; got != "one" {
 		t.Errorf("%q is tried again", got)
 	}
 	for i := range 2 * maxEvicted {
-		e.add(1, fmt.Sprint(i))
-		e.fail(fmt.Sprint(i))
+		e.add(1, ended(fmt.Sprint(i)))
+		e.fail(ended(fmt.Sprint(i)))
 	}
 	if len(e.waiting) > maxEvicted || len(e.failed) > maxEvicted {
 		t.Errorf("%d wait", len(e.waiting)+len(e.failed))

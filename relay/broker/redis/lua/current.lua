@@ -1,10 +1,11 @@
--- Reads a room's users, and whether a relay's life is known: if it is not, Redis has lost more than that.
--- KEYS: members, lives. ARGV: limit, life or empty if it has not begun
--- Returns {1 or 0, count, entry, ...}; over the limit the count alone.
-local known = (ARGV[2] == '' or redis.call('ZSCORE', KEYS[2], ARGV[2])) and 1 or 0
+-- Reads a room's users, and which lives relays have: if a relay's own is not among them, Redis has lost
+-- more than that.
+-- KEYS: members, lives. ARGV: limit
+-- Returns {",life,life,", count, entry, ...}; over the limit the lives and the count alone.
+local lives = ',' .. table.concat(redis.call('ZRANGE', KEYS[2], 0, -1), ',') .. ','
 local count = redis.call('HLEN', KEYS[1])
-if count > tonumber(ARGV[1]) then return {known, count} end
+if count > tonumber(ARGV[1]) then return {lives, count} end
 local out = redis.call('HVALS', KEYS[1])
 table.insert(out, 1, count)
-table.insert(out, 1, known)
+table.insert(out, 1, lives)
 return out
