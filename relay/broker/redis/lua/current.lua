@@ -2,7 +2,7 @@
 -- more than that.
 -- KEYS: members, lives. ARGV: limit
 -- Returns {",life,life,", count, entry, ...}; over the limit the lives and the count alone.
-local lives = ',' .. table.concat(redis.call('ZRANGE', KEYS[2], 0, -1), ',') .. ','
+local lives = ',' .. table.concat(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', '+inf'), ',') .. ','
 local count = redis.call('HLEN', KEYS[1])
 if count > tonumber(ARGV[1]) then return {lives, count} end
 local out = redis.call('HVALS', KEYS[1])
