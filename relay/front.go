@@ -105,5 +105,6 @@ func (f *front) refuse(w http.ResponseWriter, r *http.Request, kind engine.Refus
 	f.refusals.Note(kind, "from", r.RemoteAddr)
 	w.Header().Set("Retry-After", strconv.Itoa(seconds))
 	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Connection", "close") // what was asked for on it meanwhile costs another one
 	http.Error(w, "too many requests: wait "+strconv.Itoa(seconds)+" s", http.StatusTooManyRequests)
 }
