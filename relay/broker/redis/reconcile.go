@@ -23,7 +23,7 @@ const (
 // lost some.
 type sweep struct {
 	cursor uint64
-	there  map[place]struct{} // what was found recorded; nil if none is under way
+	there  map[place]struct{} // what was found recorded, or has been recorded since it began; nil if none is under way
 	ended  time.Time          // the last one; zero: one is due at once
 }
 
@@ -81,14 +81,15 @@ func (p *presence) markGhosts(recorded []place) {
 	}
 }
 
-// markLost marks those who were recorded and were not found. Among them may be some who entered
-// during the sweep: to write them again does no harm.
+// markLost marks those who were recorded and were not found. Redis may have lost more of their rooms, of
+// which who left meanwhile did so without a word: these are to be told who is there.
 func (p *presence) markLost(found map[place]struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for at, w := range p.want {
 		if _, there := found[at]; w.recorded && !there {
 			p.lost(at)
+			p.vanished[at.room] = time.Now()
 		}
 	}
 }
@@ -101,6 +102,9 @@ func (p *presence) record(at place, count int) {
 		return // the user has left meanwhile, and maybe come back
 	}
 	p.setRecorded(at, true)
+	if p.sweep.there != nil { // it may have looked already
+		p.sweep.there[at] = struct{}{}
+	}
 	p.compare(at.room, count)
 }
 

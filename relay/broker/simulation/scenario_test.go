@@ -129,6 +129,8 @@ var presenceScenarios = []scenario{
 		wait(200 * time.Millisecond), calm}},
 	{name: "LeftAsMembersWereEvicted", from: 900001938, shows: "presence", steps: []step{on("join", 0, 37, 0), on("join", 1, 45, 0), calm, on("leave", 10, 61, 56),
 		on("evict", 35, 51, 59), calm}},
+	{name: "LeftAsLivesWereEvicted", from: 900001938, shows: "presence", steps: []step{on("join", 0, 37, 0), on("join", 1, 45, 0), on("evict", 49, 54, 45), calm,
+		on("evict", 1, 13, 52), on("leave", 10, 61, 56), on("evict", 35, 51, 59), calm}},
 	{name: "ListedBeforeLookedAt", shows: "presence", steps: slices.Concat(inRoom1, []step{wait(70 * time.Second), on("leave", 1, 0, 0), on("evict", 0, 2, 0), wait(6 * time.Second),
 		on("join", 2, 0, 0), on("come", 3, 0, 1), on("join", 3, 0, 0), second, calm})},
 	{name: "ComesBackAtOnce", shows: "own presence", steps: slices.Concat(inRoom1, comesBack(20), []step{calm})},
