@@ -80,7 +80,7 @@ func (w *world) left(m *member, s *seat, fault, room, user string) {
 	}
 	w.mu.Lock()
 	late := w.checkLate(user, s.here)
-	w.flickers = append(w.flickers, flicker{fault, m.name, room, user, time.Now()})
+	w.flickers = append(w.flickers, flicker{fault, m.name, room, user, m.relay, time.Now()})
 	w.mu.Unlock()
 	if late != "" {
 		w.fault("%s", late)
@@ -89,6 +89,7 @@ func (w *world) left(m *member, s *seat, fault, room, user string) {
 
 type flicker struct {
 	fault, told, room, user string
+	over                    *node // that told it
 	at                      time.Time
 }
 
@@ -99,6 +100,7 @@ func (w *world) checkFlickers() {
 	w.flickers = nil
 	w.mu.Unlock()
 	for _, f := range all {
+		f.at = f.over.saidAt(f.at)
 		for _, m := range w.members {
 			m.mu.Lock()
 			s := m.inRoom(f.room)

@@ -31,6 +31,7 @@ type node struct {
 	dead      bool // killed, or has drained
 	draining  bool
 	frozen    bool
+	freezes   []freeze
 	sick      bool      // its link is not as it should be
 	unready   time.Time // since when it has not been ready; zero: it is
 	disturbed time.Time // when its link or its process was last not well
@@ -128,6 +129,7 @@ func (n *node) drain() {
 
 func (n *node) freeze() {
 	n.frozen, n.disturbed = true, time.Now()
+	n.freezes = append(n.freezes, freeze{from: n.disturbed})
 	n.w.j.add(n.name, nil, "is frozen")
 	n.gate.freeze()
 }
@@ -135,9 +137,24 @@ func (n *node) freeze() {
 func (n *node) thaw() {
 	if n.frozen {
 		n.frozen, n.disturbed = false, time.Now()
+		n.freezes[len(n.freezes)-1].to = n.disturbed
 		n.w.j.add(n.name, nil, "goes on")
 	}
 	n.gate.thaw()
+}
+
+// freeze is a time in which a relay was frozen.
+type freeze struct{ from, to time.Time }
+
+// saidAt returns when the relay said what arrived at a time: what it wrote while it was frozen arrives when
+// it goes on.
+func (n *node) saidAt(at time.Time) time.Time {
+	for _, f := range n.freezes {
+		if at.After(f.from) && at.Before(f.to.Add(time.Second)) {
+			return f.from
+		}
+	}
+	return at
 }
 
 var errShut = errors.New("nobody listens")
