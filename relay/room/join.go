@@ -125,6 +125,7 @@ func (r *Room) admit(m Member, invisible bool) (u broker.User, text string, agai
 	ms := &membership{member: m, at: len(r.list), invisible: invisible}
 	r.members[m] = ms
 	r.list = append(r.list, ms)
+	r.sinks = append(r.sinks, m)
 	return u, text, false
 }
 
@@ -231,6 +232,9 @@ func (r *Room) remove(ms *membership) {
 	r.list[ms.at].at = ms.at
 	r.list[end] = nil
 	r.list = r.list[:end]
+	r.sinks[ms.at] = r.sinks[end]
+	r.sinks[end] = nil
+	r.sinks = r.sinks[:end]
 }
 
 // announceLeave tells the broker that a user has left. The user's next connection may enter

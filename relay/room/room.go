@@ -31,15 +31,15 @@ type Room struct {
 	first         *first // who is about to be the first member; nil: admitted, or has given up
 	closed        bool   // nobody is here and nobody can join
 	members       map[Member]*membership
-	list          []*membership // the same, for fan-out
+	list          []*membership // the same, in no order
+	sinks         []Member      // those of list, in its order: a fan-out touches nothing else
 	ring          ring
 	moved         chan struct{} // closed at the next message; nil while nobody waits for it
 	roster        roster
 	presenceTimer *time.Timer // runs sendChanges; nil if no change waits
 }
 
-// membership is a connection's being in the room. Fan-out runs over Room.list, a slice, in which
-// list[at] is the membership itself.
+// membership is a connection's being in the room: Room.list[at], whose member is Room.sinks[at].
 type membership struct {
 	member    Member
 	at        int
@@ -133,10 +133,10 @@ func (r *Room) Deliver(m broker.Message) {
 	defer r.mu.Unlock()
 	r.ring.append(entry{m.Offset(), s}, time.Now())
 	r.wakeWaiters()
-	for _, m := range r.list {
-		m.member.Send(s.frame)
+	for _, m := range r.sinks {
+		m.Send(s.frame)
 	}
-	r.hub.metrics.Deliveries.Add(float64(len(r.list)))
+	r.hub.metrics.Deliveries.Add(float64(len(r.sinks)))
 }
 
 // Signal implements broker.Subscriber.
