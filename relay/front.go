@@ -54,7 +54,12 @@ func (srv *Server) ConnState(c net.Conn, state http.ConnState) {
 		f.leave(c)
 		return
 	}
-	if at, ok := f.addresses.OfPeer(c.RemoteAddr().String()); ok && !f.enter(c, at) {
+	at, ok := f.addresses.OfPeer(c.RemoteAddr().String())
+	switch {
+	case !ok:
+	case srv.engine.IsShutOut(at):
+		_ = c.Close()
+	case !f.enter(c, at):
 		f.refusals.Note(closedIdle, "from", c.RemoteAddr())
 		_ = c.Close()
 	}

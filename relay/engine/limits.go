@@ -22,6 +22,7 @@ var (
 	refusedHandshakes = Refusal{slog.LevelWarn, "refused a client: more than HANDSHAKES_RATE in all", metrics.LimitHandshakes}
 	refusedAddress    = Refusal{slog.LevelInfo, "refused a client: MAX_ADDRESS_CONNECTIONS are connected from its address", metrics.LimitAddressConnections}
 	refusedWaiting    = Refusal{slog.LevelWarn, "refused a client: MAX_UNCONNECTED have not sent a CONNECT yet", metrics.LimitUnconnected}
+	refusedDebtor     = Refusal{slog.LevelInfo, "closed a connection unread: its address owes more than half of a burst of HANDSHAKE_RATE, for clients that were closed for excess", metrics.LimitAddressHandshakes}
 	closedForExcess   = Refusal{slog.LevelInfo, "closed a client that goes on with what is refused", metrics.LimitExcess}
 )
 
@@ -41,6 +42,9 @@ const (
 	// closePenalty is how many handshakes an address pays for a client that was closed for excess:
 	// else one that comes back at once would have a burst of everything each time.
 	closePenalty = 20
+	// crowd is how many connections of one address halve what a new one of it may do at once; twice as
+	// many leave a third.
+	crowd = 50
 	// addressShare is the part of MaxUnconnected that one address may have: 1/4.
 	addressShare = 4
 	// countRetry is how long a client is told to wait that is one too many: others leave when they do.
@@ -57,6 +61,7 @@ type limits struct {
 	allHandshakes *limit.Buckets[struct{}]
 	connections   *limit.Counts[netip.Addr]
 	unconnected   *limit.Counts[netip.Addr]
+	bounded       bool // connections of an address are
 }
 
 func newLimits(cfg *Config) limits {
@@ -65,7 +70,28 @@ func newLimits(cfg *Config) limits {
 		allHandshakes: limit.NewBuckets[struct{}](cfg.HandshakesRate),
 		connections:   limit.NewCounts[netip.Addr](cfg.MaxAddressConnections, 0),
 		unconnected:   limit.NewCounts[netip.Addr]((cfg.MaxUnconnected+addressShare-1)/addressShare, cfg.MaxUnconnected),
+		bounded:       cfg.MaxAddressConnections > 0,
 	}
+}
+
+// part returns of which part of a burst a new connection of an address may do each thing: the more
+// connections it has, the less each, lest their bursts come together.
+func (l *limits) part(at netip.Addr) int {
+	if !l.bounded {
+		return 1
+	}
+	return 1 + l.connections.Of(at)/crowd
+}
+
+// IsShutOut reports whether an address has had so many clients closed for excess that nothing of it is to be
+// read for a while. It has been noted then. An address that has a crowd of other clients may be a proxy's
+// that nobody has named in TRUSTED_PROXIES: what it asks is answered.
+func (srv *Server) IsShutOut(at netip.Addr) bool {
+	is := srv.limits.handshakes.IsDeepInDebt(at) && srv.limits.connections.Of(at) < crowd
+	if is {
+		srv.refusals.Note(refusedDebtor, "from", at)
+	}
+	return is
 }
 
 // excessError is the error of a request that is one too many.

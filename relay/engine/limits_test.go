@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -189,6 +190,91 @@ func TestUpgradesAreLimited(t *testing.T) {
 		}
 	}, "EVENT_RATE=1/s:3")
 }
+
+// The more connections an address has, the less a new one may do at once. It is refused less before it is
+// closed, too.
+func TestCrowdOfAnAddress(t *testing.T) {
+	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
+		refused := func() int {
+			p := r.Poll()
+			got := p.Post("3" + strings.Repeat("\x1e3", 79))
+			if got.Status == 429 {
+				return 80
+			}
+			return 0
+		}
+		if refused() > 0 {
+			t.Error("one alone may not do all at once")
+		}
+		for range crowd {
+			r.Poll()
+		}
+		if refused() == 0 {
+			t.Error("one of many may do as much at once")
+		}
+	}, "EVENT_RATE=1/s:20", "MAX_ADDRESS_CONNECTIONS=1000")
+}
+
+// An address that owes much is not read, unless it has many clients.
+func TestShutOut(t *testing.T) {
+	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
+		at := r.srv.Address(httptest.NewRequest("GET", "/", nil))
+		for range 2 {
+			if r.srv.IsShutOut(at) {
+				t.Error("before it owes that much")
+			}
+			r.srv.limits.handshakes.Debit(at, 4*closePenalty/5)
+		}
+		if !r.srv.IsShutOut(at) {
+			t.Error("it is read, though it owes half of a burst")
+		}
+		for range crowd {
+			r.srv.limits.connections.Add(at)
+		}
+		if r.srv.IsShutOut(at) {
+			t.Error("a proxy is shut out")
+		}
+	}, "HANDSHAKE_RATE=1/s:20")
+}
+
+// Fragments that carry nothing are paid for as if they did; what clients send is not.
+func TestFraming(t *testing.T) {
+	f := &framing{}
+	paid := 0
+	read := func(came, payload int, last error) {
+		f.of(readerFunc(func(p []byte) (int, error) {
+			for ; came > 0; came -= readBuffer {
+				paid += f.price(min(came, readBuffer))
+			}
+			return min(payload, len(p)), last
+		}))
+		_, _ = f.Read(make([]byte, maxRead))
+	}
+	for range 1000 {
+		read(6+2, 2, io.EOF)  // what is small
+		read(4104, 4096, nil) // and what comes in fragments of 4 KB
+		read(4104, 4096, io.EOF)
+	}
+	if paid > 1_000*2*200 {
+		t.Errorf("%d bytes are paid for the frames of 8 MB", paid)
+	}
+	paid = 0
+	read(6*100_000, 1, nil)
+	if paid < framingPrice*500_000 {
+		t.Errorf("%d bytes are paid for 100,000 fragments", paid)
+	}
+	paid = 0
+	for range 1000 {
+		read(6*1000, 1, nil)
+	}
+	if paid < framingPrice*5_500_000 {
+		t.Errorf("%d bytes are paid for 1,000,000 fragments, of which a thousand carry a byte", paid)
+	}
+}
+
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // An address whose client was closed for excess pays in handshakes.
 func TestExcessCostsHandshakes(t *testing.T) {

@@ -301,7 +301,7 @@ func isForwarded(r *http.Request) bool {
 }
 
 func (srv *Server) newSession(at netip.Addr) *Session {
-	s := &Session{srv: srv, id: newID() + "." + srv.cfg.Node, address: at, allowance: limit.NewClient(&srv.cfg.Rates)}
+	s := &Session{srv: srv, id: newID() + "." + srv.cfg.Node, address: at, allowance: limit.NewClient(&srv.cfg.Rates, srv.limits.part(at))}
 	s.waiting.Store(true)
 	s.out.limit = srv.cfg.OutboxBytes
 	s.handler = srv.open(s)

@@ -44,7 +44,9 @@ type webSocketTransport struct {
 	writer *writer
 	ends   sync.WaitGroup // closes under way
 
-	limited io.LimitedReader // of the message that is read; owned by run
+	// owned by run
+	limited io.LimitedReader // of the message that is read
+	framing framing
 }
 
 // openWebSocket takes a WebSocket handshake for a new session. The request's goroutine ends here:
@@ -72,20 +74,24 @@ func (srv *Server) accept(w http.ResponseWriter, r *http.Request, s *Session, fi
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return nil, err
 	}
+	t := &webSocketTransport{srv: srv, s: s, out: &s.out, writer: srv.writers.next()}
 	h := &hijacker{ResponseWriter: w, metrics: srv.cfg.Metrics}
 	ws, err := websocket.Accept(h, r, &websocket.AcceptOptions{
 		Subprotocols:       offered,
 		InsecureSkipVerify: true, // the origin was checked for every transport alike
 		CompressionMode:    websocket.CompressionDisabled,
-		OnPingReceived:     func(context.Context, []byte) bool { return s.takePacket() },
+		OnPingReceived: func(_ context.Context, payload []byte) bool {
+			t.framing.allow(len(payload))
+			return s.takePacket()
+		},
 	})
 	if err != nil {
 		srv.Refused(refusedRequest, r, "error", Clip(err.Error()))
 		return nil, err
 	}
-	h.conn.received = s.received
 	ws.SetReadLimit(int64(srv.cfg.MaxPayload)) // until run: an upgrade's own packets are short
-	t := &webSocketTransport{srv: srv, s: s, ws: ws, conn: h.conn, out: &s.out, writer: srv.writers.next()}
+	t.ws, t.conn = ws, h.conn
+	h.conn.received = t.received
 	if first != nil {
 		s.out.wake = t.wake // nobody else knows of s yet
 	}
@@ -127,6 +133,9 @@ func (t *webSocketTransport) run() {
 // answered.
 const headBytes = 512
 
+// messageBuffers are those in which messages are put together: what is kept of one is as large as it is.
+var messageBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
 // read reads one message, and says how large it was. Of one that is larger than MaxPayload data is
 // the beginning alone.
 func (t *webSocketTransport) read() (data []byte, size int, binary bool, err error) {
@@ -134,12 +143,18 @@ func (t *webSocketTransport) read() (data []byte, size int, binary bool, err err
 	if err != nil {
 		return nil, 0, false, err
 	}
+	r = t.framing.of(r)
 	most := t.srv.cfg.MaxPayload
 	t.limited = io.LimitedReader{R: r, N: int64(most) + 1}
-	data, err = io.ReadAll(&t.limited)
-	size = len(data)
+	b := messageBuffers.Get().(*bytes.Buffer)
+	b.Reset()
+	_, err = b.ReadFrom(&t.limited)
+	if size = b.Len(); size > most {
+		b.Truncate(min(size, headBytes))
+	}
+	data = bytes.Clone(b.Bytes())
+	messageBuffers.Put(b)
 	if err == nil && size > most {
-		data = bytes.Clone(data[:min(size, headBytes)])
 		var n int64
 		n, err = io.Copy(io.Discard, r)
 		size += int(n)

@@ -50,6 +50,14 @@ func (bs *Buckets[K]) Debit(key K, n int) {
 	debit(bs.bucket(key, now), now, n, bs.rate.Burst)
 }
 
+// IsDeepInDebt reports whether a key owes more than half a bucketful.
+func (bs *Buckets[K]) IsDeepInDebt(key K) bool {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	b := bs.keys[key]
+	return b != nil && b.TokensAt(time.Now()) < -float64(bs.rate.Burst)/2
+}
+
 func (bs *Buckets[K]) bucket(key K, now time.Time) *rate.Limiter {
 	bs.mu.Lock()
 	defer bs.mu.Unlock()
@@ -103,6 +111,13 @@ func (cs *Counts[K]) Add(key K) bool {
 	cs.keys[key]++
 	cs.total++
 	return true
+}
+
+// Of returns how many there are of a key.
+func (cs *Counts[K]) Of(key K) int {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return cs.keys[key]
 }
 
 // Remove counts one less, of those that Add has counted.

@@ -34,6 +34,7 @@ type Rates [kinds]Rate
 // none.
 type Client struct {
 	rates *Rates // immutable
+	part  int    // immutable
 
 	mu      sync.Mutex // guards what follows
 	buckets [kinds]*rate.Limiter
@@ -48,12 +49,21 @@ var (
 	notices  = Rate{Events: 5, Per: time.Second, Burst: 20}
 )
 
-// NewClient returns the limits of a new connection.
-func NewClient(rates *Rates) *Client { return &Client{rates: rates} }
+// NewClient returns the limits of a new connection. At once it may do one part of what the rates say, but
+// for Bytes, of which a burst has to hold the largest message: so part is 2 for a half. It is at least 1.
+func NewClient(rates *Rates, part int) *Client { return &Client{rates: rates, part: max(1, part)} }
+
+// rate is how often something of a kind may happen.
+func (c *Client) rate(k Kind) Rate {
+	if k == Bytes {
+		return c.rates[k]
+	}
+	return c.rates[k].part(c.part)
+}
 
 // Take takes one token of a kind, or returns how long it is until there is one.
 func (c *Client) Take(k Kind) (wait time.Duration) {
-	r := c.rates[k]
+	r := c.rate(k)
 	if r.IsOff() {
 		return 0
 	}
@@ -92,7 +102,7 @@ func (c *Client) Wait(k Kind) time.Duration {
 // Refused counts something that was refused, whatever the limit. It reports true if it happens too
 // often: the client does not look at what it is told.
 func (c *Client) Refused() (tooOften bool) {
-	return !c.bucket(&c.refused, refusals).Allow()
+	return !c.bucket(&c.refused, refusals.part(c.part)).Allow()
 }
 
 // MayTell reports whether the client may be told of something without having asked.

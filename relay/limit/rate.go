@@ -112,6 +112,12 @@ func (r Rate) PerSecond() float64 {
 	return float64(r.Events) / r.Per.Seconds()
 }
 
+// part returns r with one part of its burst.
+func (r Rate) part(n int) Rate {
+	r.Burst = max(1, r.Burst/n)
+	return r
+}
+
 // bucket returns a full bucket, or nil if there is no limit.
 func (r Rate) bucket() *rate.Limiter {
 	if r.IsOff() {

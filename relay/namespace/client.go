@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -73,6 +74,21 @@ var (
 	refusedConnect   = engine.Refusal{Level: slog.LevelInfo, Text: "refused a CONNECT", Limit: metrics.LimitConnect}
 )
 
+// largePacket is how many bytes take longer to parse than others should wait for.
+const largePacket = 16 << 10
+
+// parsing has a place for each large packet that may be parsed at a time: one processor stays free of them.
+var parsing = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))
+
+// parse parses a packet. Large ones wait for each other, and nothing small waits for many of them.
+func parse(data []byte) (socketio.Packet, error) {
+	if len(data) > largePacket {
+		parsing <- struct{}{}
+		defer func() { <-parsing }()
+	}
+	return socketio.Parse(data)
+}
+
 // Message implements engine.Handler.
 func (c *client) Message(data []byte, binary bool) error {
 	switch {
@@ -83,7 +99,7 @@ func (c *client) Message(data []byte, binary bool) error {
 	case c.partial != nil:
 		return errText
 	}
-	p, err := socketio.Parse(data)
+	p, err := parse(data)
 	deep := errors.Is(err, socketio.ErrDepth)
 	if err != nil && !deep {
 		return err

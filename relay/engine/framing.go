@@ -1,0 +1,52 @@
+package engine
+
+import "io"
+
+// A frame that carries a byte or none costs about as much to take as one that carries a thousand, and a
+// message may be made of any number of them (RFC 6455, 5.4). So of what comes over a WebSocket, all that
+// is neither payload nor a message's or a ping's first header counts for more: a fragment as some 200 bytes.
+const (
+	framingPrice = 32       // bytes of BYTES_RATE for each of those
+	maxHeader    = 14       // bytes (RFC 6455, 5.2)
+	maxRead      = 64 << 10 // bytes of payload that are asked for at once
+)
+
+// framing tells what messages carry from what they are wrapped in. It is owned by a connection's reader.
+type framing struct {
+	message io.Reader // that is read
+	asked   int       // bytes of payload that are asked for: so much of what comes now may be payload
+	over    int       // bytes that came, were not payload so far, and have not been priced
+}
+
+// of returns what reads a message, and counts its payload.
+func (f *framing) of(message io.Reader) io.Reader {
+	f.message = message
+	return f
+}
+
+// Read implements io.Reader.
+func (f *framing) Read(p []byte) (int, error) {
+	p = p[:min(len(p), maxRead)]
+	f.asked = len(p)
+	n, err := f.message.Read(p)
+	f.asked = 0
+	f.over -= n
+	if err == io.EOF {
+		f.allow(0)
+	}
+	return n, err
+}
+
+// allow notes the end of a message, or a ping, of so much payload: other limits are on these.
+func (f *framing) allow(payload int) { f.over = max(0, f.over-payload-maxHeader) }
+
+// price takes n bytes that come, and returns what is to be paid beside them: for what came before and can't
+// be payload any more. What may still be read is asked for, or in the library's buffer.
+func (f *framing) price(n int) int {
+	owed := max(0, f.over-f.asked-readBuffer)
+	f.over += n - owed
+	return framingPrice * owed
+}
+
+// received is Session.received for what came over this WebSocket.
+func (t *webSocketTransport) received(n int) (ok bool) { return t.s.received(n + t.framing.price(n)) }
