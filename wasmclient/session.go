@@ -129,6 +129,7 @@ func (a *app) onWelcome(w client.Welcome) {
 	for _, r := range a.rooms.All {
 		r.Timeline.Self = a.self.ID
 	}
+	a.denyLeft(w.Left)
 	a.invalidate(partPeople | partPill)
 }
 

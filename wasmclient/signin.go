@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"syscall/js"
 	"time"
 
@@ -173,19 +174,23 @@ func (a *app) onEnded(err error) {
 // onRenewed notes what another token allows. Rooms where something was denied are asked again.
 func (a *app) onRenewed(renewed client.Renewed) {
 	a.setSignIn(chat.SignedIn)
-	left := make(map[string]bool)
-	for _, name := range renewed.Left {
-		left[name] = true
-	}
 	for _, r := range a.rooms.All {
-		switch {
-		case left[r.Name]:
-			a.deny(r, "join")
-		case r.Denied != chat.Denied{}:
+		if r.Denied != (chat.Denied{}) && !slices.Contains(renewed.Left, r.Name) {
 			a.join(r)
 		}
 	}
+	a.denyLeft(renewed.Left)
 	a.invalidate(partAll)
+}
+
+// denyLeft notes the rooms in which this user may not be any more, and out of which the relay has
+// taken them.
+func (a *app) denyLeft(rooms []string) {
+	for _, name := range rooms {
+		if r := a.rooms.Find(name); r != nil {
+			a.deny(r, "join")
+		}
+	}
 }
 
 // deny notes a right that this user lacks in a room.

@@ -48,6 +48,7 @@ type connection struct {
 	retryAt         time.Time // of the next attempt; zero unless waiting
 	connectDeadline time.Time // of the attempt, from the dial to the answer to CONNECT
 	connectedAt     time.Time // when CONNECT was answered
+	welcomed        bool      // the relay has said which rooms are left: the others may be rejoined
 
 	dialDone   chan dialResult // from the dial in progress; nil: none
 	dialCtx    context.Context // the lifetime of the dial, and then of its link
@@ -143,8 +144,8 @@ func (c *Client) sendConnect(token string) {
 	c.sendPacket(socketio.Packet{Type: socketio.Connect, Data: body})
 }
 
-// onConnect starts the session that the relay has accepted. Joins are sent first, then what waits
-// to be published in the rooms.
+// onConnect starts the session that the relay has accepted. New joins are sent first, and rejoins
+// with the relay's welcome, then what waits to be published in the rooms.
 func (c *Client) onConnect() {
 	c.phase = phaseConnected
 	c.connectedAt = time.Now()
@@ -183,7 +184,7 @@ func (c *Client) onDisconnect(err error) {
 	}
 	c.failures++
 	c.phase = phaseWaiting
-	c.probe, c.incomplete = probe{}, nil
+	c.probe, c.incomplete, c.welcomed = probe{}, nil, false
 	c.stopFetching()
 	c.renewal, c.fault = renewal{}, nil
 	clear(c.acks)

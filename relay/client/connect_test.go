@@ -376,3 +376,45 @@ func TestCloseWhileConnecting(t *testing.T) {
 		synctest.Wait() // the call waits
 	})
 }
+
+// Rooms in which the client may not be any more are told, and not joined again, with what was to be
+// published there.
+func TestWelcomeSaysWhichRoomsAreLeft(t *testing.T) {
+	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
+		s := r.next()
+		join(t, c, s, "a", JoinOptions{})
+		join(t, c, s, "b", JoinOptions{})
+		l.take()
+		s.cut()
+		s, _ = r.begin()
+		written := publish(t.Context(), c, "a", 1, "x")
+		s.send(`40{"sid":"s2"}`)
+		s.quiet() // it is not known yet where it may be
+		s.event("welcome", map[string]any{"relay": "r2", "left": []string{"a", "never joined"}})
+		q := s.request("join")
+		if q.arg["room"] != "b" {
+			t.Errorf("rejoins %v", q.arg)
+		}
+		q.ack(joinAck("b", true, "o0"))
+		s.request("publish").ack(`{"ok":false,"error":{"code":"not_joined","message":"no"}}`)
+		var e *Error
+		if got := <-written; !errors.As(got.err, &e) || e.Code != "not_joined" {
+			t.Errorf("published in a: %v", got.err)
+		}
+		s.event("message", message("a", 1))
+		if got := l.take(); got != "welcome r2 left [a never joined]; rejoined b true 0" {
+			t.Errorf("told: %s", got)
+		}
+		s.quiet()
+
+		// Its owner may ask again, which is kept as any other room is.
+		join(t, c, s, "a", JoinOptions{})
+		s.cut()
+		s = r.next()
+		for _, want := range []string{"b", "a"} {
+			if q := s.request("join"); q.arg["room"] != want {
+				t.Errorf("rejoins %v, want %s", q.arg, want)
+			}
+		}
+	})
+}

@@ -60,7 +60,7 @@ func (r *fakeRelay) dialed() []time.Time {
 	return slices.Clone(r.dials)
 }
 
-// next accepts the client's next connection, with the handshake and CONNECT.
+// next accepts the client's next connection, with the handshake, CONNECT and the welcome.
 func (r *fakeRelay) next() *fakeConn {
 	r.t.Helper()
 	s := <-r.conns
@@ -69,6 +69,7 @@ func (r *fakeRelay) next() *fakeConn {
 		r.t.Fatalf("the client began with %q", got)
 	}
 	s.send(`40{"sid":"s1"}`)
+	s.event("welcome", map[string]any{})
 	return s
 }
 
@@ -244,8 +245,14 @@ func (l *log) add(format string, args ...any) {
 
 func (l *log) handler() Handler {
 	return Handler{
-		State:   func(s State) { l.add("state %v", s.Status) },
-		Welcome: func(w Welcome) { l.add("welcome %s", w.Relay) },
+		State: func(s State) { l.add("state %v", s.Status) },
+		Welcome: func(w Welcome) {
+			left := ""
+			if w.Left != nil {
+				left = fmt.Sprint(" left ", w.Left)
+			}
+			l.add("welcome %s%s", w.Relay, left)
+		},
 		Message: func(m Message) {
 			what := "message"
 			if m.Recovered {
@@ -284,14 +291,15 @@ func with(attachments [][]byte) string {
 	return fmt.Sprintf(" %q", attachments)
 }
 
-// take returns the lines since the last take, without states, once all goroutines are idle.
+// take returns the lines since the last take, without states and welcomes that say nothing, once all
+// goroutines are idle.
 func (l *log) take() string {
 	synctest.Wait()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var out []string
 	for _, line := range l.lines {
-		if !strings.HasPrefix(line, "state") {
+		if !strings.HasPrefix(line, "state") && line != "welcome " {
 			out = append(out, line)
 		}
 	}

@@ -105,7 +105,7 @@ func (c *Client) sendReady() {
 		if c.phase != phaseConnected || n >= maxJoining {
 			break
 		}
-		if r.needsJoin() {
+		if c.needsJoin(r) {
 			c.sendJoin(r)
 			n++
 		}
@@ -114,9 +114,16 @@ func (c *Client) sendReady() {
 }
 
 // needsJoin reports whether a join of r is to be sent now: none is under way or scheduled, and
-// either a call waits or r is to be rejoined.
-func (r *room) needsJoin() bool {
-	return r.joinAckID == 0 && r.dueAt.IsZero() && (len(r.queuedJoins) > 0 || r.keepJoined && !r.joined)
+// either a call waits or r is to be rejoined, which waits for the welcome: that may say that r is
+// left.
+func (c *Client) needsJoin(r *room) bool {
+	switch {
+	case r.joinAckID != 0 || !r.dueAt.IsZero():
+		return false
+	case r.keepJoined && !r.joined:
+		return c.welcomed
+	}
+	return len(r.queuedJoins) > 0
 }
 
 func (c *Client) sendJoin(r *room) {

@@ -41,7 +41,7 @@ type Options struct {
 // so on) nor Close; they may start a goroutine that does.
 type Handler struct {
 	State    func(State)
-	Welcome  func(Welcome)
+	Welcome  func(Welcome) // perhaps with the loss of rooms
 	Message  func(Message) // live messages and those that a rejoin recovered, in order, each once
 	Signal   func(Signal)
 	Presence func(Presence)

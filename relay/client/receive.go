@@ -199,9 +199,12 @@ func (c *Client) receiveError(e struct{ Error *Error }) {
 func (c *Client) receiveWelcome(w Welcome, raw json.RawMessage) {
 	w.Raw = append(w.Raw, raw...)
 	c.updateState(func(s *State) { s.Relay, s.Region, s.User = w.Relay, w.Region, w.User })
+	c.dropRooms(w.Left)
 	if h := c.options.Handler.Welcome; h != nil {
 		c.emit(func() { h(w) })
 	}
+	c.welcomed = true
+	c.sendReady()
 }
 
 func (c *Client) receiveSignal(s Signal) {

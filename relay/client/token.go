@@ -105,24 +105,24 @@ func (c *Client) showToken(token string, shown func(Renewed, error)) *call {
 // onRenewed leaves the rooms that the relay has taken the client out of.
 func (c *Client) onRenewed(r Renewed) {
 	c.renewal = renewal{}
-	for _, name := range r.Left {
-		c.dropRoom(name)
-	}
+	c.dropRooms(r.Left)
 	if h := c.options.Handler.Renewed; h != nil {
 		c.emit(func() { h(r) })
 	}
 }
 
-// dropRoom forgets a room that the relay has taken the client out of. Joins that wait go on: the
+// dropRooms forgets rooms that the relay has taken the client out of. Joins that wait go on: the
 // relay answers each.
-func (c *Client) dropRoom(name string) {
-	r := c.rooms[name]
-	if r == nil {
-		return
-	}
-	r.joined, r.keepJoined = false, false
-	if r.unwanted() {
-		c.forgetRoom(r)
+func (c *Client) dropRooms(names []string) {
+	for _, name := range names {
+		r := c.rooms[name]
+		if r == nil {
+			continue
+		}
+		r.joined, r.keepJoined = false, false
+		if r.unwanted() {
+			c.forgetRoom(r)
+		}
 	}
 }
 

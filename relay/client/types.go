@@ -73,6 +73,10 @@ type Welcome struct {
 	User   User   `json:"user"` // who this client is to others
 	Epoch  string `json:"epoch"`
 
+	// Left are rooms in which the client was and may not be any more, since its rights were narrowed
+	// while it was away: the relay has taken it out of them, and it does not try to get in again.
+	Left []string `json:"left"`
+
 	// Raw is the whole event's argument, including the relay's limits.
 	Raw json.RawMessage `json:"-"`
 }
