@@ -38,6 +38,7 @@ const witness = `(() => {
 // sound is JavaScript: what is wrong with the page's layout. The composer can be used, nothing is
 // wider than the screen, no message takes more than its share, and no text leaves its own bubble.
 const sound = `(() => {
+	const blank = (el) => /^[\s\p{Cc}\p{Cf}\p{M}\p{Default_Ignorable_Code_Point}\u2800\u{1d159}]*$/u.test(el?.textContent ?? "");
 	const wrong = [], list = document.querySelector("#messages"), composer = document.querySelector("#composer");
 	const wide = (name, el) => { if (el.scrollWidth > el.clientWidth + 1) wrong.push(name + " scrolls sideways: " + el.scrollWidth + " in " + el.clientWidth); };
 	wide("the page", document.documentElement);
@@ -54,9 +55,11 @@ const sound = `(() => {
 		if (r.right > innerWidth || r.left < 0) wrong.push("a message leaves the screen: " + m.textContent.slice(0, 60));
 		const clips = getComputedStyle(b).overflow === "hidden";
 		if (!clips && b.scrollHeight > b.clientHeight + 2) wrong.push("a message leaves its bubble: " + m.textContent.slice(0, 60));
-		if (!m.querySelector(".author bdi")?.textContent.trim()) wrong.push("somebody without a name");
+		if (blank(m.querySelector(".author bdi"))) wrong.push("somebody without a name");
+		if (blank(m.querySelector(".text"))) wrong.push("a message with nothing to see");
 		if (m.querySelector(".author").getBoundingClientRect().height > 24) wrong.push("an author is too high");
 	}
+	for (const el of document.querySelectorAll("#rooms bdi, #people-list bdi, #room-title bdi")) if (blank(el)) wrong.push("a row without a name");
 	for (const li of document.querySelectorAll("#rooms li, #people-list li")) if (li.getBoundingClientRect().height > 60) wrong.push("a row is too high: " + li.textContent.slice(0, 60));
 	return wrong;
 })()`
@@ -75,19 +78,20 @@ var zalgo = func() string {
 // hostileNames are names that a relay takes: at most 64 characters.
 var hostileNames = []string{
 	`<script>pwned("name")</script>`, `<img src=x onerror=pwned("name")>`, `"><svg onload=pwned(1)>`, `' onmouseover='pwned(1)`,
-	"\u202eahsA niatpaC", "a\u2069\u202eb", zalgo[:60], "\u200b\u200b\u2060", strings.Repeat("W", 64), strings.Repeat("👩‍👩‍👧‍👦", 9), "{{constructor.constructor('pwned(1)')()}}", "You",
+	"\u202eahsA niatpaC", "a\u2069\u202eb", zalgo[:60], "\u200b\u200b\u2060", "\u2800\u2800", "\u0301\u0302", "\U000e0067\U0001d159", strings.Repeat("W", 64), strings.Repeat("👩‍👩‍👧‍👦", 9), "{{constructor.constructor('pwned(1)')()}}", "You",
 	"﷽﷽﷽﷽﷽﷽﷽﷽", "Asha &amp; &#x3C;b&#x3E;",
 }
 
 var hostileRooms = []string{
 	`<img src=x onerror=pwned("room")>`, `"><script>pwned("room")</script>`, "javascript:pwned(1)", "//evil.example/x", "../../etc", `\\evil.example\x`, "?room=x#y",
-	"\u202emoor", zalgo + "ZAL", strings.Repeat("M", 200), "\u200b\u2060", "data:text/html,<script>pwned(1)</script>", "r?token=x&setu", "[data-room=\"x\"]", "__proto__", "constructor",
+	"\u202emoor", zalgo + "ZAL", strings.Repeat("M", 200), "\u200b\u2060", "\u2800\u0301", "data:text/html,<script>pwned(1)</script>", "r?token=x&setu", "[data-room=\"x\"]", "__proto__", "constructor",
 }
 
 func hostileTexts() []string {
 	texts := []string{
 		strings.Repeat("𒐫", 40), "&lt;script&gt;pwned(1)&lt;/script&gt; &#60;img src=x onerror=pwned(1)&#62;",
 		strings.Repeat(zalgo+" ", 30), strings.Repeat("\u200b\u200d\u2060\ufeff", 500), "\u3164",
+		"\u2800", "\u0301\u0302", "\ufe0f", "\u2065\ufff0\U000e0fff", "\u00ad\u180e\u034f", "\u200b" + strings.Repeat("\n", 100) + "\u2800", "\U0001d159",
 		strings.Repeat("A", 100_000), strings.Repeat("word ", 20_000), "top" + strings.Repeat("\n", 10_000) + "bottom",
 		strings.Repeat("👩‍👩‍👧‍👦🏴‍☠️👍🏽", 2000), "🏴" + strings.Repeat("\U000e0067", 60), strings.Repeat("\u00a0", 5000) + "x", strings.Repeat("\t", 2000) + "x",
 		"\u202e\u2066\u2067\u202dreversed \u202eagain", strings.Repeat("\u202e\u2067", 1000) + "x", strings.Repeat("﷽", 200),
@@ -152,6 +156,9 @@ func TestPageAmongTheHostile(t *testing.T) {
 		p.WaitFor(`["https://xn--pple-43d.com/", "https://xn--ggle-55da.com:8443/x", "https://münchen.example"].every(t => [...document.querySelectorAll(".text a")].some(a => a.textContent === t))`, "hosts that pass for others to be encoded")
 	}
 	inspect("texts")
+	for _, p := range people {
+		p.sendsNothingBlank()
+	}
 	// Each stretch of the list.
 	for screen := range 6 {
 		for _, p := range people {
@@ -218,6 +225,26 @@ func (p person) kind() string {
 		return "phone dark"
 	}
 	return "desktop light"
+}
+
+// sendsNothingBlank fails the test if the page takes for a message of which nothing would be seen.
+func (p person) sendsNothingBlank() {
+	p.t.Helper()
+	var before, after int
+	const count = `document.querySelectorAll(".message[data-own]").length`
+	p.Eval(count, &before)
+	p.Insert("#composer", "\u200b\u2800\u0301")
+	p.Eval(`new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done())))`, nil)
+	var off bool
+	if p.Eval(`document.querySelector("#send").disabled`, &off); !off {
+		p.t.Errorf("%s: the button sends what is blank", p.kind())
+	}
+	p.Press("Enter")
+	p.Eval(`new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done())))`, nil)
+	if p.Eval(count, &after); after != before {
+		p.t.Errorf("%s: what is blank was sent", p.kind())
+	}
+	p.Eval(`(() => { const c = document.querySelector("#composer"); c.value = ""; c.dispatchEvent(new Event("input", { bubbles: true })); })()`, nil)
 }
 
 // inspect fails the test if something ran, or the page has come apart.

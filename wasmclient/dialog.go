@@ -122,7 +122,7 @@ func (a *app) share() {
 	link := window.Get("location").Get("origin").String() + chat.RoomAddress(r.Name)
 	navigator := window.Get("navigator")
 	if isTouchScreen() && !navigator.Get("share").IsUndefined() {
-		navigator.Call("share", map[string]any{"title": r.Name, "url": link}).Call("catch", a.view.ignoreRejection)
+		navigator.Call("share", map[string]any{"title": r.Shown(), "url": link}).Call("catch", a.view.ignoreRejection)
 		return
 	}
 	if clipboard := navigator.Get("clipboard"); clipboard.Truthy() {

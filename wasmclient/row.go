@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"syscall/js"
@@ -84,6 +85,8 @@ func messageClass(w chat.Row) string {
 	}
 	body := w.Entry.Body
 	switch {
+	case body.Text == "":
+		class += " blank"
 	case body.Raw:
 		class += " raw"
 	case chat.EmojiOnly(body.Text):
@@ -120,9 +123,12 @@ func (a *app) writeAuthor(el, author js.Value, e *chat.Entry) {
 	}
 }
 
+// blankMessage stands for a message of which nothing is seen.
+const blankMessage = "(blank message)"
+
 // writeBody writes a text, as text nodes and links alone.
 func writeBody(el js.Value, body chat.Body, folded bool) {
-	text := body.Text
+	text := cmp.Or(body.Text, blankMessage)
 	if folded {
 		text = chat.Folded(text)
 	}

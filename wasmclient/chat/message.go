@@ -38,7 +38,7 @@ const maxRawText = 4000
 
 // Body is what is shown of a message.
 type Body struct {
-	Text string
+	Text string // empty if nothing of it is seen
 	// Raw reports whether the data is not the page's own {"text": …}. Text is then the JSON, or the
 	// size of the attachments if there are any.
 	Raw bool
@@ -69,7 +69,7 @@ func ParseBody(data []byte) Body {
 		Text *string `json:"text"`
 	}
 	if err := json.Unmarshal(data, &shape); err == nil && shape.Text != nil {
-		return Body{Text: normalize(*shape.Text)}
+		return Body{Text: visible(normalize(*shape.Text))}
 	}
 	var out bytes.Buffer
 	if json.Indent(&out, bytes.TrimSpace(data), "", "  ") != nil {
@@ -101,6 +101,14 @@ func normalize(s string) string {
 	return strings.Trim(s, "\n")
 }
 
+// visible returns s, or "" if nothing of it is seen.
+func visible(s string) string {
+	if isBlank(s) {
+		return ""
+	}
+	return s
+}
+
 // runeStart moves a byte index back to the start of a rune.
 func runeStart(s string, i int) int {
 	for i > 0 && !utf8.RuneStart(s[i]) {
@@ -109,8 +117,9 @@ func runeStart(s string, i int) int {
 	return i
 }
 
-// Clean returns what is sent for what was typed: normalized, and without white space around it.
-func Clean(typed string) string { return strings.TrimSpace(normalize(typed)) }
+// Clean returns what is sent for what was typed: normalized, and without white space around it. It is
+// "" if nothing would be seen of it.
+func Clean(typed string) string { return visible(strings.TrimSpace(normalize(typed))) }
 
 // Length returns the length of a text in characters, as MaxText counts them.
 func Length(s string) int { return utf8.RuneCountInString(s) }

@@ -19,7 +19,7 @@ func CleanName(typed string) string {
 		_, size := utf8.DecodeLastRuneInString(name)
 		name = strings.TrimSpace(name[:len(name)-size])
 	}
-	return name
+	return visible(name)
 }
 
 // Monogram returns what is shown in place of a person's picture: the first letters of the first and

@@ -17,11 +17,14 @@ func Shown(name string) string {
 		}
 		return r
 	}, name)
-	if strings.ContainsFunc(name, isVisible) {
-		return name
+	if isBlank(name) {
+		return noName
 	}
-	return noName
+	return name
 }
+
+// isBlank reports whether nothing of a text is seen.
+func isBlank(text string) bool { return !strings.ContainsFunc(text, isVisible) }
 
 func isBidiControl(r rune) bool {
 	return r == 0x061c || r == 0x200e || r == 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
@@ -29,8 +32,10 @@ func isBidiControl(r rune) bool {
 
 // isVisible reports whether something of r is seen.
 func isVisible(r rune) bool {
-	switch r {
-	case 0x034f, 0x115f, 0x1160, 0x17b4, 0x17b5, 0x2800, 0x3164, 0xffa0: // letters and symbols without ink
+	switch {
+	case r == 0x115f || r == 0x1160 || r == 0x2800 || r == 0x3164 || r == 0xffa0 || r == 0x1d159: // without ink
+		return false
+	case r == 0x2065 || r >= 0xfff0 && r <= 0xfff8 || r >= 0xe0000 && r <= 0xe0fff: // set aside for more of Cf
 		return false
 	}
 	return !unicode.IsSpace(r) && !unicode.IsControl(r) && !unicode.Is(unicode.Cf, r) && !unicode.IsMark(r)

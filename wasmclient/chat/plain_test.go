@@ -9,10 +9,21 @@ import (
 func TestShown(t *testing.T) {
 	for name, want := range map[string]string{
 		"Asha": "Asha", "": noName, "\u200b\u2060": noName, " \u3164\u2800": noName, "\u202eevil\u202c": "evil", "a\u2069b": "ab",
-		"\u200d\u0301": noName, "שלום": "שלום", "👩\u200d👧": "👩\u200d👧", "a\x1b[0m": "a[0m", "z\u0301\u0302": "z\u0301\u0302",
+		"\u200d\u0301": noName, "\ufe0f": noName, "\U000e0067\U000e007f": noName, "\u2065\ufff0": noName, "\U0001d159": noName, "שלום": "שלום", "👩\u200d👧": "👩\u200d👧", "a\x1b[0m": "a[0m", "z\u0301\u0302": "z\u0301\u0302",
 	} {
 		if got := Shown(name); got != want {
 			t.Errorf("%q: got %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestBlankTextsAreNotSent(t *testing.T) {
+	for typed, want := range map[string]string{
+		"\u200b\u200d\u2060\ufeff": "", "\u2800\n\u2800": "", "\u0301\u0302": "", "\u00ad\u180e": "", "\u034f\u17b4": "",
+		" \u200bx\u200b ": "\u200bx\u200b", "\u00a8": "\u00a8", "👩\u200d👧": "👩\u200d👧", "हि": "हि", ".": ".",
+	} {
+		if got := Clean(typed); got != want {
+			t.Errorf("%q: got %q, want %q", typed, got, want)
 		}
 	}
 }

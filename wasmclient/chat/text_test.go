@@ -14,6 +14,8 @@ func TestParseBody(t *testing.T) {
 		{"the page's own", `{"text":"hello"}`, Body{Text: "hello"}},
 		{"with more beside it", `{"text":"a\r\nb","html":"<b>"}`, Body{Text: "a\nb"}},
 		{"controls go", `{"text":"a\u0000\u001b[31mb\n\n"}`, Body{Text: "a[31mb"}},
+		{"nothing at all", `{"text":""}`, Body{}},
+		{"nothing to see", `{"text":"\u200b\n\u2800\u0301 \ufe0f\u3164"}`, Body{}},
 		{"another shape", `{"a":1}`, Body{Text: "{\n  \"a\": 1\n}", Raw: true}},
 		{"text of another type", `{"text":1}`, Body{Text: "{\n  \"text\": 1\n}", Raw: true}},
 		{"a string", `"x"`, Body{Text: `"x"`, Raw: true}},
@@ -130,6 +132,9 @@ func TestNames(t *testing.T) {
 	}
 	if got := CleanName("  A\tsha\n\x00Rao "); got != "A sha Rao" {
 		t.Errorf("got %q", got)
+	}
+	if got := CleanName("\u200b \u2800"); got != "" {
+		t.Errorf("a name with nothing to see: %q", got)
 	}
 	if got := Length(CleanName(strings.Repeat("é", 100))); got != MaxName {
 		t.Errorf("a long name has %d characters", got)

@@ -210,13 +210,13 @@ func (t *Timeline) Toggle(key string) {
 	}
 }
 
-// LastOwn returns the text of this user's last message, or "".
+// LastOwn returns the text of this user's last message of which something is seen, or "".
 func (t *Timeline) LastOwn() string {
 	if n := len(t.outgoing); n > 0 {
 		return t.outgoing[n-1].Body.Text
 	}
 	for i := len(t.entries) - 1; i >= 0; i-- {
-		if e := t.entries[i]; e.Own && !e.Body.Raw {
+		if e := t.entries[i]; e.Own && !e.Body.Raw && e.Body.Text != "" {
 			return e.Body.Text
 		}
 	}
