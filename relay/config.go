@@ -120,13 +120,18 @@ func LoadConfig(environ []string) (Config, error) {
 	if err != nil {
 		return c, explain(err, vars)
 	}
-	for _, list := range [][]string{c.AllowedOrigins, c.TrustedProxies} {
+	for _, list := range [][]string{c.AllowedOrigins, c.EmbedOrigins, c.TrustedProxies} {
 		for i, s := range list {
 			list[i] = strings.TrimSpace(s)
 		}
 	}
+	for _, list := range [][]string{c.AllowedOrigins, c.EmbedOrigins} {
+		for i, s := range list {
+			list[i] = asciiSite(s)
+		}
+	}
 	for i, o := range c.EmbedOrigins {
-		if o = strings.ToLower(strings.TrimSpace(o)); !strings.HasSuffix(o, "//") {
+		if o = strings.ToLower(o); !strings.HasSuffix(o, "//") {
 			o = strings.TrimSuffix(o, "/")
 		}
 		c.EmbedOrigins[i] = o

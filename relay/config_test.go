@@ -75,6 +75,36 @@ func TestGoodSettings(t *testing.T) {
 	}
 }
 
+// Browsers write a host in ASCII, whatever its script.
+func TestSitesInOtherScripts(t *testing.T) {
+	for given, want := range map[string]string{
+		"https://bücher.example": "https://xn--bcher-kva.example", "https://BÜCHER.example:8443/": "https://xn--bcher-kva.example:8443",
+		"https://*.bücher.example": "https://*.xn--bcher-kva.example", "http://пример。рф": "http://xn--e1afmkfd.xn--p1ai",
+		"https://straße.example": "https://xn--strae-oqa.example", "https://xn--bcher-kva.example": "https://xn--bcher-kva.example",
+		"https://r3---a.bücher.example": "https://r3---a.xn--bcher-kva.example",
+	} {
+		c, err := LoadConfig([]string{"EMBED_ORIGINS=https://a.example, " + given, "ALLOWED_ORIGINS=https://a.example, " + given})
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if c.EmbedOrigins[1] != want || strings.TrimSuffix(c.AllowedOrigins[1], "/") != want {
+			t.Errorf("%s: %q may embed, %q may connect, want %s", given, c.EmbedOrigins, c.AllowedOrigins, want)
+		}
+	}
+	const not = "https://a\u202eb.example"
+	for _, name := range []string{"EMBED_ORIGINS", "ALLOWED_ORIGINS"} {
+		for _, s := range []string{not, "https://bücher.example/path", "https://u@bücher.example", "https://*.рф", "https://bü..example", "https://bü cher.example"} {
+			if _, err := LoadConfig([]string{name + "=" + s}); err == nil {
+				t.Errorf("%s takes %q", name, s)
+			}
+		}
+		if _, err := LoadConfig([]string{name + "=" + not}); err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "as browsers write it") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestBadSettings(t *testing.T) {
 	bad := map[string][]string{
 		"PORT":            {"0", "65536", "-1", "http", "80.5", "99999999999999999999"},
