@@ -170,11 +170,15 @@ func TestPageSignsInAgain(t *testing.T) {
 	ben.hasNoErrors()
 }
 
-// embedder is a site that shows the page in a frame, and answers it with a token.
-func embedder(t *testing.T) *httptest.Server {
+// embedder is a site that shows the page in a frame, and answers it with a token. It sends these
+// headers, as pairs.
+func embedder(t *testing.T, headers ...string) *httptest.Server {
 	t.Helper()
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
+		for i := 0; i < len(headers); i += 2 {
+			w.Header().Set(headers[i], headers[i+1])
+		}
 		fmt.Fprint(w, `<!doctype html><meta charset="utf-8"><title>Host</title><style>body{margin:0}iframe{border:0;width:100vw;height:98vh}</style><script>
 			const q = new URLSearchParams(location.search);
 			globalThis.asked = [];
@@ -218,4 +222,20 @@ func TestPageInAFrame(t *testing.T) {
 	if !strings.Contains(said, "frame-ancestors") || asked > 0 {
 		t.Errorf("a stranger's frame was asked %d times; the console says %s", asked, said)
 	}
+}
+
+// A site that is isolated from others, for the sake of shared memory, shows the page as others do.
+func TestPageInAFrameOfAnIsolatedSite(t *testing.T) {
+	t.Parallel()
+	site := embedder(t, "Cross-Origin-Embedder-Policy", "require-corp", "Cross-Origin-Opener-Policy", "same-origin")
+	relay := startAuthRelay(t, map[string]string{"EMBED_ORIGINS": site.URL})
+	tab := browser.Start(t).Tab(t, browser.Desktop)
+	tab.Open(site.URL + "/?page=" + relay.URL() + "/r/harbour&setu.ready=" + tokenFor("Asha", time.Hour, everywhere))
+	tab.WaitFor(`crossOriginIsolated`, "the site to be isolated")
+	tab.WaitInFrame(`document.querySelector("#pill")?.dataset.status === "connected" && document.querySelector("#me-name").textContent === "Asha"`, "Asha to be signed in")
+	tab.WaitInFrame(`getComputedStyle(document.querySelector("#app")).display === "grid"`, "the style")
+	for _, said := range tab.Errors() {
+		t.Error(said)
+	}
+	tab.Screenshot("auth embedded isolated desktop")
 }

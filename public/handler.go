@@ -20,7 +20,7 @@ var unbuilt []byte
 func Handler(embedders ...string) http.Handler {
 	embedders = slices.DeleteFunc(slices.Clone(embedders), func(s string) bool { return !embedder.MatchString(s) })
 	p := load()
-	p.ancestors = frameAncestors(embedders)
+	p.ancestors, p.embeddable = frameAncestors(embedders), len(embedders) > 0
 	if p.assets != nil {
 		p.assets["embed.json"] = embedAsset(embedders)
 	}
@@ -70,6 +70,8 @@ type page struct {
 	index     *asset
 	assets    map[string]*asset
 	ancestors string // the directive of the policy that says who may embed it
+
+	embeddable bool // somebody may
 }
 
 func (p page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -83,6 +85,9 @@ func (p page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if a == nil {
 		http.Error(w, "not found", http.StatusNotFound)
 		return
+	}
+	if a == p.index && p.embeddable {
+		letEmbed(w.Header())
 	}
 	a.serve(w, r)
 }

@@ -207,6 +207,33 @@ func TestEmbedders(t *testing.T) {
 	}
 }
 
+// A site that is isolated from others shows the page only if its document lets itself be embedded, and
+// asks the same of its files. Without a setting nothing of that is said.
+func TestEmbeddersThatAreIsolated(t *testing.T) {
+	for _, c := range []struct {
+		embedders           []string
+		path                string
+		resources, embedder string
+	}{
+		{nil, "/r/lobby", "same-origin", ""},
+		{[]string{"*"}, "/", "same-origin", ""},
+		{[]string{"https://a.example"}, "/r/lobby", "cross-origin", "require-corp"},
+		{[]string{"https://a.example"}, "/embed.json", "same-origin", ""},
+		{[]string{"https://a.example"}, "/nothing", "same-origin", ""},
+	} {
+		r := ask(Handler(c.embedders...).(page), "GET", c.path)
+		resources, embedder := r.Header.Get("Cross-Origin-Resource-Policy"), r.Header.Get("Cross-Origin-Embedder-Policy")
+		if resources != c.resources || embedder != c.embedder {
+			t.Errorf("%q, %s: %q and %q", c.embedders, c.path, resources, embedder)
+		}
+	}
+	p := Handler("https://a.example").(page)
+	tag := ask(p, "GET", "/").Header.Get("ETag")
+	if r := ask(p, "GET", "/", "If-None-Match", tag); r.StatusCode != 304 || r.Header.Get("Cross-Origin-Embedder-Policy") == "" {
+		t.Errorf("a page from a cache of before: %d, %v", r.StatusCode, r.Header)
+	}
+}
+
 func TestUnbuilt(t *testing.T) {
 	r := ask(page{index: unbuiltAsset()}, "GET", "/r/lobby", "Accept-Encoding", "br")
 	if got := text(t, r); r.StatusCode != 200 || !strings.Contains(got, "go generate ./...") || r.Header.Get("Content-Encoding") != "" {

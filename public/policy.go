@@ -36,6 +36,15 @@ func frameAncestors(embedders []string) string {
 	return "frame-ancestors " + strings.Join(embedders, " ") + "; "
 }
 
+// letEmbed lets sites that are isolated from others (Cross-Origin-Embedder-Policy: require-corp) embed
+// the page, as far as frame-ancestors allows it. They show no document that does not let itself be
+// embedded from elsewhere, and that does not ask the same of what it loads itself. The files of the
+// page are of its own origin, so they need no more.
+func letEmbed(header http.Header) {
+	header.Set("Cross-Origin-Resource-Policy", "cross-origin")
+	header.Set("Cross-Origin-Embedder-Policy", "require-corp")
+}
+
 // writePolicy sets the headers that say what the page may do, and who may embed it.
 func writePolicy(header http.Header, host, ancestors string) {
 	value := strings.Replace(policy, "connect-src", ancestors+"connect-src", 1)
