@@ -24,6 +24,7 @@ import (
 
 	"setu/public"
 	"setu/relay"
+	"setu/relay/auth"
 	"setu/relay/broker"
 	"setu/relay/broker/redis"
 	"setu/relay/command"
@@ -206,18 +207,19 @@ func openBroker(cfg relay.Config, log *slog.Logger) (broker.Broker, error) {
 // newWeb bounds what a client may take before it has a session. What a relay serves has deadlines of its
 // own: a poll waits.
 func newWeb(cfg relay.Config, srv *relay.Server, log *slog.Logger) *http.Server {
-	return &http.Server{Handler: routes(srv, cfg.EmbedOrigins), ReadHeaderTimeout: min(10*time.Second, cfg.RequestTimeout),
+	return &http.Server{Handler: routes(srv, cfg), ReadHeaderTimeout: min(10*time.Second, cfg.RequestTimeout),
 		ReadTimeout: cfg.RequestTimeout, WriteTimeout: cfg.RequestTimeout, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 16 << 10, ConnState: srv.ConnState, ErrorLog: relay.WebLog(log, srv.Metrics())}
 }
 
-func routes(srv *relay.Server, embedders []string) http.Handler {
+func routes(srv *relay.Server, cfg relay.Config) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(relay.Path, srv)
 	mux.Handle(strings.TrimSuffix(relay.Path, "/"), srv)
 	mux.Handle("/healthz", srv)
 	mux.Handle("/readyz", srv)
-	mux.Handle("/", srv.BoundFiles(public.Handler(embedders...)))
+	page := public.Options{Embedders: cfg.EmbedOrigins, TokenRequired: cfg.Auth().Mode == auth.Required}
+	mux.Handle("/", srv.BoundFiles(public.Handler(page)))
 	return mux
 }
 

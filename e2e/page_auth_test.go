@@ -157,17 +157,35 @@ func TestPageSignsInAgain(t *testing.T) {
 	asha.Screenshot("auth refused phone")
 	asha.hasNoErrors()
 
-	// Nobody is a guest here.
-	ben := meetPage(t, b, relay, "Ben", browser.Desktop)
-	ben.Type("#name", "Ben")
-	ben.Press("Enter")
-	ben.notice("You need to sign in")
+	// Nobody is a guest here, and so nobody is asked for a name.
+	phone := arrive(t, b, relay, "Ben", "/r/harbour", browser.Phone.InDark())
+	phone.isAskedForATokenAlone()
+	phone.Screenshot("auth needed phone dark")
+	phone.fits("no token")
+	phone.hasNoErrors()
+	ben := arrive(t, b, relay, "Ben", "/r/harbour", browser.Desktop)
+	ben.isAskedForATokenAlone()
 	ben.Screenshot("auth needed desktop")
+	ben.Click("#me")
+	ben.WaitFor(`document.querySelector("#toast").textContent.includes("comes with your sign-in") && !document.querySelector("#name-dialog").open`, "no question for a name")
 	ben.paste(tokenFor("Ben", time.Hour, everywhere))
 	ben.awaitConnected(relay)
 	ben.say("Here I am")
 	ben.sees("Here I am")
 	ben.hasNoErrors()
+}
+
+// isAskedForATokenAlone waits until the page says that it takes a token. It must not have asked for a
+// name before, nor knocked at the relay.
+func (p person) isAskedForATokenAlone() {
+	p.t.Helper()
+	p.notice("You need to sign in")
+	var asked string
+	p.Eval(`[document.querySelector("#name-dialog").open ? "a name" : "", document.querySelector("#pill").innerText].join("")`, &asked)
+	if asked != "Not connected yet" {
+		p.t.Errorf("before the token: %s", asked)
+	}
+	p.WaitFor(`document.querySelector("#composer").disabled`, "a composer that is off")
 }
 
 // embedder is a site that shows the page in a frame, and answers it with a token. It sends these

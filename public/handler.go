@@ -13,13 +13,25 @@ import (
 //go:embed unbuilt.html
 var unbuilt []byte
 
+// Options says what the page of a relay is like.
+type Options struct {
+	// Embedders are the origins of sites that may show the page in a frame and sign its users in, such
+	// as https://example.com or, for all of its subdomains, https://*.example.com. What is none is
+	// left out.
+	Embedders []string
+
+	// TokenRequired has the page ask for a token, and not for a guest's name.
+	TokenRequired bool
+}
+
 // Handler returns a handler that serves the page at / and at /r/ROOM, and the files that it needs.
-// Embedders are the origins of sites that may show the page in a frame and sign its users in, such
-// as https://example.com or, for all of its subdomains, https://*.example.com. What is none is left
-// out.
-func Handler(embedders ...string) http.Handler {
-	embedders = slices.DeleteFunc(slices.Clone(embedders), func(s string) bool { return !embedder.MatchString(s) })
-	p := load()
+func Handler(o Options) http.Handler {
+	embedders := slices.DeleteFunc(slices.Clone(o.Embedders), func(s string) bool { return !embedder.MatchString(s) })
+	index := "index.html"
+	if o.TokenRequired {
+		index = "token.html"
+	}
+	p := load(index)
 	p.ancestors, p.embeddable = frameAncestors(embedders), len(embedders) > 0
 	if p.assets != nil {
 		p.assets["embed.json"] = embedAsset(embedders)
@@ -27,7 +39,8 @@ func Handler(embedders ...string) http.Handler {
 	return p
 }
 
-func load() page {
+// load returns the page whose document is a file of this name.
+func load(index string) page {
 	if !Built() {
 		return page{index: unbuiltAsset()}
 	}
@@ -39,7 +52,7 @@ func load() page {
 	if err != nil {
 		return page{index: unbuiltAsset()}
 	}
-	return page{index: assets["index.html"], assets: assets}
+	return page{index: assets[index], assets: assets}
 }
 
 func unbuiltAsset() *asset {
@@ -99,7 +112,7 @@ func (p page) find(path string) *asset {
 		return p.index
 	}
 	name := strings.TrimPrefix(path, "/")
-	if name == "index.html" {
+	if strings.HasSuffix(name, ".html") {
 		return nil // the page has one address alone
 	}
 	return p.assets[name]

@@ -36,6 +36,7 @@ func sample(t *testing.T) page {
 		"index.html":           {Data: []byte("<index>")},
 		"index.html.gz":        {Data: zipped(t, "<index>")},
 		"index.html.br":        {Data: []byte("brotli index")},
+		"token.html":           {Data: []byte("<index for those with a token>")},
 		program + ".gz":        {Data: zipped(t, "\x00asm")},
 		program + ".br":        {Data: []byte("brotli program")},
 		"manifest.webmanifest": {Data: []byte("{}")},
@@ -83,6 +84,7 @@ func TestPathsAndTypes(t *testing.T) {
 		{"GET", "/manifest.webmanifest", 200, "application/manifest+json", "no-cache"},
 		{"GET", "/embed.json", 200, "application/json", "no-cache"},
 		{"GET", "/index.html", 404, "text/plain; charset=utf-8", ""},
+		{"GET", "/token.html", 404, "text/plain; charset=utf-8", ""},
 		{"GET", "/" + program + ".br", 404, "text/plain; charset=utf-8", ""},
 		{"GET", "/.keep", 404, "text/plain; charset=utf-8", ""},
 		{"GET", "/dist/index.html", 404, "text/plain; charset=utf-8", ""},
@@ -192,7 +194,7 @@ func TestEmbedders(t *testing.T) {
 			`{"origins":["https://a.example:8443","https://*.b.example","http://[::1]:80"]}`},
 		{[]string{"*", "null", "https:", "https://a.example; script-src *", "'self'", "data:"}, "'none'", `{"origins":[]}`},
 	} {
-		p := Handler(c.embedders...).(page)
+		p := Handler(Options{Embedders: c.embedders}).(page)
 		w := httptest.NewRecorder()
 		p.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 		if got := w.Header().Get("Content-Security-Policy"); !strings.Contains(got, "; frame-ancestors "+c.ancestors+"; connect-src") {
@@ -221,13 +223,13 @@ func TestEmbeddersThatAreIsolated(t *testing.T) {
 		{[]string{"https://a.example"}, "/embed.json", "same-origin", ""},
 		{[]string{"https://a.example"}, "/nothing", "same-origin", ""},
 	} {
-		r := ask(Handler(c.embedders...).(page), "GET", c.path)
+		r := ask(Handler(Options{Embedders: c.embedders}).(page), "GET", c.path)
 		resources, embedder := r.Header.Get("Cross-Origin-Resource-Policy"), r.Header.Get("Cross-Origin-Embedder-Policy")
 		if resources != c.resources || embedder != c.embedder {
 			t.Errorf("%q, %s: %q and %q", c.embedders, c.path, resources, embedder)
 		}
 	}
-	p := Handler("https://a.example").(page)
+	p := Handler(Options{Embedders: []string{"https://a.example"}}).(page)
 	tag := ask(p, "GET", "/").Header.Get("ETag")
 	if r := ask(p, "GET", "/", "If-None-Match", tag); r.StatusCode != 304 || r.Header.Get("Cross-Origin-Embedder-Policy") == "" {
 		t.Errorf("a page from a cache of before: %d, %v", r.StatusCode, r.Header)
@@ -256,12 +258,47 @@ func TestMarkup(t *testing.T) {
 	}
 }
 
+// The page of a relay that has no guests says so to its program, before anything is asked.
+func TestPageWithoutGuests(t *testing.T) {
+	if !Built() {
+		t.Skip("the browser client is not built: run go generate ./...")
+	}
+	for required, want := range map[bool]int{true: 1, false: 0} {
+		for _, encoding := range []string{"", "br", "gzip"} {
+			r := ask(Handler(Options{TokenRequired: required}).(page), "GET", "/r/lobby", "Accept-Encoding", encoding)
+			if got := strings.Count(unpacked(t, r), `<body data-auth="required">`); got != want {
+				t.Errorf("required: %v, by %q: %d", required, encoding, got)
+			}
+		}
+	}
+}
+
+func unpacked(t *testing.T, r *http.Response) string {
+	t.Helper()
+	body := io.Reader(r.Body)
+	switch r.Header.Get("Content-Encoding") {
+	case "br":
+		body = brotli.NewReader(r.Body)
+	case "gzip":
+		z, err := gzip.NewReader(r.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body = z
+	}
+	out, err := io.ReadAll(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
 // TestBuiltPage checks the output of go generate, if there is any.
 func TestBuiltPage(t *testing.T) {
 	if !Built() {
 		t.Skip("the browser client is not built: run go generate ./...")
 	}
-	server := httptest.NewServer(Handler())
+	server := httptest.NewServer(Handler(Options{}))
 	defer server.Close()
 	fetch := func(path, accept string) *http.Response {
 		r, err := http.NewRequest("GET", server.URL+path, nil)

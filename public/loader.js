@@ -48,8 +48,9 @@
   }, true);
 
   try {
-    // Who has a token has a name, and who embeds the page may bring one.
-    const named = globalThis.setuToken || parent !== self || localStorage.getItem("setu.name");
+    // Who has a token has a name, and so has everybody where one is required. Who embeds the page may
+    // bring one.
+    const named = document.body.dataset.auth === "required" || globalThis.setuToken || parent !== self || localStorage.getItem("setu.name");
     if (!named) byId("name-dialog").showModal();
   } catch { /* the program asks */ }
 

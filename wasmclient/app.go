@@ -58,6 +58,7 @@ type app struct {
 func newApp() *app {
 	a := &app{view: newView(), clock: newClock(), storage: &storage{}, senders: make(map[string]*sender)}
 	a.signIn.came = make(chan struct{})
+	a.signIn.required = attribute(document.Get("body"), "data-auth") == "required"
 	a.drawFrame = js.FuncOf(func(js.Value, []js.Value) any {
 		a.withLock(a.drawStale)
 		return nil
@@ -156,9 +157,14 @@ func (a *app) start() {
 	setFlag(document.Get("body"), "data-ready", true)
 }
 
-// begin connects, unless a guest is asked for a name first, or that has been done.
+// begin connects, unless that has been done, or there is no token where one is required, or a guest
+// is asked for a name first.
 func (a *app) begin() {
-	if a.client == nil && (a.signIn.token != "" || a.ensureName()) {
+	switch {
+	case a.client != nil:
+	case a.signIn.token == "" && a.signIn.required:
+		a.needToken()
+	case a.signIn.token != "" || a.ensureName():
 		a.connect()
 	}
 }

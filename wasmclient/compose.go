@@ -72,8 +72,11 @@ func (a *app) drawComposer() {
 	v.counterOn.show(length > chat.MaxText*9/10)
 }
 
-// mayWrite reports whether this user may write in the open room, as far as is known.
-func (a *app) mayWrite() bool { return a.rooms.Current != nil && a.rooms.Current.MayWrite() }
+// mayWrite reports whether this user may write in the open room, as far as is known. Who is nobody yet
+// may not: what they wrote would be whose token comes next.
+func (a *app) mayWrite() bool {
+	return a.rooms.Current != nil && a.rooms.Current.MayWrite() && a.signIn.status != chat.SignInNeeded
+}
 
 // drawNotice says above the composer why one may not write, or that one has to sign in.
 func (a *app) drawNotice() {

@@ -38,7 +38,7 @@ func (a *app) dialogOpen() bool { return byID("name-dialog").Get("open").Bool() 
 
 // openRename opens the dialog to ask for another name.
 func (a *app) openRename() {
-	if a.self.ID != "" && !a.self.Guest {
+	if a.signIn.required || a.self.ID != "" && !a.self.Guest {
 		a.toast("Your name comes with your sign-in")
 		return
 	}

@@ -44,7 +44,7 @@ func (a *app) drawStale() {
 func (a *app) drawPill(now time.Time) {
 	v, p := a.view, &a.pill
 	if a.client == nil {
-		v.pillLabel.write("Not connected yet") // the user is asked for a name first
+		v.pillLabel.write("Not connected yet") // the user is asked for a name or a token first
 	} else {
 		v.pillLabel.write(p.Label(now))
 	}

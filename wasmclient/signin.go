@@ -16,6 +16,7 @@ import (
 // signIn is who this user is to the relay: the bearer of a token, or a guest if there is none. It is
 // guarded by app.mu.
 type signIn struct {
+	required  bool   // nobody is a guest here
 	token     string // the latest one that came; empty: none
 	shown     string // the one that was last shown to the relay
 	came      chan struct{}
@@ -161,12 +162,19 @@ func (a *app) onEnded(err error) {
 	case code == "revoked":
 		a.setSignIn(chat.SignInRevoked)
 	case code != "unauthorized":
-	case a.signIn.token == "":
-		a.setSignIn(chat.SignInNeeded)
 	default:
+		a.needToken()
+	}
+}
+
+// needToken says that it takes a token, or another one, and asks the page around this one for it.
+func (a *app) needToken() {
+	if a.signIn.token == "" {
+		a.setSignIn(chat.SignInNeeded)
+	} else {
 		a.setSignIn(chat.SignInExpired)
 	}
-	if code == "unauthorized" && a.signIn.embedded {
+	if a.signIn.embedded {
 		a.askParent("setu.token_expires")
 	}
 }

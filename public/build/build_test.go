@@ -63,11 +63,11 @@ func TestRenderRefusesUnknownAssets(t *testing.T) {
 	if err := os.WriteFile(file, []byte(`{{asset "program"}} {{programSize}}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	got, err := render(file, map[string]string{"program": "app.1.wasm"}, 7)
+	got, err := render(file, variant{}, map[string]string{"program": "app.1.wasm"}, 7)
 	if err != nil || string(got) != "/app.1.wasm 7" {
 		t.Errorf("got %q, %v", got, err)
 	}
-	if _, err := render(file, nil, 7); err == nil {
+	if _, err := render(file, variant{}, nil, 7); err == nil {
 		t.Error("an asset that is not there was rendered")
 	}
 }

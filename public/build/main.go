@@ -64,12 +64,20 @@ func run(client, page, out string) error {
 			return err
 		}
 	}
-	for _, file := range []string{"manifest.webmanifest", "index.html"} {
-		body, err := render(filepath.Join(page, file), names, len(program))
+	rendered := []struct {
+		file, source string
+		variant      variant
+	}{
+		{"manifest.webmanifest", "manifest.webmanifest", variant{}},
+		{"index.html", "index.html", variant{}},
+		{"token.html", "index.html", variant{TokenRequired: true}},
+	}
+	for _, r := range rendered {
+		body, err := render(filepath.Join(page, r.source), r.variant, names, len(program))
 		if err != nil {
 			return err
 		}
-		if err := w.write(file, body); err != nil {
+		if err := w.write(r.file, body); err != nil {
 			return err
 		}
 	}

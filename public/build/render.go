@@ -8,9 +8,14 @@ import (
 	"text/template"
 )
 
+// variant is what differs between the pages of relays.
+type variant struct {
+	TokenRequired bool // nobody is a guest
+}
+
 // render returns a template with the hashed names filled in. Templates contain no text from
 // outside, so nothing needs escaping.
-func render(file string, names map[string]string, programSize int) ([]byte, error) {
+func render(file string, v variant, names map[string]string, programSize int) ([]byte, error) {
 	source, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
@@ -31,7 +36,7 @@ func render(file string, names map[string]string, programSize int) ([]byte, erro
 		return nil, err
 	}
 	var out bytes.Buffer
-	if err := t.Execute(&out, nil); err != nil {
+	if err := t.Execute(&out, v); err != nil {
 		return nil, err
 	}
 	if missing != "" {

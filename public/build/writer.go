@@ -110,8 +110,8 @@ func (w *writer) removeStale() error {
 func (w *writer) report(out io.Writer) {
 	total := size{name: "total"}
 	for _, s := range w.sizes {
-		if s.brot == 0 {
-			continue // an icon for the home screen, which the page does not load
+		if s.brot == 0 || s.name == "token.html" {
+			continue // an icon for the home screen, or what is served in place of index.html
 		}
 		_, _ = fmt.Fprintf(out, "%-32s %9d bytes, gzip %8d, brotli %8d\n", s.name, s.plain, s.gz, s.brot)
 		total.plain, total.gz, total.brot = total.plain+s.plain, total.gz+s.gz, total.brot+s.brot
