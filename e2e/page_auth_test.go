@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -256,4 +257,53 @@ func TestPageInAFrameOfAnIsolatedSite(t *testing.T) {
 		t.Error(said)
 	}
 	tab.Screenshot("auth embedded isolated desktop")
+}
+
+// What somebody has not sent yet is not sent, nor shown, under the next one's name, and is there when
+// they are back.
+func TestPageKeepsUnsentMessagesForTheirAuthor(t *testing.T) {
+	t.Parallel()
+	relay := startAuthRelay(t, map[string]string{"AUTH": "optional", "GUEST_ROOMS": "*:" + strings.Join(allRights, ",")})
+	b := browser.Start(t)
+	p := arrive(t, b, relay, "Asha", "/r/harbour#token="+tokenFor("Asha", -time.Minute, everywhere), browser.Phone)
+	p.notice("Your sign-in has ended.")
+	p.say("Asha's own")
+	p.WaitFor(`document.querySelector('.message[data-state="pending"]')`, "a message that waits")
+	p.paste(tokenFor("Ben", time.Hour, everywhere))
+	p.isVerified("Ben")
+	p.WaitFor(`document.querySelector("#toast").checkVisibility() && document.querySelector("#toast").textContent.startsWith("1 message was not sent")`, "what has become of it")
+	p.Screenshot("auth unsent phone")
+	p.say("I am Ben")
+	p.sees("I am Ben")
+	p.screenIs("I am Ben")
+
+	// A guest's, from an older page of this browser, who has become Asha.
+	p.Eval(`localStorage.setItem("setu.queue.x1", JSON.stringify({ room: "harbour", id: "x1", text: "A guest's", at: Date.now() }))`, nil)
+	p.Eval(`location.hash = "token=`+tokenFor("Asha", time.Hour, everywhere)+`"`, nil)
+	p.isVerified("Asha")
+	p.sees("Asha's own")
+	p.screenIs("I am Ben", "Asha's own")
+	p.Eval(`sessionStorage.removeItem("setu.token"); localStorage.setItem("setu.name", "Guest Ben"); location.reload()`, nil)
+	p.WaitFor(`document.querySelector("#me-note").textContent === "Guest"`, "the guest")
+	p.sees("A guest's")
+	p.screenIs("I am Ben", "Asha's own", "A guest's")
+	var others int
+	p.Eval(`document.querySelectorAll(".message:not([data-own])").length`, &others)
+	if others != 2 {
+		t.Errorf("%d messages of others", others)
+	}
+	p.hasNoErrors()
+}
+
+func (p person) isVerified(name string) {
+	p.t.Helper()
+	p.WaitFor(fmt.Sprintf(`document.querySelector("#me-name").textContent === %q && document.querySelector("#me-note").textContent === "Verified" && document.querySelector("#pill").dataset.status === "connected"`, name), name+" to be signed in")
+	p.WaitFor(`document.querySelector("#people-button").checkVisibility()`, "the room to be entered")
+}
+
+func (p person) screenIs(want ...string) {
+	p.t.Helper()
+	if got := p.screen(); !slices.Equal(got, want) {
+		p.t.Errorf("%s sees %q, want %q", p.name, got, want)
+	}
 }

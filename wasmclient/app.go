@@ -46,6 +46,8 @@ type app struct {
 	senders map[string]*sender
 	signIn  signIn
 
+	replaced bool // the page is about to start anew, for another user
+
 	typingSentAt time.Time // when this user's typing was last signalled
 	toastUntil   time.Time
 
@@ -152,6 +154,7 @@ func (a *app) start() {
 	} else {
 		a.begin()
 	}
+	a.tellUnsent()
 	a.invalidate(partAll)
 	a.drawStale()
 	setFlag(document.Get("body"), "data-ready", true)

@@ -15,14 +15,10 @@ import (
 // defaultRoom is the room that opens first if the address has none and none is stored.
 const defaultRoom = "lobby"
 
-// restore restores the rooms of the last visit, drafts, and messages that were not sent, and opens
-// a room.
+// restore restores the rooms of the last visit and drafts, and opens a room.
 func (a *app) restore() {
 	for _, name := range chat.DecodeRooms(a.storage.get(itemRooms)) {
 		a.addRoom(name)
-	}
-	for _, name := range a.storage.names(itemQueue) {
-		a.restoreQueued(name)
 	}
 	location := window.Get("location")
 	room := chat.RoomAt(location.Get("pathname").String(), location.Get("search").String())

@@ -27,7 +27,21 @@ func (a *app) senderOf(room string) *sender {
 	return s
 }
 
-// restoreQueued restores a message that an earlier page stored and did not send.
+// restoreQueue restores the messages of this user that earlier pages stored and did not send. What was
+// written on this page, before it was known who this user is, is theirs.
+func (a *app) restoreQueue() {
+	for _, r := range a.rooms.All {
+		for _, e := range r.Timeline.Outgoing() {
+			a.save(r, e)
+		}
+	}
+	for _, name := range a.storage.names(itemQueue) {
+		a.restoreQueued(name)
+	}
+}
+
+// restoreQueued restores a stored message, unless it is here already or another user's, for whom it
+// stays stored.
 func (a *app) restoreQueued(name string) {
 	saved, ok := chat.DecodeSaved(a.storage.get(name))
 	if !ok || itemQueue+saved.ID != name {
@@ -35,6 +49,9 @@ func (a *app) restoreQueued(name string) {
 		return
 	}
 	r := a.rooms.Find(saved.Room)
+	if saved.Owner != a.owner() || r != nil && r.Timeline.Find("own/"+saved.ID) != nil {
+		return
+	}
 	if r == nil {
 		r = a.addRoom(saved.Room)
 	}
@@ -52,25 +69,30 @@ func (a *app) post(text string) {
 	r := a.rooms.Current
 	id := randomID(10)
 	now := time.Now().UnixMilli()
-	r.Timeline.Send(id, text, now)
+	e := r.Timeline.Send(id, text, now)
 	r.Timeline.ToEnd()
 	a.view.followEnd = true
-	a.enqueue(r, id, text, now)
+	a.enqueue(r, e)
 }
 
-func (a *app) enqueue(r *chat.Room, id, text string, at int64) {
-	a.storage.set(itemQueue+id, chat.Saved{Room: r.Name, ID: id, Text: text, At: at}.Encode())
+func (a *app) enqueue(r *chat.Room, e *chat.Entry) {
+	a.save(r, e)
 	s := a.senderOf(r.Name)
-	s.queued = append(s.queued, id)
+	s.queued = append(s.queued, e.ID)
 	a.sendQueued(r)
 	a.invalidate(partList)
 }
 
+// save stores a message that has not been sent, as this user's.
+func (a *app) save(r *chat.Room, e *chat.Entry) {
+	a.storage.set(itemQueue+e.ID, chat.Saved{Room: r.Name, ID: e.ID, Text: e.Body.Text, At: e.At, Reason: e.Reason, Owner: a.owner()}.Encode())
+}
+
 // sendQueued starts to send a room's queued messages, unless that is under way already or the room
-// has not been joined yet.
+// has not been joined yet, or this page gives way to another user's.
 func (a *app) sendQueued(r *chat.Room) {
 	s := a.senderOf(r.Name)
-	if s.running || !r.Entered || r.Denied.Join || len(s.queued) == 0 {
+	if s.running || a.replaced || !r.Entered || r.Denied.Join || len(s.queued) == 0 {
 		return
 	}
 	s.running = true
@@ -86,7 +108,7 @@ func (a *app) sendNext(r *chat.Room, s *sender) bool {
 	var id, text string
 	a.withLock(func() {
 		c = a.client
-		for len(s.queued) > 0 && text == "" {
+		for len(s.queued) > 0 && text == "" && !a.replaced {
 			id = s.queued[0]
 			if e := r.Timeline.Find("own/" + id); e != nil && e.State == chat.Pending {
 				text = e.Body.Text
@@ -143,7 +165,7 @@ func (a *app) onPublishFailed(r *chat.Room, id, why string) {
 	if e == nil {
 		return
 	}
-	a.storage.set(itemQueue+id, chat.Saved{Room: r.Name, ID: id, Text: e.Body.Text, At: e.At, Reason: why}.Encode())
+	a.save(r, e)
 	a.announce("Message not sent: " + why)
 }
 
@@ -158,7 +180,7 @@ func (a *app) onStored(r *chat.Room, from, id string) {
 func (a *app) retry(key string) {
 	r, id := a.rooms.Current, strings.TrimPrefix(key, "own/")
 	if e := r.Timeline.Retry(id, time.Now().UnixMilli()); e != nil {
-		a.enqueue(r, id, e.Body.Text, e.At)
+		a.enqueue(r, e)
 	}
 }
 

@@ -39,6 +39,7 @@ func (a *app) connect() {
 	a.session++
 	old, session := a.client, a.session
 	if old == nil {
+		a.restoreQueue()
 		a.open()
 		return
 	}
@@ -120,9 +121,7 @@ func (a *app) onState(s client.State) {
 
 func (a *app) onWelcome(w client.Welcome) {
 	if a.self.ID != "" && a.self.ID != w.User.ID {
-		// What stands on the page is said to be another user's own.
-		a.saveDraft()
-		window.Get("location").Call("reload")
+		a.changeUser()
 		return
 	}
 	a.self = user(w.User)

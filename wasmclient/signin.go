@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"syscall/js"
 	"time"
 
@@ -115,9 +116,13 @@ func (a *app) onToken(token string) {
 	if token == "" || len(token) > chat.MaxToken {
 		return
 	}
+	tryJS(func() { window.Get("sessionStorage").Call("setItem", "setu.token", token) })
+	if a.client != nil && chat.Owner(token) != a.owner() {
+		a.changeUser()
+		return
+	}
 	s := &a.signIn
 	s.token = token
-	tryJS(func() { window.Get("sessionStorage").Call("setItem", "setu.token", token) })
 	close(s.came)
 	s.came = make(chan struct{})
 	a.setSignIn(chat.SignedIn)
@@ -141,6 +146,35 @@ func (a *app) onToken(token string) {
 					a.connect()
 				}
 			})
+		}
+	})
+}
+
+// owner returns whose messages this user's are, as they are stored.
+func (a *app) owner() string { return chat.Owner(a.signIn.token) }
+
+// changeUser starts the page anew for another user: what stands on it is said to be the former one's
+// own. Their messages that were not sent stay stored, for when they are back, and the next page says
+// so.
+func (a *app) changeUser() {
+	a.replaced = true
+	a.saveDraft()
+	unsent := 0
+	for _, r := range a.rooms.All {
+		unsent += r.Timeline.Unsent()
+	}
+	tryJS(func() { window.Get("sessionStorage").Call("setItem", itemUnsent, unsent) })
+	window.Get("location").Call("reload")
+}
+
+// tellUnsent says how many messages the user before this one has not sent, if they have just changed.
+func (a *app) tellUnsent() {
+	tryJS(func() {
+		session := window.Get("sessionStorage")
+		n, _ := strconv.Atoi(session.Call("getItem", itemUnsent).String())
+		session.Call("removeItem", itemUnsent)
+		if n > 0 {
+			a.toast(chat.KeptUnsent(n))
 		}
 	})
 }

@@ -23,6 +23,7 @@ const (
 	itemSeen     = "setu.seen."  // + room
 	itemDraft    = "setu.draft." // + room
 	itemQueue    = "setu.queue." // + message id
+	itemUnsent   = "setu.unsent" // of the session, from one user's page to the next
 )
 
 // get returns the text of an item, or "" if there is none.

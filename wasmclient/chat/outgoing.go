@@ -1,6 +1,9 @@
 package chat
 
-import "slices"
+import (
+	"slices"
+	"strconv"
+)
 
 // Send adds a message of this user at the end, where it waits for its acknowledgement. At is when
 // it was written, in milliseconds since 1970, until the relay's time is known.
@@ -80,6 +83,25 @@ func (t *Timeline) Discard(id string) (text string, ok bool) {
 // Outgoing returns this user's messages that have no place in the room yet, in the order in which
 // they were sent.
 func (t *Timeline) Outgoing() []*Entry { return slices.Clone(t.outgoing) }
+
+// Unsent returns the number of this user's messages of which it is not known that they are stored.
+func (t *Timeline) Unsent() int {
+	n := 0
+	for _, e := range t.outgoing {
+		if e.State != Acked {
+			n++
+		}
+	}
+	return n
+}
+
+// KeptUnsent returns the sentence for n messages that another user has not sent.
+func KeptUnsent(n int) string {
+	if n == 1 {
+		return "1 message was not sent. It is kept for its author."
+	}
+	return strconv.Itoa(n) + " messages were not sent. They are kept for their author."
+}
 
 // unstored returns this user's message with an id, or nil if it has its place in the room.
 func (t *Timeline) unstored(id string) *Entry {

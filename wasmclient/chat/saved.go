@@ -2,13 +2,14 @@ package chat
 
 import "encoding/json"
 
-// Saved is an unsent message of this user, as it is stored in the browser to survive a reload.
+// Saved is an unsent message, as it is stored in the browser to survive a reload.
 type Saved struct {
 	Room   string `json:"room"`
 	ID     string `json:"id"`
 	Text   string `json:"text"`
 	At     int64  `json:"at"`
 	Reason string `json:"reason,omitempty"` // why it has failed; empty: it waits
+	Owner  string `json:"owner,omitempty"`  // see the function
 }
 
 // Encode returns s as JSON for the browser's storage.
@@ -26,7 +27,7 @@ func DecodeSaved(text string) (s Saved, ok bool) {
 	if json.Unmarshal([]byte(text), &s) != nil {
 		return Saved{}, false
 	}
-	return s, s.ID != "" && s.Text != "" && CleanRoom(s.Room) == s.Room && s.Room != ""
+	return s, s.ID != "" && Clean(s.Text) != "" && CleanRoom(s.Room) == s.Room && s.Room != ""
 }
 
 // EncodeRooms returns a list of rooms as JSON.

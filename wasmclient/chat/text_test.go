@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"encoding/base64"
 	"slices"
 	"strings"
 	"testing"
@@ -181,8 +182,22 @@ func TestAddress(t *testing.T) {
 	}
 }
 
+func TestOwner(t *testing.T) {
+	token := func(claims string) string {
+		return "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
+	}
+	for given, want := range map[string]string{
+		"": "", token(`{"sub":"asha","exp":1}`): "user/asha", token(`{"sub":"Ásha","Sub":"ben","name":"x"}`): "user/Ásha",
+		token(`{"Sub":"ben"}`): "user/", token(`{"sub":7}`): "user/", token(`[`): "user/", "nonsense": "user/", "a.%.c": "user/",
+	} {
+		if got := Owner(given); got != want {
+			t.Errorf("%s: got %q, want %q", given, got, want)
+		}
+	}
+}
+
 func TestSaved(t *testing.T) {
-	s := Saved{Room: "r", ID: "1", Text: "x \"y\"", At: 5, Reason: "why"}
+	s := Saved{Room: "r", ID: "1", Text: "x \"y\"", At: 5, Reason: "why", Owner: "user/asha"}
 	if got, ok := DecodeSaved(s.Encode()); !ok || got != s {
 		t.Errorf("got %+v", got)
 	}
