@@ -48,8 +48,13 @@ func load(index string) page {
 	if err != nil {
 		panic(err) // the name is a constant
 	}
+	return loadFrom(files, index)
+}
+
+// loadFrom is load from these files. Those that an older build has left may lack the document.
+func loadFrom(files fs.FS, index string) page {
 	assets, err := loadAssets(files)
-	if err != nil {
+	if err != nil || assets[index] == nil {
 		return page{index: unbuiltAsset()}
 	}
 	return page{index: assets[index], assets: assets}

@@ -243,6 +243,17 @@ func TestUnbuilt(t *testing.T) {
 	}
 }
 
+// Files of a build from before there was this document are as good as none.
+func TestBuiltBefore(t *testing.T) {
+	files := fstest.MapFS{"index.html": {Data: []byte("<index>")}}
+	if got := text(t, ask(loadFrom(files, "index.html"), "GET", "/")); got != "<index>" {
+		t.Errorf("got %s", got)
+	}
+	if got := text(t, ask(loadFrom(files, "token.html"), "GET", "/")); !strings.Contains(got, "go generate ./...") {
+		t.Errorf("got %s", got)
+	}
+}
+
 // TestMarkup checks that the page's source follows its own policy.
 func TestMarkup(t *testing.T) {
 	for _, name := range []string{"index.html", "unbuilt.html"} {
