@@ -17,6 +17,7 @@ type heartbeat struct {
 	due      time.Time // the next ping, or the end of the wait for a pong
 	deadline time.Time // for connecting; zero while there is none
 	waiting  bool      // for a pong
+	ping     uint64    // the frame of the outbox that it is to answer, or one before
 	stopped  bool
 	ponged   func() // wanted at a pong, or nil
 	asked    bool   // the pong of the ping under way will do for ponged
@@ -77,7 +78,7 @@ func (h *heartbeat) tick() {
 	if !stopped && !late && !unconnected {
 		if ping {
 			h.waiting, h.due = true, h.dueSince(now).Add(h.s.srv.cfg.PingTimeout)
-			h.asked = h.ponged != nil
+			h.ping, h.asked = h.s.out.next(), h.ponged != nil
 		}
 		h.timer.Reset(h.pause(now))
 	}
@@ -120,11 +121,12 @@ func (h *heartbeat) pong() {
 	}
 }
 
-// takePong notes a pong, and returns what is to be called for it.
+// takePong notes a pong, and returns what is to be called for it. One that comes before its ping is sent
+// answers nothing: a client that reads nothing is not there.
 func (h *heartbeat) takePong() (ponged func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.waiting || h.stopped {
+	if !h.waiting || h.stopped || !h.s.out.hasTaken(h.ping) {
 		return nil
 	}
 	if h.asked {

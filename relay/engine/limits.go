@@ -49,6 +49,8 @@ const (
 	addressShare = 4
 	// countRetry is how long a client is told to wait that is one too many: others leave when they do.
 	countRetry = 5 * time.Second
+	// wrapping is about how many bytes come with an event beside its arguments.
+	wrapping = 128
 	// lateBytes is how much is read of a client that has been closed.
 	lateBytes = 256 << 10
 	// shedTimeout is how long a client that is closed for excess may take to read why.
@@ -182,9 +184,11 @@ func (s *Session) TakeHandshake() (wait time.Duration) {
 // for one: then it is to be refused, and Excess be told.
 func (s *Session) Take(k limit.Kind) (wait time.Duration) { return s.allowance.Take(k) }
 
-// Overdrawn returns how long it is until the client has not sent more bytes than it may. Meanwhile what
-// it asks is to be refused.
-func (s *Session) Overdrawn() (wait time.Duration) { return s.allowance.Wait(limit.Bytes) }
+// Overdrawn returns zero unless the client has sent more bytes than it may: what it asks is to be refused
+// then. It returns how long it is until what it asks, of size bytes, may come again.
+func (s *Session) Overdrawn(size int) (wait time.Duration) {
+	return s.allowance.Wait(limit.Bytes, size+wrapping)
+}
 
 // MayTell reports whether the client may be told of a fault for which it has not asked: only a few
 // times a second.

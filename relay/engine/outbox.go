@@ -18,6 +18,8 @@ type outbox struct {
 	wake    func()     // must not block; called without mu
 	frames  []*engineio.Frame
 	bytes   int           // of frames, of what is held, and of what was taken and is not written yet
+	queued  uint64        // frames so far, without those that are held
+	taken   uint64        // of queued, in their order: those that are being written, or have been
 	held    *held         // nil unless put is to hold
 	busy    bool          // somebody drains
 	closing bool          // nothing more is taken
@@ -71,6 +73,7 @@ func (o *outbox) bypass(f *engineio.Frame) bool {
 // draining.
 func (o *outbox) queue(frames ...*engineio.Frame) {
 	o.frames = append(o.frames, frames...)
+	o.queued += uint64(len(frames))
 	idle := !o.busy
 	o.busy = true
 	wake := o.wake
@@ -182,6 +185,7 @@ func (o *outbox) takePackets(most, written int) (frames []*engineio.Frame, left 
 func (o *outbox) takeFirst(n int, dst []*engineio.Frame, written int) []*engineio.Frame {
 	o.bytes -= written
 	o.noteLow()
+	o.taken += uint64(n)
 	dst = append(dst, o.frames[:n]...)
 	if n == len(o.frames) && cap(o.frames) > idleFrames {
 		o.frames = nil
@@ -196,6 +200,20 @@ func (o *outbox) takeFirst(n int, dst []*engineio.Frame, written int) []*enginei
 		}
 	}
 	return dst
+}
+
+// next is the number of the frame that is queued next.
+func (o *outbox) next() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.queued + 1
+}
+
+// hasTaken reports whether the frame with this number is being written, or has been.
+func (o *outbox) hasTaken(number uint64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.taken >= number
 }
 
 // waitLowWater waits until little is queued: a client that asks for much in one go is answered as

@@ -110,6 +110,20 @@ func TestHeartbeatOverPolling(t *testing.T) {
 	})
 }
 
+// Pongs of a client that never polls answer no ping.
+func TestPongsWithoutPolling(t *testing.T) {
+	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
+		p := r.Poll()
+		for range 60 {
+			if p.Post("3").Status != 200 {
+				return
+			}
+			<-time.After(time.Second)
+		}
+		t.Error("it is there after a minute")
+	})
+}
+
 // A client that never polls is gone in time, and holds no more than its outbox meanwhile.
 func TestPollerThatNeverGETs(t *testing.T) {
 	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {

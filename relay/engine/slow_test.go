@@ -3,6 +3,7 @@ package engine
 import (
 	"runtime"
 	"testing"
+	"time"
 
 	"setu/relay/engineio"
 	"setu/relay/wiretest"
@@ -29,6 +30,26 @@ func TestSlowClient(t *testing.T) {
 	awaitGone(t, r)
 	if !r.log.Has("too slow") {
 		t.Error("no log line")
+	}
+}
+
+// Pongs of a client that reads nothing answer no ping, however many it sends.
+func TestPongsWithoutReading(t *testing.T) {
+	r := overTightTCP(t, "PING_INTERVAL=200ms", "PING_TIMEOUT=200ms")
+	p := r.greeted()
+	s := r.only()
+	for range 100 { // more than its socket takes, and less than its outbox
+		s.Send(engineio.NewMessage(make([]byte, 5000), false))
+	}
+	pong := wiretest.ClientFrame(0x81, []byte("3"))
+	for end := time.Now().Add(10 * time.Second); r.srv.Count() > 0; <-time.After(20 * time.Millisecond) {
+		_, _ = p.Conn.Write(pong)
+		if time.Now().After(end) {
+			t.Fatal("it is still there")
+		}
+	}
+	if s.code != closeGone || s.reason != noPong {
+		t.Errorf("ended with %d %q", s.code, s.reason)
 	}
 }
 

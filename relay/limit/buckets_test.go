@@ -116,11 +116,11 @@ func TestClient(t *testing.T) {
 		if c.Take(Signal) != 0 {
 			t.Fatal("what is off is limited")
 		}
-		if c.Debit(Bytes, 1999) || c.Wait(Bytes) != 0 {
+		if c.Debit(Bytes, 1999) || c.Wait(Bytes, 1000) != 0 {
 			t.Fatal("less than a bucketful is too much")
 		}
-		if c.Debit(Bytes, 1001) || c.Wait(Bytes) != time.Second {
-			t.Fatal("what is owed is not waited for, but ", c.Wait(Bytes))
+		if c.Debit(Bytes, 1001) || c.Wait(Bytes, 0) != time.Second || c.Wait(Bytes, 500) != 1500*time.Millisecond {
+			t.Fatal("what is owed is not waited for, but ", c.Wait(Bytes, 0))
 		}
 		if !c.Debit(Bytes, 5000) {
 			t.Fatal("more than two bucketfuls are not too much")

@@ -86,8 +86,9 @@ func (c *Client) Debit(k Kind, n int) (tooMany bool) {
 	return b.TokensAt(now) <= -float64(r.Burst)
 }
 
-// Wait returns how long it is until nothing is owed of a kind that is debited.
-func (c *Client) Wait(k Kind) time.Duration {
+// Wait returns how long it is until n may come of a kind that is debited, if something is owed of it; else
+// zero.
+func (c *Client) Wait(k Kind, n int) time.Duration {
 	r := c.rates[k]
 	if r.IsOff() {
 		return 0
@@ -96,7 +97,7 @@ func (c *Client) Wait(k Kind) time.Duration {
 	if b.TokensAt(now) >= 0 {
 		return 0
 	}
-	return missing(b, now, 0)
+	return missing(b, now, n)
 }
 
 // Refused counts something that was refused, whatever the limit. It reports true if it happens too

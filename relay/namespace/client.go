@@ -257,7 +257,7 @@ func (c *client) Closed() {
 // nothing more is read from it then, and TCP tells it so.
 func (c *client) enqueue(e Event) {
 	if e.kind == socketio.Event {
-		e.Overdrawn = c.session.Overdrawn()
+		e.Overdrawn = c.session.Overdrawn(e.size())
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -41,8 +41,8 @@ type Event struct {
 	// no Args.
 	TooDeep bool
 
-	// Overdrawn is how long it is until the client has not sent more bytes than it may. Unless it is zero
-	// the event is to be refused.
+	// Overdrawn is zero unless the client has sent more bytes than it may, and the event is to be
+	// refused: then it is how long it is until the event may come again.
 	Overdrawn time.Duration
 
 	// TooLarge says that what came is larger than MaxPayload, attachments included: nothing but the
