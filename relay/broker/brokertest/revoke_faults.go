@@ -39,7 +39,11 @@ func testRevokedAway(t *testing.T, h Harness) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
-	revoke(t, here, r, 2) // what it holds, it has said
+	var said broker.Coverage
+	eventually(t, func() string { return fmt.Sprintf("what it holds, it says: %+v", said) }, func() bool {
+		said, err = here.Revoke(t.Context(), r)
+		return err == nil && said.Holds == 2
+	})
 }
 
 // A store that comes back with all it had.
