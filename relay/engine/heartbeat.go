@@ -104,12 +104,16 @@ func (h *heartbeat) dueSince(now time.Time) time.Time {
 	return h.due
 }
 
-// checkNow does what is due, if the timer is late. A request of the client's calls it.
+// checkNow does what is due, if the timer is late: it may be so late that a ping and the end of the wait
+// for its pong are. A request of the client's calls it.
 func (h *heartbeat) checkNow() {
-	h.mu.Lock()
-	due := h.timer != nil && !time.Now().Before(h.due)
-	h.mu.Unlock()
-	if due {
+	for range 2 {
+		h.mu.Lock()
+		due := h.timer != nil && !h.stopped && !time.Now().Before(h.due)
+		h.mu.Unlock()
+		if !due {
+			return
+		}
 		h.tick()
 	}
 }

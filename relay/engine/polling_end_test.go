@@ -110,6 +110,18 @@ func TestHeartbeatOverPolling(t *testing.T) {
 	})
 }
 
+// A request that comes after the end of the wait for a pong is too late, however late the timer is.
+func TestLateTimer(t *testing.T) {
+	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
+		p := r.Poll()
+		h := &r.only().heartbeat
+		h.mu.Lock()
+		h.due = time.Now().Add(-300 * time.Millisecond)
+		h.mu.Unlock()
+		p.Get().Is(t, 400, wiretest.UnknownSID)
+	}, "PING_TIMEOUT=200ms")
+}
+
 // Pongs of a client that never polls answer no ping.
 func TestPongsWithoutPolling(t *testing.T) {
 	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
