@@ -30,6 +30,7 @@ func serveWeb(t *testing.T, settings ...string) *httptest.Server {
 	}
 	web := httptest.NewUnstartedServer(nil)
 	web.Config = newWeb(cfg, srv, log)
+	web.Listener = listen(web.Listener, web.Config)
 	web.Start()
 	t.Cleanup(func() {
 		_ = srv.Shutdown(t.Context())

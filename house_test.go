@@ -20,6 +20,7 @@ var may = map[string][]string{
 	"setu/relay/auth":         {},
 	"setu/relay/metrics":      {},
 	"setu/relay/limit":        {},
+	"setu/relay/handshake":    {},
 	"setu/relay/engine":       {"setu/relay/engineio", "setu/relay/metrics", "setu/relay/limit"},
 	"setu/relay/namespace":    {"setu/relay/engine", "setu/relay/engineio", "setu/relay/socketio", "setu/relay/metrics", "setu/relay/limit"},
 	"setu/relay/broker":       {},
@@ -33,7 +34,7 @@ var may = map[string][]string{
 	"setu/relay/command": {"setu/relay", "setu/relay/auth", "setu/relay/broker", "setu/relay/broker/redis"},
 	"setu/relay/client":  {"setu/relay/engineio", "setu/relay/socketio"},
 	"setu/wasmclient":    {"setu/relay/client", "setu/wasmclient/chat"},
-	"setu":               {"setu/relay", "setu/relay/auth", "setu/relay/broker", "setu/relay/broker/redis", "setu/relay/command", "setu/relay/metrics", "setu/public"},
+	"setu":               {"setu/relay", "setu/relay/auth", "setu/relay/broker", "setu/relay/broker/redis", "setu/relay/command", "setu/relay/handshake", "setu/relay/metrics", "setu/public"},
 	"setu/public":        {},
 }
 

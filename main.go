@@ -28,6 +28,7 @@ import (
 	"setu/relay/broker"
 	"setu/relay/broker/redis"
 	"setu/relay/command"
+	"setu/relay/handshake"
 	"setu/relay/metrics"
 )
 
@@ -157,8 +158,8 @@ func serve(cfg relay.Config) error {
 	if err != nil {
 		return err
 	}
-	listen := net.ListenConfig{KeepAlive: -1} // every session has a heartbeat of its own
-	l, err := listen.Listen(context.Background(), "tcp", net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port)))
+	tcp := net.ListenConfig{KeepAlive: -1} // every session has a heartbeat of its own
+	l, err := tcp.Listen(context.Background(), "tcp", net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port)))
 	if err != nil {
 		return fmt.Errorf("HOST and PORT: %w", err)
 	}
@@ -167,7 +168,7 @@ func serve(cfg relay.Config) error {
 	}
 	web := newWeb(cfg, srv, log)
 	failed := make(chan error, 1)
-	go func() { failed <- web.Serve(l) }()
+	go func() { failed <- web.Serve(listen(l, web)) }()
 	log.Info("serving", "url", "http://"+hostOf(l.Addr()), "relay", cfg.RelayID, "region", cfg.Region, "redis", cfg.RedisURL != "")
 	select {
 	case err := <-failed:
@@ -210,6 +211,11 @@ func newWeb(cfg relay.Config, srv *relay.Server, log *slog.Logger) *http.Server 
 	return &http.Server{Handler: routes(srv, cfg), ReadHeaderTimeout: min(10*time.Second, cfg.RequestTimeout),
 		ReadTimeout: cfg.RequestTimeout, WriteTimeout: cfg.RequestTimeout, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 16 << 10, ConnState: srv.ConnState, ErrorLog: relay.WebLog(log, srv.Metrics())}
+}
+
+// listen returns l for web.Serve: WebSockets' handshakes are served beside it.
+func listen(l net.Listener, web *http.Server) net.Listener {
+	return handshake.Listen(l, web, relay.Path, web.Handler)
 }
 
 func routes(srv *relay.Server, cfg relay.Config) http.Handler {

@@ -22,6 +22,9 @@ func cpu() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
+// unlimited are settings for many clients of one address.
+var unlimited = []string{"MAX_ADDRESS_CONNECTIONS=0", "MAX_UNCONNECTED=0", "HANDSHAKE_RATE=off", "HANDSHAKES_RATE=off"}
+
 // crowd lets n clients join a room over TCP. Each reads until its end; heard counts the frames that
 // end in a newline.
 func crowd(b *testing.B, r *rig, n int) (heard *sync.WaitGroup) {
@@ -50,7 +53,7 @@ func BenchmarkFanOut(b *testing.B) {
 	const members = 1000
 	for _, burst := range []int{1, 20} {
 		b.Run(fmt.Sprint("burst=", burst), func(b *testing.B) {
-			r := overTCP(b)
+			r := overTCP(b, unlimited...)
 			heard := crowd(b, r, members)
 			body := `"id":"m","from":{"id":"u","name":"U","guest":true},"data":"` + strings.Repeat("x", 100) + "\n\""
 			b.ReportAllocs()
@@ -70,7 +73,7 @@ func BenchmarkFanOut(b *testing.B) {
 // BenchmarkJoin measures a connection from dial to the answer to its join, and its end, with the
 // client's part.
 func BenchmarkJoin(b *testing.B) {
-	r := overTCP(b)
+	r := overTCP(b, unlimited...)
 	stay := r.member("stay", "room")
 	for range 20 {
 		stay.Call("publish", `{"room":"room","data":"`+strings.Repeat("x", 100)+`"}`)

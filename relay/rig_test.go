@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"setu/relay/broker"
+	"setu/relay/handshake"
 	"setu/relay/wiretest"
 )
 
@@ -85,7 +86,7 @@ func newRig(t testing.TB, l net.Listener, dial func() net.Conn, b broker.Broker,
 		r.srv.ServeHTTP(w, req)
 	})
 	r.web = &http.Server{Handler: counted, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
-	r.served.Go(func() { _ = r.web.Serve(l) })
+	r.served.Go(func() { _ = r.web.Serve(handshake.Listen(l, r.web, Path, counted)) })
 	return r
 }
 
