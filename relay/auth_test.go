@@ -394,7 +394,7 @@ func TestInvisible(t *testing.T) {
 // A relay that everybody may use says so, loudly if others than this machine can reach it.
 func TestOpenIsSaid(t *testing.T) {
 	for pairs, want := range map[string]string{"": "level=WARN", "HOST=0.0.0.0": "level=WARN", "HOST=127.0.0.1": "level=INFO", "HOST=localhost": "level=INFO",
-		"HOST=::1": "level=INFO", "AUTH_SECRET=" + secret: ""} {
+		"HOST=::1": "level=INFO", "AUTH_SECRET=" + secret: "", "GUEST_ROOMS=lobby:join": "level=WARN"} {
 		var all []string
 		if pairs != "" {
 			all = append(all, pairs)
@@ -403,6 +403,9 @@ func TestOpenIsSaid(t *testing.T) {
 		settings(t, all...).WarnOpen(slog.New(slog.NewTextHandler(log, nil)))
 		if said := log.Has("AUTH is open"); said != (want != "") || said && !log.Has(want) {
 			t.Errorf("%q: want %q", pairs, want)
+		}
+		if restricted := strings.HasPrefix(pairs, "GUEST_ROOMS"); log.Has("may do what GUEST_ROOMS says") != restricted || restricted && log.Has("all rooms") {
+			t.Errorf("%q: it does not say what everybody may do", pairs)
 		}
 	}
 }

@@ -26,21 +26,22 @@ import (
 // Config is every setting. The zero environment is a relay for one machine: port 8080, everything
 // in memory.
 //
-// A setting is a field, and nothing else: env names it, help says what it is for, min and max, or
-// oneof, say what it takes (settings.go).
+// A setting is a field, and nothing else: env names it, help says what it is for; min and max, oneof,
+// or bytes, say what it takes, and with names settings of which one has to be there, too
+// (settings.go).
 type Config struct {
 	Host string `env:"HOST" help:"address to listen on; empty: all"`
 	Port int    `env:"PORT" envDefault:"8080" min:"1" max:"65535" help:"port to listen on"`
 
 	MetricsPort int    `env:"METRICS_PORT" envDefault:"0" min:"0" max:"65535" help:"port to serve Prometheus' /metrics on, which PORT never does; 0: none"`
-	MetricsHost string `env:"METRICS_HOST" help:"address to listen on for METRICS_PORT; empty: HOST"`
+	MetricsHost string `env:"METRICS_HOST" with:"METRICS_PORT" help:"address to listen on for METRICS_PORT; empty: HOST"`
 
-	RedisURL    string `env:"REDIS_URL" help:"redis://, rediss://, valkey:// or valkeys:// URL that the relays share; empty: this relay alone, in memory"`
-	RedisCA     string `env:"REDIS_CA" help:"PEM of the CA that signed Redis' certificate; empty: the public ones"`
-	RedisPrefix string `env:"REDIS_PREFIX" envDefault:"setu" help:"begins every key and channel, without braces: relays with another prefix are another fleet"`
+	RedisURL    string `env:"REDIS_URL" help:"redis://, rediss://, valkey:// or valkeys:// URL, or unix:///path/to/socket, that the relays share; empty: this relay alone, in memory"`
+	RedisCA     string `env:"REDIS_CA" with:"REDIS_URL" help:"PEM of the CA that signed Redis' certificate; empty: the public ones"`
+	RedisPrefix string `env:"REDIS_PREFIX" envDefault:"setu" bytes:"128" with:"REDIS_URL" help:"begins every key and channel, without braces: relays with another prefix are another fleet"`
 
-	Region  string `env:"REGION" help:"where this relay runs, told to clients; default FLY_REGION"`
-	RelayID string `env:"RELAY_ID" help:"this relay's name, told to clients; default FLY_MACHINE_ID, else made up"`
+	Region  string `env:"REGION" bytes:"128" help:"where this relay runs, told to clients; default FLY_REGION"`
+	RelayID string `env:"RELAY_ID" bytes:"128" help:"this relay's name, told to clients; default FLY_MACHINE_ID, else made up"`
 
 	PrivateURL string `env:"PRIVATE_URL" help:"how the other relays reach this one, like http://10.0.0.7:8080; empty: at the address from which it reaches Redis"`
 	Forward    string `env:"FORWARD" envDefault:"auto" oneof:"proxy,fly-replay,auto,off" help:"how requests that reached the wrong relay get to the right one; auto is fly-replay on Fly.io, else proxy"`
@@ -67,14 +68,14 @@ type Config struct {
 
 	EmbedOrigins []string `env:"EMBED_ORIGINS" help:"comma-separated origins of sites whose pages may show the page in a frame, and sign its users in, like https://example.com or https://*.example.com; empty: none"`
 
-	AuthMode      string        `env:"AUTH" oneof:"open,optional,required" help:"who may connect: everybody, everybody but guests may do only what GUEST_ROOMS says, or users with a token; default required if a key is set, else open"`
+	AuthMode      string        `env:"AUTH" oneof:"open,optional,required" help:"who may connect: everybody, with GUEST_ROOMS for guests by default everything; the same, by default nothing; or users with a token; default required if a key is set, else open"`
 	AuthSecret    auth.Secret   `env:"AUTH_SECRET" help:"signs and checks tokens (HS256, HS384, HS512): one secret of at least 32 bytes, or two comma-separated, of which both check and the first signs"`
 	AuthPublicKey string        `env:"AUTH_PUBLIC_KEY" help:"PEM of a public key or certificate that checks tokens: RSA of at least 2048 bits (RS256, PS256), EC P-256 (ES256) or Ed25519 (EdDSA); or of two"`
 	AuthJWKSURL   string        `env:"AUTH_JWKS_URL" help:"https:// URL (http:// on this machine) of the JSON Web Key Set that checks tokens"`
-	AuthIssuer    string        `env:"AUTH_ISSUER" help:"what a token's iss must be; empty: anything"`
-	AuthAudience  string        `env:"AUTH_AUDIENCE" help:"what must be in a token's aud; empty: anything"`
-	AuthMaxTTL    time.Duration `env:"AUTH_MAX_TTL" envDefault:"720h" min:"1m" max:"8760h" help:"the longest that a token may be good for, and that a revocation is kept"`
-	GuestRooms    string        `env:"GUEST_ROOMS" help:"what guests may do, like lobby:join,publish,signal,history,members team-*:join; default everything if AUTH is open, else nothing"`
+	AuthIssuer    string        `env:"AUTH_ISSUER" bytes:"1024" with:"AUTH_SECRET,AUTH_PUBLIC_KEY,AUTH_JWKS_URL" help:"what a token's iss must be; empty: anything"`
+	AuthAudience  string        `env:"AUTH_AUDIENCE" bytes:"1024" with:"AUTH_SECRET,AUTH_PUBLIC_KEY,AUTH_JWKS_URL" help:"what must be in a token's aud; empty: anything"`
+	AuthMaxTTL    time.Duration `env:"AUTH_MAX_TTL" envDefault:"720h" min:"1m" max:"8760h" with:"AUTH_SECRET,AUTH_PUBLIC_KEY,AUTH_JWKS_URL" help:"the longest that a token may be good for, and that a revocation is kept"`
+	GuestRooms    string        `env:"GUEST_ROOMS" help:"what guests may do, like lobby:join,publish,signal,history,members team-*:join; default everything but invisible if AUTH is open, else nothing; not if AUTH is required"`
 
 	RequestTimeout time.Duration `env:"REQUEST_TIMEOUT" envDefault:"45s" min:"10ms" max:"1h" help:"for the body of a request to come, and for an answer to be read"`
 
@@ -83,7 +84,7 @@ type Config struct {
 	JoinRate    limit.Rate `env:"JOIN_RATE" envDefault:"20/s:250" help:"joins of one connection"`
 	HistoryRate limit.Rate `env:"HISTORY_RATE" envDefault:"10/s:50" help:"requests of one connection for history and members"`
 	EventRate   limit.Rate `env:"EVENT_RATE" envDefault:"50/s:250" help:"all else that one connection may send: leaves, pings, unknown events, CONNECTs, pongs, upgrades"`
-	BytesRate   limit.Rate `env:"BYTES_RATE" envDefault:"262144/s:4194304" help:"bytes that one connection may send; twice its burst at once close it"`
+	BytesRate   limit.Rate `env:"BYTES_RATE" envDefault:"262144/s:4194304" help:"bytes that one connection may send; twice its burst at once close it, so that is at least 4 times MAX_PAYLOAD, as by default"`
 
 	UserPublishRate limit.Rate `env:"USER_PUBLISH_RATE" envDefault:"200/s:400" help:"messages that one user may publish, over all relays"`
 	UserSignalRate  limit.Rate `env:"USER_SIGNAL_RATE" envDefault:"200/s:400" help:"signals that one user may send, over all relays"`
@@ -98,7 +99,7 @@ type Config struct {
 	MaxUnconnected        int        `env:"MAX_UNCONNECTED" envDefault:"4000" min:"0" help:"connections that have not sent a CONNECT yet, a quarter of them from one address; 0: no bound"`
 	HandshakeRate         limit.Rate `env:"HANDSHAKE_RATE" envDefault:"100/s:1000" help:"handshakes from one address, and requests that are no good, CONNECTs after the first of a session, tokens that are brought later; of files of the page eight times as many"`
 	HandshakesRate        limit.Rate `env:"HANDSHAKES_RATE" envDefault:"1000/s:5000" help:"handshakes in all"`
-	TrustedProxies        []string   `env:"TRUSTED_PROXIES" help:"comma-separated networks of the proxies whose X-Forwarded-For tells a client's address, like 10.0.0.0/8; empty: none"`
+	TrustedProxies        []string   `env:"TRUSTED_PROXIES" help:"comma-separated networks of the proxies whose X-Forwarded-For tells a client's address, like 10.0.0.0/8, and not of everybody; empty: none"`
 
 	DrainTimeout time.Duration `env:"DRAIN_TIMEOUT" envDefault:"20s" min:"0s" max:"5m" help:"for closing all clients on SIGTERM"`
 
@@ -136,6 +137,9 @@ func LoadConfig(environ []string) (Config, error) {
 		}
 		c.EmbedOrigins[i] = o
 	}
+	if vars["BYTES_RATE"] == "" {
+		c.BytesRate.Burst = max(c.BytesRate.Burst, c.leastBytesBurst())
+	}
 	if c.Region == "" {
 		c.Region = vars["FLY_REGION"]
 	}
@@ -146,8 +150,12 @@ func LoadConfig(environ []string) (Config, error) {
 	if c.RelayID == "" {
 		c.RelayID = strings.ToLower(rand.Text()[:8])
 	}
-	return c, c.check()
+	return c, errors.Join(c.check(), errors.Join(alone(vars)...))
 }
+
+// leastBytesBurst returns the least burst of BYTES_RATE with which a message that is read past, for
+// being too large, closes no connection.
+func (c Config) leastBytesBurst() int { return c.MaxPayload * engine.OversizeFactor / 2 }
 
 // check returns an error if a setting is not what it takes.
 func (c Config) check() error {
@@ -179,9 +187,15 @@ func (c Config) check() error {
 		}
 	}
 	for _, p := range c.TrustedProxies {
-		if _, err := limit.ParsePrefixes([]string{p}); err != nil {
+		switch networks, err := limit.ParsePrefixes([]string{p}); {
+		case err != nil:
 			refuse("TRUSTED_PROXIES", p, errors.New("it is a network, like 10.0.0.0/8, or an address"))
+		case networks[0].Bits() == 0:
+			refuse("TRUSTED_PROXIES", p, errors.New("it is everybody, and so every client could make up its address"))
 		}
+	}
+	if least := c.leastBytesBurst(); !c.BytesRate.IsOff() && c.BytesRate.Burst < least {
+		refuse("BYTES_RATE", c.BytesRate.String(), fmt.Errorf("with a MAX_PAYLOAD of %d its burst, after the colon, is at least %d", c.MaxPayload, least))
 	}
 	_, wrong := c.readAuth()
 	return errors.Join(append(out, wrong...)...)

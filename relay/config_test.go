@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"fmt"
 	"log/slog"
 	"reflect"
 	"strconv"
@@ -63,7 +64,7 @@ func TestFlyDefaults(t *testing.T) {
 func TestGoodSettings(t *testing.T) {
 	c, err := LoadConfig([]string{"HOST=::1", "PORT=1", "HISTORY_LIMIT=10000", "HISTORY_TTL=1s", "PRESENCE_LEASE=1h", "PING_INTERVAL=10ms", "PING_TIMEOUT=1h",
 		"MAX_PAYLOAD=1000", "OUTBOX_BYTES=65536", "MAX_CONNECTIONS=1", "DRAIN_TIMEOUT=0s", "LOG_LEVEL=WARN", "LOG_FORMAT=json",
-		"ALLOWED_ORIGINS=https://a.example, http://b.example:8080/,*", "REDIS_PREFIX=x:y", "PRIVATE_URL=http://relay_1:8080/"})
+		"ALLOWED_ORIGINS=https://a.example, http://b.example:8080/,*", "REDIS_URL=redis://h", "REDIS_PREFIX=x:y", "PRIVATE_URL=http://relay_1:8080/"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,11 +130,13 @@ func TestBadSettings(t *testing.T) {
 		"GUEST_ROOMS":     {"lobby", "lobby:admin", "a*b:join", "{"},
 		"PRIVATE_URL":     {"10.0.0.7:8080", "tcp://10.0.0.7:8080", "http://10.0.0.7:8080/relay", "http://u@10.0.0.7", "http://*.example.com", "*", "null"},
 		"EMBED_ORIGINS":   {"*", "null", "https://*.com", "capacitor://localhost", "example.com", "https://a.example/path", "https://a.example,file://"},
+		"TRUSTED_PROXIES": {"10.0.0.0/33", "lb.example", "10.0.0.0/8,0.0.0.0/0", "1.2.3.4/0", "::/0", "::ffff:0:0/96"},
+		"BYTES_RATE":      {"fast", "1/d", "262144/s:3999999", "1000000/s"},
 		"ALLOWED_ORIGINS": {"https://*.com", "https://*", "http://", "wss://a.example", "https://a.example,null://", "example.com", "ftp://a.example", "https://", "https://a.example/path", "https://a.example?x", "https://u@a.example", "https://a.example,nonsense"},
 	}
 	for name, values := range bad {
 		for _, v := range values {
-			_, err := LoadConfig([]string{name + "=" + v})
+			_, err := LoadConfig([]string{name + "=" + v, needed(name)})
 			if err == nil {
 				t.Errorf("%s takes %q", name, v)
 				continue
@@ -191,10 +194,10 @@ func TestBounds(t *testing.T) {
 				continue
 			}
 			bounds++
-			if _, err := LoadConfig([]string{name + "=" + bound}); err != nil {
+			if _, err := LoadConfig([]string{name + "=" + bound, needed(name)}); err != nil {
 				t.Error(err)
 			}
-			if _, err := LoadConfig([]string{name + "=" + beyond(bound, by)}); err == nil {
+			if _, err := LoadConfig([]string{name + "=" + beyond(bound, by), needed(name)}); err == nil {
 				t.Errorf("%s takes %s", name, beyond(bound, by))
 			}
 			if !strings.Contains(text, bound) {
@@ -213,6 +216,75 @@ func TestBounds(t *testing.T) {
 	for _, mode := range []string{forward.Auto, forward.Proxy, forward.Replay, forward.Off} {
 		if c, err := LoadConfig([]string{"FORWARD=" + mode}); err != nil || c.forward().Mode != mode {
 			t.Error(mode, err)
+		}
+	}
+}
+
+// needed is a setting with which the named one means something, if it takes one.
+func needed(name string) string {
+	return map[string]string{"REDIS_PREFIX": "REDIS_URL=redis://h", "AUTH_MAX_TTL": testSecret}[name]
+}
+
+// A burst of BYTES_RATE holds half of what may be read past of a message, so that twice that holds all:
+// by default it does, whatever MAX_PAYLOAD is.
+func TestBytesBurstFollowsMaxPayload(t *testing.T) {
+	for most, want := range map[string]int{"1000": 4 << 20, "1048576": 4 << 20, "1048577": 4<<20 + 4, "5000000": 20_000_000} {
+		if c := settings(t, "MAX_PAYLOAD="+most); c.BytesRate != perSecond(256<<10, want) {
+			t.Errorf("%s: %v", most, c.BytesRate)
+		}
+	}
+	settings(t, "MAX_PAYLOAD=2000", "BYTES_RATE=1/s:8000")
+	settings(t, "BYTES_RATE=off")
+	_, err := LoadConfig([]string{"MAX_PAYLOAD=5000000", "BYTES_RATE=262144/s:4194304"})
+	if err == nil || !strings.HasSuffix(err.Error(), " (with a MAX_PAYLOAD of 5000000 its burst, after the colon, is at least 20000000)") {
+		t.Error(err)
+	}
+}
+
+// What is told to clients, or begins keys, is text of a bounded length.
+func TestBadTexts(t *testing.T) {
+	for name, others := range map[string]string{"RELAY_ID": "", "REGION": "", "REDIS_PREFIX": "REDIS_URL=redis://h", "AUTH_ISSUER": testSecret, "AUTH_AUDIENCE": testSecret} {
+		for _, v := range []string{"a\nb", "a\x00", "\x7f", "\xff", "a\u0085b", strings.Repeat("x", 1025)} {
+			_, err := LoadConfig([]string{name + "=" + v, others})
+			if err == nil || !strings.HasPrefix(err.Error(), name+" is ") || !strings.Contains(err.Error(), "without control characters") || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%s=%.20q: %v", name, v, err)
+			}
+		}
+	}
+	long := strings.Repeat("ä", 64)
+	if c := settings(t, "RELAY_ID="+long, "REGION="+long); c.RelayID != long || c.Region != long {
+		t.Error(c.RelayID, c.Region)
+	}
+	for _, name := range []string{"RELAY_ID", "FLY_MACHINE_ID", "REGION", "FLY_REGION"} {
+		if _, err := LoadConfig([]string{name + "=x" + long}); err == nil {
+			t.Errorf("%s takes 129 bytes", name)
+		}
+	}
+}
+
+// A setting that means nothing without another stops the start: without that one the relay is open, or
+// alone, as nobody who has set it can have meant.
+func TestSettingsThatMeanNothing(t *testing.T) {
+	const keys, redis = "AUTH_SECRET, AUTH_PUBLIC_KEY or AUTH_JWKS_URL", "REDIS_URL"
+	for setting, without := range map[string]string{"AUTH_ISSUER=me": keys, "AUTH_AUDIENCE=chat": keys, "AUTH_MAX_TTL=720h": keys,
+		"REDIS_CA=-----BEGIN CERTIFICATE-----": redis, "REDIS_PREFIX=setu": redis, "METRICS_HOST=::1": "METRICS_PORT"} {
+		name, value, _ := strings.Cut(setting, "=")
+		_, err := LoadConfig([]string{setting, "AUTH=open"})
+		if err == nil || !strings.HasPrefix(err.Error(), fmt.Sprintf("%s is %q", name, value)) ||
+			!strings.HasSuffix(err.Error(), "; only with "+without+" (it means nothing without "+without+")") {
+			t.Errorf("%s: %v", setting, err)
+		}
+		if _, err := LoadConfig([]string{setting, testSecret, "REDIS_URL=rediss://h", "METRICS_PORT=9091"}); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := LoadConfig([]string{"REDIS_CA=" + strings.Repeat("s3cr3t ", 20)}); err == nil || strings.Contains(err.Error(), "s3cr3t") {
+		t.Error("a long text may be a key: ", err)
+	}
+	for _, mode := range []string{"", "AUTH=required"} {
+		_, err := LoadConfig([]string{"GUEST_ROOMS=lobby:join", testSecret, mode})
+		if err == nil || !strings.HasPrefix(err.Error(), `GUEST_ROOMS is "lobby:join"`) || !strings.Contains(err.Error(), "(nobody is a guest where AUTH is required") {
+			t.Errorf("%s: %v", mode, err)
 		}
 	}
 }

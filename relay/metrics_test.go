@@ -159,10 +159,11 @@ var story = []measured{
 		`setu_closes_total{reason="server"}`: 0}, pairs: []string{"USER_PUBLISH_RATE=1/s", "EVENT_RATE=10/s"}},
 	{what: "a flood of bytes", do: func(t *testing.T, r *rig) {
 		p := r.guest("a")
-		p.Call("ping", `{"x":"`+strings.Repeat("x", 900)+`"}`)
-		p.Call("ping", `{"x":"`+strings.Repeat("x", 900)+`"}`)
+		for range 5 {
+			p.Call("ping", `{"x":"`+strings.Repeat("x", 900)+`"}`)
+		}
 	}, want: map[string]float64{`setu_refusals_total{limit="bytes"}`: 1, `setu_refusals_total{limit="rate_limited"}`: 1},
-		pairs: []string{"BYTES_RATE=1/s:1500", "MAX_PAYLOAD=1000"}},
+		pairs: []string{"BYTES_RATE=1/s:4000", "MAX_PAYLOAD=1000"}},
 	{what: "too many of a user, and of members", do: func(t *testing.T, r *rig) {
 		r.member("a", "room")
 		p := r.Open()

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/caarlos0/env/v11"
 
@@ -33,23 +35,41 @@ func Settings() []Setting {
 
 // help returns what a setting is for, and what it takes.
 func help(f reflect.StructField) string {
-	tag := f.Tag
-	out := tag.Get("help")
-	if f.Type == reflect.TypeFor[limit.Rate]() {
-		return out + "; like 50/s, 30/m or 50/s:100, where up to 100 may come at once, or off"
+	out := f.Tag.Get("help")
+	if what := takes(f); what != "" {
+		out += "; " + what
 	}
-	low, high := tag.Get("min"), tag.Get("max")
-	switch {
-	case high != "":
-		return out + "; " + low + " to " + high
-	case low != "":
-		return out + "; " + low + " or more"
-	}
-	if words := choices(tag); len(words) > 0 {
-		last := len(words) - 1
-		return out + "; " + strings.Join(words[:last], ", ") + " or " + words[last]
+	if with := f.Tag.Get("with"); with != "" {
+		out += "; only with " + either(strings.Split(with, ","))
 	}
 	return out
+}
+
+// takes returns what a setting takes, as far as its type and its tags say.
+func takes(f reflect.StructField) string {
+	low, high, most, words := f.Tag.Get("min"), f.Tag.Get("max"), f.Tag.Get("bytes"), choices(f.Tag)
+	switch {
+	case f.Type == reflect.TypeFor[limit.Rate]():
+		return "like 50/s, 30/m, 5/h or 50/s:100, where up to 100 may come at once, or off"
+	case high != "":
+		return low + " to " + high
+	case low != "":
+		return low + " or more"
+	case most != "":
+		return "at most " + most + " bytes, without control characters"
+	case len(words) > 0:
+		return either(words)
+	}
+	return ""
+}
+
+// either lists words, of which one is meant.
+func either(words []string) string {
+	last := len(words) - 1
+	if last == 0 {
+		return words[0]
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
 // choices returns the words that a setting takes, or nothing if any will do.
@@ -78,8 +98,40 @@ func inRange(tag reflect.StructTag, v reflect.Value) bool {
 	if high, ok := bound(tag, "max", v.Type()); ok && v.Int() > high {
 		return false
 	}
+	if most, ok := bound(tag, "bytes", reflect.TypeFor[int]()); ok && !isText(v.String(), int(most)) {
+		return false
+	}
 	words := choices(tag)
 	return len(words) == 0 || slices.Contains(words, v.String()) || v.String() == "" && tag.Get("envDefault") == ""
+}
+
+// isText reports whether s is UTF-8 of at most so many bytes, without control characters.
+func isText(s string, most int) bool {
+	return len(s) <= most && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
+}
+
+// alone returns an error for each setting that is set and means nothing, since none is of those that
+// its tag with names: something is missing, and the relay would be another than was meant.
+func alone(vars map[string]string) (out []error) {
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		name, with := f.Tag.Get("env"), f.Tag.Get("with")
+		if with == "" || vars[name] == "" {
+			continue
+		}
+		others := strings.Split(with, ",")
+		if !slices.ContainsFunc(others, func(o string) bool { return vars[o] != "" }) {
+			out = append(out, fmt.Errorf("%w (it means nothing without %s)", bad(name, shown(vars[name])), either(others)))
+		}
+	}
+	return out
+}
+
+// shown returns what may be told of a setting: a long text may be a key, by mistake.
+func shown(text string) any {
+	if len(text) > 100 {
+		return hiddenText(len(text))
+	}
+	return withoutPassword(text)
 }
 
 // bound reads a bound of a number or a duration.

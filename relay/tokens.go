@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -38,24 +39,30 @@ func (c Config) readAuth() (out auth.Config, wrong []error) {
 	}
 	out.Guests = out.Mode.DefaultGuests()
 	if c.GuestRooms != "" {
-		out.Guests, err = auth.ParseRooms(c.GuestRooms)
+		if out.Guests, err = auth.ParseRooms(c.GuestRooms); err == nil && out.Mode == auth.Required {
+			err = errors.New("nobody is a guest where AUTH is required, as it is by default with a key: set AUTH to optional, or leave this out")
+		}
 		refuse("GUEST_ROOMS", c.GuestRooms, err)
 	}
 	return out, wrong
 }
 
-// WarnOpen says in the log if everybody may use all rooms: loudly, unless only this machine can reach
-// the relay.
+// WarnOpen says in the log if everybody may use the rooms, or those that GUEST_ROOMS has: loudly, unless
+// only this machine can reach the relay.
 func (c Config) WarnOpen(log *slog.Logger) {
 	if c.Auth().Mode != auth.Open {
 		return
 	}
+	what := "use all rooms"
+	if c.GuestRooms != "" {
+		what = "do what GUEST_ROOMS says"
+	}
 	ip := net.ParseIP(c.Host)
 	if c.Host == "localhost" || ip != nil && ip.IsLoopback() {
-		log.Info("AUTH is open: everybody on this machine may use all rooms")
+		log.Info("AUTH is open: everybody on this machine may " + what)
 		return
 	}
-	log.Warn("AUTH is open: everybody who can reach this relay may use all rooms, under any name; set a key, as AUTH_SECRET, or HOST to 127.0.0.1")
+	log.Warn("AUTH is open: everybody who can reach this relay may " + what + ", under any name; set a key, as AUTH_SECRET, or HOST to 127.0.0.1")
 }
 
 // hiddenText stands for a text of so many bytes that is not to be shown.
