@@ -38,8 +38,9 @@ const usage = `setu is a relay for rooms: stock Socket.IO clients, any number of
   setu health   ask the relay on this machine whether it is ready; exit status 0 or 1
   setu token    print a token, signed by AUTH_SECRET; setu token -h says for whom and what
   setu revoke   end the right to be connected of --user ID, --jti ID (a token) or --session ID, on all relays at
-                REDIS_URL: of tokens from before --issued-before (RFC 3339, or seconds since 1970), by default all;
-                with --reauth they may bring another. Kept for --ttl (AUTH_MAX_TTL): until the last of them has expired
+                REDIS_URL: of tokens from before --issued-before (RFC 3339, or seconds since 1970), by default all,
+                those to come, too; with --reauth from before now, and another may be brought within 30 s.
+                Kept for --ttl (AUTH_MAX_TTL): until the last of them has expired
   setu version  print the version
   setu help     print this
 
@@ -84,7 +85,7 @@ func run(args, environ []string, out io.Writer) error {
 	case "token":
 		return command.Token(cfg.Auth(), args[1:], out)
 	case "revoke":
-		return command.Revoke(cfg, args[1:], out)
+		return command.Revoke(cfg, args[1:], out, os.Stderr)
 	}
 	return fmt.Errorf("no command %q; try setu help", what)
 }

@@ -49,6 +49,14 @@ func UserID(sub string) (string, error) {
 	return sub, nil
 }
 
+// CheckTokenID returns why no token can have this id.
+func CheckTokenID(jti string) error {
+	if jti == "" || len(jti) > maxID || !isText(jti) {
+		return fmt.Errorf("jti must have 1 to %d bytes and no control characters", maxID)
+	}
+	return nil
+}
+
 // isText reports whether s is UTF-8 without control characters.
 func isText(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
@@ -134,8 +142,8 @@ func (c *claims) grant(now time.Time, maxTTL time.Duration) (Grant, *Error) {
 	}
 	if c.ID != nil {
 		g.TokenID = *c.ID
-		if g.TokenID == "" || len(g.TokenID) > maxID || !isText(g.TokenID) {
-			return Grant{}, &Error{KindClaim, fmt.Sprintf("jti must have 1 to %d bytes and no control characters", maxID)}
+		if err := CheckTokenID(g.TokenID); err != nil {
+			return Grant{}, &Error{KindClaim, err.Error()}
 		}
 	}
 	if g.Expires.Sub(now) > maxTTL+Leeway || c.Issued != nil && g.Expires.Sub(g.Issued) > maxTTL {

@@ -7,15 +7,19 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"setu/relay"
+	"setu/relay/auth"
 	"setu/relay/broker"
 	"setu/relay/broker/redis"
 )
 
-const revokeUsage = "setu revoke --user ID | --jti ID | --session ID [--issued-before RFC3339|SECONDS] [--reauth] [--ttl AUTH_MAX_TTL]"
+const revokeUsage = "setu revoke --user ID | --jti ID | --session ID [--issued-before RFC3339|SECONDS] [--reauth] [--ttl AUTH_MAX_TTL]; " +
+	"--issued-before is now by default with --reauth, else never"
 
 // revocation reads the arguments of setu revoke. No token is good for longer than longest.
 func revocation(args []string, now time.Time, longest time.Duration) (r broker.Revocation, err error) {
@@ -39,13 +43,44 @@ func revocation(args []string, now time.Time, longest time.Duration) (r broker.R
 	default:
 		r.Until = now.Add(ttl).UnixMilli()
 		if r.IssuedBefore, err = moment(before); err == nil {
-			err = r.Check()
+			err = cmp.Or(r.Check(), checkID(r))
+		}
+		if r.Reauth && before == "" { // else no other token would do
+			r.IssuedBefore = endOfSecond(now).UnixMilli()
 		}
 	}
 	if err != nil {
 		return r, fmt.Errorf("%w; %s", err, revokeUsage)
 	}
 	return r, nil
+}
+
+// endOfSecond returns when the second of a time is over: tokens are issued in whole seconds, and those of
+// this one look older than now.
+func endOfSecond(t time.Time) time.Time { return t.Add(time.Second - 1).Truncate(time.Second) }
+
+// publicID is the form of the ids that relays make up for guests and sessions.
+var publicID = regexp.MustCompile(`^[\w-]{16}$`)
+
+// checkID returns an error if the id can be nobody's: to revoke it would end nothing.
+func checkID(r broker.Revocation) error {
+	guest, isGuest := strings.CutPrefix(r.User, auth.GuestPrefix)
+	switch {
+	case isGuest && !publicID.MatchString(guest):
+		return errors.New("--user is no guest's id: that is " + auth.GuestPrefix + " and 16 characters")
+	case isGuest:
+	case r.User != "":
+		if _, err := auth.UserID(r.User); err != nil {
+			return fmt.Errorf("--user is no user's id: %w", err)
+		}
+	case r.Token != "":
+		if err := auth.CheckTokenID(r.Token); err != nil {
+			return fmt.Errorf("--jti is no token's id: %w", err)
+		}
+	case r.Session != "" && !publicID.MatchString(r.Session):
+		return errors.New("--session is the sid of CONNECT's answer, that is socket.id, of 16 characters; not Engine.IO's, nor the pid")
+	}
+	return nil
 }
 
 // moment reads a time, RFC 3339's or seconds since 1970, as milliseconds since 1970. None is 0.
@@ -64,14 +99,21 @@ func moment(text string) (int64, error) {
 }
 
 // Revoke ends somebody's right to be connected, on all relays of the fleet that these settings name, and
-// prints on how many it holds.
-func Revoke(cfg relay.Config, args []string, out io.Writer) error {
+// prints on how many it holds; on warn, if there is none.
+func Revoke(cfg relay.Config, args []string, out, warn io.Writer) error {
 	r, err := revocation(args, time.Now(), cfg.AuthMaxTTL)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(out, revokeUsage)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	if cfg.RedisURL == "" {
 		return errors.New("REDIS_URL is not set: it names the Redis that the relays share, which takes the revocation")
+	}
+	if wait := time.Until(time.UnixMilli(r.IssuedBefore)); wait > 0 && wait <= time.Second {
+		time.Sleep(wait) // what is issued once this is stored is good
 	}
 	began := time.Now()
 	held, err := redis.Revoke(context.Background(), redis.Config{URL: cfg.RedisURL, CA: cfg.RedisCA, Prefix: cfg.RedisPrefix}, r)
@@ -79,8 +121,11 @@ func Revoke(cfg relay.Config, args []string, out io.Writer) error {
 		return fmt.Errorf("revoked nothing: %w", cmp.Or(err, broker.ErrUnavailable))
 	}
 	fmt.Fprintf(out, "revoked, after %[3]v: relays that hold it %[1]d, not reached yet %[2]d\n", held.Holds, held.Unreached, time.Since(began).Round(time.Millisecond))
-	if held.Unreached > 0 {
+	switch {
+	case held.Unreached > 0:
 		return errors.New("it is stored, and holds on the others when they are back")
+	case err == nil && held.Holds == 0:
+		fmt.Fprintf(warn, "setu: no relay has registered under the REDIS_PREFIX %q in this database: it is stored for those to come. If relays run, theirs is another\n", cfg.RedisPrefix)
 	}
 	return err
 }
