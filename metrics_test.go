@@ -68,8 +68,11 @@ func TestMetricsPort(t *testing.T) {
 	}
 	p.signal(syscall.SIGTERM)
 	p.await("msg=draining")
-	if _, body := fetch(t, own+"/metrics"); !strings.Contains(body, "\nsetu_ready 0\n") {
-		t.Error("during a drain: ", body)
+	_, body = fetch(t, own+"/metrics")
+	for end := time.Now().Add(5 * time.Second); !strings.Contains(body, "\nsetu_ready 0\n"); _, body = fetch(t, own+"/metrics") { // the log says it first
+		if time.Now().After(end) {
+			t.Fatal("during a drain: ", body)
+		}
 	}
 	p.wait()
 }

@@ -13,7 +13,7 @@ import (
 // What can be wrong with the URL of a Redis. It holds a password, and its parts may not be what
 // they seem if that is not escaped: so an error says which part is wrong, and never what it is.
 var (
-	errScheme   = errors.New("the scheme is missing or unknown: it begins with redis://, rediss://, valkey:// or valkeys://")
+	errScheme   = errors.New("the scheme is missing or unknown: it begins with redis://, rediss://, valkey://, valkeys:// or unix://")
 	errControl  = errors.New("a line break or another control character stands within it")
 	errEscape   = errors.New("the user name or password is not escaped: write / as %2F, ? as %3F, # as %23, [ as %5B, ] as %5D, % as %25, a space as %20")
 	errHost     = errors.New("the host or the port is malformed: it is host, host:port or [IPv6 address]:port")
