@@ -115,11 +115,11 @@ func TestUserOfToken(t *testing.T) {
 // there is such a room.
 func TestRights(t *testing.T) {
 	requests := []struct{ right, event, arg string }{
+		{"invisible", "join", `{"room":%q,"invisible":true}`}, // before any other join, which decides that
 		{"join", "join", `{"room":%q}`},
 		{"history", "join", `{"room":%q,"history":1}`},
 		{"history", "join", `{"room":%q,"since":"%s"}`},
 		{"members", "join", `{"room":%q,"presence":true}`},
-		{"invisible", "join", `{"room":%q,"invisible":true}`},
 		{"publish", "publish", `{"room":%q,"data":1}`},
 		{"signal", "signal", `{"room":%q,"data":1}`},
 		{"history", "history", `{"room":%q}`},

@@ -18,7 +18,7 @@ type joinRequest struct {
 	Since     *string `json:"since"`
 	History   int     `json:"history"`
 	Presence  bool    `json:"presence"`
-	Invisible bool    `json:"invisible"`
+	Invisible *bool   `json:"invisible"`
 }
 
 // wants returns the rights that the request takes.
@@ -30,7 +30,7 @@ func (in joinRequest) wants() []auth.Rights {
 	if in.Presence {
 		rights = append(rights, auth.Members)
 	}
-	if in.Invisible {
+	if in.Invisible != nil && *in.Invisible {
 		rights = append(rights, auth.Invisible)
 	}
 	return rights
@@ -47,10 +47,13 @@ func join(ctx context.Context, c *connection, e namespace.Event) error {
 	if err := c.may(in.Room, in.wants()...); err != nil {
 		return err
 	}
-	o := room.JoinOptions{History: min(in.History, maxPage), Presence: in.Presence, Invisible: in.Invisible}
+	o := room.JoinOptions{History: min(in.History, maxPage), Presence: in.Presence}
+	var err error
+	if o.Invisible, err = c.visibility(in); err != nil {
+		return err
+	}
 	if in.Since != nil {
 		o.HasSince = true
-		var err error
 		if o.Since, err = broker.ParseOffset(*in.Since); err != nil {
 			return badRequest("since must be an offset that a relay gave out")
 		}
@@ -59,6 +62,20 @@ func join(ctx context.Context, c *connection, e namespace.Event) error {
 		return &fault{Code: codeTooLarge, Message: "a connection may be in " + strconv.Itoa(most) + " rooms at a time"}
 	}
 	return c.join(ctx, e, in.Room, o)
+}
+
+// visibility reports whether the client is to be in a room invisibly. A join of a room that it is in
+// already leaves that as it is: others have been told that the client is there, or have not.
+func (c *connection) visibility(in joinRequest) (invisible bool, err error) {
+	asked := in.Invisible != nil && *in.Invisible
+	if !c.in(in.Room) {
+		return asked, nil
+	}
+	is := c.root.hub.IsInvisible(in.Room, c)
+	if in.Invisible != nil && asked != is {
+		return is, badRequest("join: invisible can't change while you are in the room: leave it first")
+	}
+	return is, nil
 }
 
 // join enters a room. What comes meanwhile, of any room, is held until the answer is on its way,

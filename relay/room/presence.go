@@ -56,6 +56,18 @@ func (h *Hub) IgnorePresence(name string, m Member) bool {
 	return true
 }
 
+// IsInvisible reports whether m is in a room invisibly.
+func (h *Hub) IsInvisible(name string, m Member) bool {
+	r := h.room(name)
+	if r == nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ms := r.members[m]
+	return ms != nil && ms.invisible
+}
+
 // sendChanges sends the changes of the last moment to those who asked.
 func (r *Room) sendChanges() {
 	r.mu.Lock()

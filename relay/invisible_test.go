@@ -1,0 +1,67 @@
+package relay
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"setu/relay/wiretest"
+)
+
+// ghost makes a client of the user "ghost", with these rights in all rooms, that comes back with a token.
+func (r *rig) ghost(rights string) *returning {
+	r.T.Helper()
+	return r.returning(`"token":"` + r.mint("ghost", time.Hour, "*:"+rights) + `",`)
+}
+
+// userCount is how many users of a room another one sees.
+func userCount(p *wiretest.Peer, room string) string {
+	p.T.Helper()
+	return wiretest.Field(p.T, p.Call("members", `{"room":"`+room+`"}`), "count")
+}
+
+// A join of a room that a client is in leaves it as visible as it is, and one that would have it
+// otherwise is told so; a session that goes on does so as it was.
+func TestInvisibleUntilLeft(t *testing.T) {
+	for name, c := range map[string]struct {
+		first           string
+		same, otherwise []string
+		count           string
+	}{
+		"in sight":  {`{"room":"a"}`, []string{`{"room":"a"}`, `{"room":"a","invisible":false}`, `{"room":"a","invisible":null}`}, []string{`{"room":"a","invisible":true}`}, "1"},
+		"invisible": {`{"room":"a","invisible":true}`, []string{`{"room":"a"}`, `{"room":"a","invisible":true}`, `{"room":"a","presence":true}`}, []string{`{"room":"a","invisible":false}`}, "0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			overPipes(t, func(t *testing.T, r *rig) {
+				seer := r.user("seer", "*:members")
+				s := r.ghost("join,members,invisible")
+				s.Call("join", c.first)
+				for _, again := range c.same {
+					if got := codeOf(t, s.Call("join", again)); got != "ok" {
+						t.Errorf("%s: %s", again, got)
+					}
+				}
+				for _, again := range c.otherwise {
+					if got := faultIn(t, s.Call("join", again)); got.Code != codeBadRequest || !strings.Contains(got.Message, "leave it first") {
+						t.Errorf("%s: %+v", again, got)
+					}
+				}
+				for _, when := range []string{"after repeated joins", "after a resume"} {
+					if n := userCount(seer, "a"); n != c.count {
+						t.Errorf("%s: %s users, want %s", when, n, c.count)
+					}
+					s.hear()
+					s.cut()
+					synctest.Wait()
+					s.again()
+					s.expectRecovered(true)
+				}
+				s.Call("leave", `{"room":"a"}`)
+				if got := codeOf(t, s.Call("join", c.otherwise[0])); got != "ok" {
+					t.Error("after leaving: ", got)
+				}
+			}, "AUTH_SECRET="+secret)
+		})
+	}
+}
