@@ -65,3 +65,41 @@ func TestInvisibleUntilLeft(t *testing.T) {
 		})
 	}
 }
+
+// Who is invisible takes no place in a room that may have so many members, and gets none by resuming a
+// session.
+func TestInvisibleTakeNoPlace(t *testing.T) {
+	overPipes(t, func(t *testing.T, r *rig) {
+		seer := r.user("seer", "*:members")
+		away := r.returning(`"token":"` + r.mint("away", time.Hour, "*:join") + `",`)
+		away.Call("join", `{"room":"a"}`)
+		r.user("b", "*:join").Call("join", `{"room":"a"}`)
+		away.cut()
+		synctest.Wait()
+		r.user("c", "*:join").Call("join", `{"room":"a"}`)
+		for _, presence := range []string{"false", "true"} {
+			s := r.ghost("join,members,invisible")
+			if got := codeOf(t, s.Call("join", `{"room":"a","invisible":true,"presence":`+presence+`}`)); got != "ok" {
+				t.Error("invisible, with presence "+presence+": "+got)
+			}
+			s.Call("join", `{"room":"a"}`)
+			s.hear()
+			s.cut()
+			synctest.Wait()
+			s.again()
+			s.expectRecovered(true)
+			want := "2"
+			if presence == "true" {
+				want = "3"
+			}
+			if n := userCount(seer, "a"); n != want {
+				t.Errorf("after a resume: %s users, want %s", n, want)
+			}
+			away.again() // who had a place has it still: from now on there are more than may come
+			away.expectRecovered(true)
+		}
+		if got := codeOf(t, r.user("d", "*:join").Call("join", `{"room":"a"}`)); got != "full" {
+			t.Error("one more: ", got)
+		}
+	}, "AUTH_SECRET="+secret, "MAX_MEMBERS=2")
+}

@@ -87,9 +87,9 @@ func (h *Hub) measure() {
 // ErrFull reports that a room has as many users as it may.
 var ErrFull = errors.New("room: full")
 
-// BoundMembers bounds the users of every room, over all relays, unless most is zero, and returns h. It is
-// to be called before the first Join. The store counts: of users who enter at the same moment all may be
-// refused, and while it is away nobody is.
+// BoundMembers bounds the users of every room, over all relays, unless most is zero, and returns h.
+// Members that are invisible don't count. It is to be called before the first Join. The store counts: of
+// users who enter at the same moment all may be refused, and while it is away nobody is.
 func (h *Hub) BoundMembers(most int) *Hub {
 	h.most = most
 	return h

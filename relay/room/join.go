@@ -69,9 +69,9 @@ func (r *Room) join(ctx context.Context, m Member, o JoinOptions, f *first, repl
 }
 
 // isOver reports whether a room that has so many users has no place for one more. Who resumes a session
-// has had a place.
+// has had a place, and who is invisible takes none.
 func (r *Room) isOver(count int, again bool, o JoinOptions) bool {
-	return r.hub.most > 0 && count > r.hub.most && !again && !o.Replay
+	return r.hub.most > 0 && count > r.hub.most && !again && !o.Replay && !o.Invisible
 }
 
 // pastTries is how often the past is read if the room's messages overtake that.
