@@ -80,7 +80,7 @@ func TestInvisibleTakeNoPlace(t *testing.T) {
 		for _, presence := range []string{"false", "true"} {
 			s := r.ghost("join,members,invisible")
 			if got := codeOf(t, s.Call("join", `{"room":"a","invisible":true,"presence":`+presence+`}`)); got != "ok" {
-				t.Error("invisible, with presence "+presence+": "+got)
+				t.Error("invisible, with presence " + presence + ": " + got)
 			}
 			s.Call("join", `{"room":"a"}`)
 			s.hear()
@@ -102,4 +102,50 @@ func TestInvisibleTakeNoPlace(t *testing.T) {
 			t.Error("one more: ", got)
 		}
 	}, "AUTH_SECRET="+secret, "MAX_MEMBERS=2")
+}
+
+// Who has another token that does not allow to be invisible leaves the rooms in which they are, and is
+// told; nobody else sees them.
+func TestInvisibleNoMore(t *testing.T) {
+	for name, lose := range map[string]func(s *returning, token string) (left string){
+		"by the event token": func(s *returning, token string) string {
+			return wiretest.Field(s.T, s.Call("token", `{"token":"`+token+`"}`), "left")
+		},
+		"by the answer to token_expires": func(s *returning, token string) string {
+			ask, _, _ := strings.Cut(awaitPacket(s.Peer, "42"), "[")
+			s.Text("43" + ask[len("42"):] + `[{"token":"` + token + `"}]`)
+			s.Call("ping", "{}")
+			return `["hidden"]` // an answer has no answer
+		},
+		"by a resume": func(s *returning, token string) string {
+			s.cut()
+			synctest.Wait()
+			s.auth = `"token":"` + token + `",`
+			s.again()
+			s.expectRecovered(true)
+			return wiretest.Field(s.T, s.welcome, "left")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			overPipes(t, func(t *testing.T, r *rig) {
+				seer := r.user("seer", "*:join,publish,members")
+				for _, room := range []string{"hidden", "seen"} {
+					seer.Call("join", `{"room":"`+room+`","presence":true}`)
+				}
+				s := r.returning(`"token":"` + r.mint("ghost", 40*time.Second, "*:join,members,invisible") + `",`) // asked for another after 20
+				s.Call("join", `{"room":"seen"}`)
+				s.Call("join", `{"room":"hidden","invisible":true}`)
+				s.hear()
+				if left := lose(s, r.mint("ghost", time.Hour, "*:join,members")); left != `["hidden"]` {
+					t.Errorf("left: %s", left)
+				}
+				say(seer, 1, "hidden", "seen")
+				s.hear()
+				s.expectSeen("seen 1")
+				if n := userCount(seer, "hidden"); n != "1" {
+					t.Errorf("%s users where it was invisible", n)
+				}
+			}, "AUTH_SECRET="+secret)
+		})
+	}
 }

@@ -18,6 +18,7 @@ type returning struct {
 	recovered   bool     // whether its last CONNECT recovered the session
 	seen        []string // "room seq" of each message, in the order in which the client got it
 	early       int      // messages that came before the last CONNECT
+	welcome     string   // what it said, of the last CONNECT
 	afterwards  []string // names of events that came since
 	attachments [][]byte
 }
@@ -56,7 +57,9 @@ func (s *returning) again() {
 		break
 	}
 	s.early, s.afterwards = len(s.seen)-before, nil
-	s.take(s.Packet()) // welcome
+	welcome := s.Packet()
+	s.welcome = strings.TrimPrefix(welcome[:strings.LastIndex(welcome, ",")], `42["welcome",`)
+	s.take(welcome)
 }
 
 // take does with a packet what a stock client does: if an event ends with a string, that is the

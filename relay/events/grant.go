@@ -90,13 +90,19 @@ func (c *connection) renewToken(ctx context.Context, token string) (left []strin
 	return c.leaveForbidden(), nil
 }
 
+// mayStay reports whether somebody with these rights may be in a room as they are there: who may not be
+// invisible any more is not shown for that, but leaves.
+func mayStay(rights auth.Rights, invisible bool) bool {
+	return rights.Has(auth.Join) && (!invisible || rights.Has(auth.Invisible))
+}
+
 // leaveForbidden leaves the rooms in which the client may not be any more, and ends what else of them a
 // right is missing for.
 func (c *connection) leaveForbidden() (left []string) {
 	left = []string{}
 	for _, name := range append([]string(nil), c.rooms...) {
 		rights := c.grant.Load().Rooms.Of(name)
-		if rights&auth.Join == 0 {
+		if !mayStay(rights, c.root.hub.IsInvisible(name, c)) {
 			c.leave(ended, name)
 			left = append(left, name)
 		} else if rights&auth.Members == 0 && c.root.hub.IgnorePresence(name, c) {

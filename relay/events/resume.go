@@ -121,12 +121,11 @@ func (c *connection) giveUp(why error) error {
 func (c *connection) allowed(rooms []broker.Membership) (may []broker.Membership, not []string) {
 	for _, m := range rooms {
 		rights := c.grant.Load().Rooms.Of(m.Room)
-		if rights&auth.Join == 0 {
+		if !mayStay(rights, m.Invisible) {
 			not = append(not, m.Room)
 			continue
 		}
 		m.Presence = m.Presence && rights&auth.Members != 0
-		m.Invisible = m.Invisible && rights&auth.Invisible != 0
 		may = append(may, m)
 	}
 	return may, not
