@@ -337,6 +337,26 @@ func TestResumeWithOtherRights(t *testing.T) {
 	}, "AUTH_SECRET="+secret)
 }
 
+// A session none of whose rooms its client may be in goes on without any.
+func TestResumeWithoutRooms(t *testing.T) {
+	overPipes(t, func(t *testing.T, r *rig) {
+		for rooms, left := range map[string]string{"": "", "one": `["one"]`} {
+			s := r.returning(`"token":"` + r.mint("asha", time.Hour, "*:join") + `",`)
+			if rooms != "" {
+				s.Call("join", `{"room":"`+rooms+`"}`)
+			}
+			s.cut()
+			synctest.Wait()
+			s.auth = `"token":"` + r.mint("asha", time.Hour, "other:join") + `",`
+			s.again()
+			s.expectRecovered(true)
+			if got := wiretest.Field(t, s.welcome, "rooms"); got != "[]" || wiretest.Field(t, s.welcome, "left") != left {
+				t.Error("welcome ", s.welcome)
+			}
+		}
+	}, "AUTH_SECRET="+secret)
+}
+
 // Who is invisible hears all, and is in no list, no count and no change; also after the session went on.
 func TestInvisible(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {

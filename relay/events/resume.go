@@ -146,13 +146,20 @@ func (c *connection) leaveResumed() {
 // recovered is what the welcome says of a session that goes on: the rooms that the client is in again,
 // and those that it may not be in any more.
 func (c *connection) recovered() string {
-	rooms, _ := json.Marshal(c.rooms) // strings
-	text := `,"recovered":true,"rooms":` + string(rooms)
+	text := `,"recovered":true,"rooms":` + namesText(c.rooms)
 	if len(c.forbidden) > 0 {
-		left, _ := json.Marshal(c.forbidden)
-		text += `,"left":` + string(left)
+		text += `,"left":` + namesText(c.forbidden)
 	}
 	return text
+}
+
+// namesText returns names as JSON: a list, also of none.
+func namesText(names []string) string {
+	if len(names) == 0 {
+		return "[]"
+	}
+	text, _ := json.Marshal(names) // strings
+	return string(text)
 }
 
 // missed is what a client has not heard, in no order, and who is in the rooms of which it wants to
