@@ -274,7 +274,7 @@ func (b *Memory) Members(_ context.Context, room string, limit int) ([]string, i
 	}
 	r := b.rooms[room]
 	if r == nil {
-		return nil, 0, nil
+		return []string{}, 0, nil
 	}
 	return r.list(limit), len(r.users), nil
 }

@@ -84,6 +84,7 @@ func Run(t *testing.T, h Harness) {
 	run("expiry", testExpiry)
 	run("signals", testSignals)
 	run("presence", testPresence)
+	run("nobody present", testNobodyPresent)
 	run("renamed", testRenamed)
 	run("head", testHead)
 	run("reach", testReach)

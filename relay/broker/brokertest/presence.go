@@ -107,6 +107,27 @@ func testSharedPresence(t *testing.T, h Harness) {
 	membersAre(t, other, "a")
 }
 
+// That nobody is in a room is said by an empty list: none would mean that there are too many for one.
+func testNobodyPresent(t *testing.T, h Harness) {
+	relay := h.New(t, defaults()).Open(t)
+	r := &recorder{t: t, name: "a"}
+	stop, err := relay.Subscribe(t.Context(), "a", r, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	if s := r.snapshot; s.Members == nil || len(s.Members) != 0 || s.Count != 0 {
+		t.Errorf("the snapshot: %#v, %d", s.Members, s.Count)
+	}
+	for name, read := range map[string]func(context.Context, string, int) ([]string, int, error){"Members": relay.Members, "MembersNow": relay.MembersNow} {
+		for _, room := range []string{"a", "b"} {
+			if got, n, err := read(t.Context(), room, 100); got == nil || len(got) != 0 || n != 0 || err != nil {
+				t.Errorf("%s of %s: %#v, %d, %v", name, room, got, n, err)
+			}
+		}
+	}
+}
+
 // A first snapshot says who is there: as it stands, or with the changes that follow.
 func testSubscribedAmidChanges(t *testing.T, h Harness) {
 	store := h.New(t, defaults())

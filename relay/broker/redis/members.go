@@ -115,7 +115,9 @@ func parseMembers(fields []rueidis.RedisMessage, living string) (is present, err
 	if err != nil {
 		return is, err
 	}
-	is.count = int(count)
+	if is.count = int(count); count == 0 {
+		is.members = []string{} // a list of nobody, and none that is too long
+	}
 	for _, f := range fields[1:] {
 		entry, err := f.ToString()
 		if err != nil {
