@@ -241,6 +241,77 @@ func TestMaxUserConnections(t *testing.T) {
 	}, "MAX_USER_CONNECTIONS=2")
 }
 
+// A session whose user has as many other connections as may be is refused as a new one would be, at
+// once, and can be resumed when one of them has gone. Its own last connection is none of them.
+func TestMaxUserConnectionsAndResume(t *testing.T) {
+	overPipes(t, func(t *testing.T, r *rig) {
+		s := r.returning(`"key":"0123456789abcdef",`)
+		connect := func() *wiretest.Peer {
+			p := r.Open()
+			p.Connect(`{"key":"0123456789abcdef"}`)
+			return p
+		}
+		other := connect()
+		began := time.Now()
+		for range 2 {
+			last := s.Conn
+			s.again() // while its last connection is still there
+			s.expectRecovered(true)
+			_ = last.Close()
+		}
+		s.cut()
+		synctest.Wait()
+		another := connect()
+		for range 2 {
+			got := r.refused(fmt.Sprintf(`{"key":"0123456789abcdef","pid":%q,"offset":%q}`, s.pid, s.offset))
+			if !strings.Contains(got, `"code":"rate_limited","retry":5000`) {
+				t.Error(got)
+			}
+		}
+		_ = other.Conn.Close()
+		synctest.Wait()
+		s.again()
+		s.expectRecovered(true)
+		if d := time.Since(began); d > 0 {
+			t.Errorf("after %v", d)
+		}
+		another.Nothing()
+	}, "MAX_USER_CONNECTIONS=2")
+}
+
+// What another relay has told of a user's connections may be over: a resume waits until it would know, and
+// is refused then.
+func TestResumeOfAUserElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const key = `"key":"0123456789abcdef"`
+		all := &party{subs: map[string][]broker.Subscriber{}}
+		var relays []*rig
+		for range 2 {
+			l := wiretest.NewPipes()
+			b := partyBroker{broker.NewMemory(broker.Limits{History: 10, TTL: time.Hour, Recovery: time.Hour}), all}
+			r := newRig(t, l, l.Dial, b, "MAX_USER_CONNECTIONS=1", "RELAY_ID="+fmt.Sprint("relay-", len(relays)))
+			defer r.close()
+			relays = append(relays, r)
+		}
+		s := relays[0].returning(key + ",")
+		s.cut()
+		<-time.After(5 * time.Second)
+		p := relays[1].Open()
+		p.Connect("{" + key + "}")
+		<-time.After(1500 * time.Millisecond)
+		began := time.Now()
+		if got := relays[0].refused(fmt.Sprintf(`{%s,"pid":%q,"offset":%q}`, key, s.pid, s.offset)); !strings.Contains(got, codeRateLimited) {
+			t.Error(got)
+		}
+		if d := time.Since(began); d < 3*time.Second || d > 5*time.Second {
+			t.Errorf("refused after %v", d)
+		}
+		time.AfterFunc(500*time.Millisecond, func() { _ = p.Conn.Close() })
+		s.again()
+		s.expectRecovered(true)
+	})
+}
+
 // party carries signals between the memory brokers of several relays.
 type party struct {
 	mu   sync.Mutex

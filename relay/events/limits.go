@@ -57,17 +57,29 @@ func (c *connection) spend(k limit.Kind, e namespace.Event) bool {
 // enterUser counts one more connection of the user's.
 func (c *connection) enterUser() error {
 	id := c.User().ID
-	if c.limits = c.root.users.Enter(id); c.limits != nil {
+	if c.limits = c.root.users.Enter(id, c.id); c.limits != nil {
 		return nil
 	}
 	c.ExcessOf(refusedUser)
 	return &namespace.ConnectError{Code: codeRateLimited, Message: "too many connections of this user", Retry: userRetry}
 }
 
+// isFinal reports whether a try to resume that ended with err was the last, if the first one was so long
+// ago. A refusal stands, unless it is for the connections that other relays have told of: the session's
+// last one may be among them, and gone.
+func (c *connection) isFinal(err error, since time.Duration) bool {
+	if refused := refusal(err); refused != nil && refused.Code == codeRateLimited {
+		return since >= c.root.users.Doubt(c.User().ID)
+	} else if refused != nil {
+		return true
+	}
+	return err == nil
+}
+
 // leaveUser undoes enterUser, if there was one.
 func (c *connection) leaveUser() {
 	if c.limits != nil {
-		c.limits.Leave()
+		c.limits.Leave(c.id)
 		c.limits = nil
 	}
 }

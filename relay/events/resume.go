@@ -37,7 +37,8 @@ const (
 )
 
 // resume makes c go on with a session. It reports false if that can't be done, and then c is as
-// before. An error means that it can't be known now.
+// before. An error means that it can't be known now or, if it is a namespace.ConnectError, that the
+// client is refused: the session stays.
 func (c *connection) resume(ctx context.Context, who identity) (resumed bool, err error) {
 	at, err := broker.ParseOffset(who.offset)
 	if err != nil {
@@ -45,10 +46,10 @@ func (c *connection) resume(ctx context.Context, who identity) (resumed bool, er
 	}
 	ctx, cancel := context.WithTimeout(ctx, resumeTimeout)
 	defer cancel()
-	for {
+	for began := time.Now(); ; {
 		resumed, err := c.tryResume(ctx, who, at)
-		if err == nil {
-			return resumed, nil
+		if c.isFinal(err, time.Since(began)) {
+			return resumed, err
 		}
 		select {
 		case <-time.After(resumePause/2 + rand.N(resumePause)):
@@ -72,7 +73,7 @@ func (c *connection) tryResume(ctx context.Context, who identity, at broker.Offs
 	}
 	c.Rename(user)
 	was.Rooms, c.forbidden = c.allowed(was.Rooms)
-	if err := c.enterUser(); err != nil { // the connection before this one may be about to leave
+	if err := c.enterUser(); err != nil {
 		return false, c.giveUp(err)
 	}
 	if err := c.root.store.Reach(ctx, at); err != nil { // the relay before this one may have been a moment ahead

@@ -5,6 +5,7 @@ package events
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -98,21 +99,30 @@ func (root *Root) Connect(ctx context.Context, c *namespace.Conn, auth json.RawM
 	resumed := false
 	if who.pid != "" {
 		resumed, err = conn.resume(ctx, who)
-		root.metrics.Recoveries.Of(metrics.ByPID, metrics.OutcomeOf(resumed, err)).Inc()
-		if err != nil {
-			return nil, err
+		if refusal(err) == nil {
+			root.metrics.Recoveries.Of(metrics.ByPID, metrics.OutcomeOf(resumed, err)).Inc()
 		}
 	}
-	if !resumed {
-		if err := conn.start(who); err != nil {
-			root.countRefused(codeRateLimited)
-			return nil, err
-		}
+	if err == nil && !resumed {
+		err = conn.start(who)
+	}
+	if refused := refusal(err); refused != nil {
+		root.countRefused(refused.Code)
+	}
+	if err != nil {
+		return nil, err
 	}
 	root.countConnect(resumed)
 	conn.watchExpiry(who.grant)
 	root.register(conn)
 	return conn, nil
+}
+
+// refusal returns err if it is one by which a CONNECT is refused, or nil.
+func refusal(err error) *namespace.ConnectError {
+	var refused *namespace.ConnectError
+	errors.As(err, &refused)
+	return refused
 }
 
 func (root *Root) countConnect(resumed bool) {

@@ -156,7 +156,7 @@ func BenchmarkClientTakeRefused(b *testing.B) {
 
 func BenchmarkUserTake(b *testing.B) {
 	us := NewUsers("here", Rates{Publish: perSecond(1_000_000_000, 1_000_000_000)}, 0)
-	u := us.Enter("asha")
+	u := us.Enter("asha", "")
 	b.ReportAllocs()
 	for b.Loop() {
 		u.Take(Publish)

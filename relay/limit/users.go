@@ -41,8 +41,8 @@ type User struct {
 	users *Users
 	id    string
 
-	connections int  // guarded by users.mu
-	isLeft      bool // in users.left; guarded by users.mu
+	sessions []string // of each connection; guarded by users.mu
+	isLeft   bool     // in users.left; guarded by users.mu
 
 	mu      sync.Mutex // guards what follows
 	buckets [userKinds]*rate.Limiter
@@ -75,8 +75,9 @@ func NewUsers(self string, rates Rates, most int) *Users {
 		users: map[string]*User{}, many: map[*User]bool{}, others: map[string][]there{}}
 }
 
-// Enter counts one more connection of a user. It returns nil if they have too many.
-func (us *Users) Enter(id string) *User {
+// Enter counts one more connection of a user, which goes on with a session. It returns nil if they have
+// too many of other sessions: a former connection of this one is about to leave.
+func (us *Users) Enter(id, session string) *User {
 	now := time.Now()
 	us.mu.Lock()
 	defer us.mu.Unlock()
@@ -84,23 +85,35 @@ func (us *Users) Enter(id string) *User {
 	if u == nil {
 		u = &User{users: us, id: id}
 	}
-	if us.most > 0 && u.connections+us.elsewhere(id, now) >= us.most {
+	if us.most > 0 && u.without(session)+us.elsewhere(id, now) >= us.most {
 		return nil
 	}
 	us.users[id] = u
-	u.connections++
+	u.sessions = append(u.sessions, session)
 	us.noteMany(u)
 	return u
 }
 
+// without is how many connections a user has here that are not of a session. users.mu is held.
+func (u *User) without(session string) (n int) {
+	for _, s := range u.sessions {
+		if s != session {
+			n++
+		}
+	}
+	return n
+}
+
 // Leave counts one connection less.
-func (u *User) Leave() {
+func (u *User) Leave(session string) {
 	us := u.users
 	us.mu.Lock()
 	defer us.mu.Unlock()
-	u.connections--
+	if i := slices.Index(u.sessions, session); i >= 0 {
+		u.sessions = slices.Delete(u.sessions, i, i+1)
+	}
 	us.noteMany(u)
-	if u.connections > 0 || u.isLeft {
+	if len(u.sessions) > 0 || u.isLeft {
 		return
 	}
 	u.isLeft = true
@@ -111,9 +124,20 @@ func (u *User) Leave() {
 	}
 }
 
+// Doubt is for how long connections of a user may count that are gone: those of which other relays have
+// told. It is 0 if they have told of none.
+func (us *Users) Doubt(id string) time.Duration {
+	us.mu.Lock()
+	defer us.mu.Unlock()
+	if us.elsewhere(id, time.Now()) > 0 {
+		return reportHolds
+	}
+	return 0
+}
+
 // noteMany notes whether others are to be told of a user's connections. us.mu is held.
 func (us *Users) noteMany(u *User) {
-	if us.most > 0 && u.connections*reportShare >= us.most {
+	if us.most > 0 && len(u.sessions)*reportShare >= us.most {
 		us.many[u] = true
 	} else {
 		delete(us.many, u)
@@ -123,7 +147,7 @@ func (us *Users) noteMany(u *User) {
 // forget lets go of a user who has no connection here. us.mu is held.
 func (us *Users) forget(u *User) {
 	u.isLeft = false
-	if u.connections == 0 && us.users[u.id] == u {
+	if len(u.sessions) == 0 && us.users[u.id] == u {
 		delete(us.users, u.id)
 	}
 }
@@ -201,10 +225,10 @@ func (us *Users) Report() []byte {
 	us.active = nil
 	told := map[*User]use{}
 	for u := range us.many {
-		told[u] = use{ID: u.id, Connections: u.connections}
+		told[u] = use{ID: u.id, Connections: len(u.sessions)}
 	}
 	us.left = slices.DeleteFunc(us.left, func(u *User) bool {
-		gone := u.connections > 0 || u.isIdle(now)
+		gone := len(u.sessions) > 0 || u.isIdle(now)
 		if gone {
 			us.forget(u)
 		}

@@ -35,7 +35,7 @@ func TestUsersOverRelays(t *testing.T) {
 		f := newFleet(relays, Rates{Publish: perSecond(per, burst)}, 0)
 		var us []*User
 		for _, relay := range f {
-			us = append(us, relay.Enter("mallory"))
+			us = append(us, relay.Enter("mallory", ""))
 		}
 		total, worst := 0, 0
 		for second := range seconds {
@@ -67,7 +67,7 @@ func TestUsersOverRelays(t *testing.T) {
 func TestUsersBelowTheShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(3, Rates{Publish: perSecond(100, 100)}, 0)
-		quiet := f[0].Enter("asha")
+		quiet := f[0].Enter("asha", "")
 		for range 9 {
 			quiet.Take(Publish)
 		}
@@ -90,25 +90,59 @@ func TestUserConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(2, Rates{}, 10)
 		var here []*User
-		for range 6 {
-			here = append(here, f[0].Enter("asha"))
+		for i := range 6 {
+			here = append(here, f[0].Enter("asha", fmt.Sprint("here ", i)))
 		}
 		f.report()
 		for i := range 5 {
-			if u := f[1].Enter("asha"); (u != nil) != (i < 4) {
+			if u := f[1].Enter("asha", fmt.Sprint("there ", i)); (u != nil) != (i < 4) {
 				t.Fatal("connection ", i, " elsewhere: ", u != nil)
 			}
 		}
-		for _, u := range here {
-			u.Leave()
+		for i, u := range here {
+			u.Leave(fmt.Sprint("here ", i))
 		}
 		<-time.After(reportHolds)
 		f.report()
-		if f[1].Enter("asha") == nil {
+		if f[1].Enter("asha", "one more") == nil {
 			t.Fatal("connections count that are gone")
 		}
 		if len(f[0].users) > 0 || len(f[1].others) > 0 {
 			t.Fatal("who is gone is remembered: ", f[0].users, f[1].others)
+		}
+	})
+}
+
+// The connections of one session count as one for the next of it, which has their place.
+func TestUserConnectionsOfASession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(2, Rates{}, 2)
+		u := f[0].Enter("asha", "one")
+		f[0].Enter("asha", "two")
+		for range 2 {
+			if f[0].Enter("asha", "one") == nil {
+				t.Fatal("no place for who has one")
+			}
+		}
+		if f[0].Enter("asha", "three") != nil {
+			t.Fatal("a place for a third")
+		}
+		for range 3 {
+			u.Leave("one")
+		}
+		if f[0].Enter("asha", "three") == nil {
+			t.Fatal("no place that was left")
+		}
+		if f[0].Doubt("asha") != 0 || f[1].Doubt("asha") != 0 {
+			t.Error("in doubt before anybody told of them")
+		}
+		f.report()
+		if f[0].Doubt("asha") != 0 || f[1].Doubt("asha") != reportHolds {
+			t.Error("in doubt for ", f[0].Doubt("asha"), " here, for ", f[1].Doubt("asha"), " elsewhere")
+		}
+		<-time.After(reportHolds)
+		if f[1].Doubt("asha") != 0 {
+			t.Error("in doubt for ever")
 		}
 	})
 }
@@ -118,13 +152,13 @@ func TestUserComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		us := NewUsers("here", Rates{Publish: perSecond(1, 5)}, 0)
 		for round := range 3 {
-			u := us.Enter("mallory")
+			u := us.Enter("mallory", "")
 			for i := range 6 {
 				if ok := u.Take(Publish) == 0; ok != (round == 0 && i < 5) {
 					t.Fatal("round ", round, ", publish ", i, ": ", ok)
 				}
 			}
-			u.Leave()
+			u.Leave("")
 			us.Report()
 		}
 		<-time.After(6 * time.Second)
@@ -139,7 +173,7 @@ func TestUserComesBack(t *testing.T) {
 func TestApplyWhatIsWrong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		us := NewUsers("here", Rates{Publish: perSecond(10, 10)}, 5)
-		u := us.Enter("asha")
+		u := us.Enter("asha", "")
 		for _, body := range []string{"", "x", "{}", `{"from":"here","uses":[{"id":"asha","used":[999]}]}`,
 			`{"from":"x","uses":[{"id":"asha","used":[-5,0,0,0],"connections":-3}]}`} {
 			us.Apply([]byte(body))
