@@ -46,18 +46,22 @@ func newID() string { return strings.ToLower(rand.Text()) }
 
 // start makes c the connection of a new session. An error means that the user may have no more.
 func (c *connection) start(who identity) error {
-	c.id = publicID("socket", c.SessionID())
+	pid := newID()
+	c.id = socketID(pid)
 	c.Rename(who.user)
 	if err := c.enterUser(); err != nil {
 		return err
 	}
-	pid := newID()
 	c.session = c.root.store.Keep(sessionKey(pid), broker.Session{ID: c.id, User: who.user, Keyed: who.keyed}, c.fenced)
 	c.Accept(c.id, pid)
 	head := c.root.store.Head()
 	c.Conn.Send(c.root.welcome(who.user, head.Epoch, head.String(), ""))
 	return nil
 }
+
+// socketID is what others know a new session by. It follows from the pid, so that a session which was
+// revoked is known when its client comes back, whether or not it is stored any more.
+func socketID(pid string) string { return publicID("socket", pid) }
 
 // sessionKey is what the broker knows a session by: the pid is the client's secret.
 func sessionKey(pid string) string { return publicID("pid", pid) }

@@ -64,7 +64,11 @@ func (root *Root) identify(ctx context.Context, payload []byte) (who identity, e
 	} else {
 		who.asUser()
 	}
-	if _, revoked := root.revoked(who.user.ID, "", who.grant); err == nil && revoked {
+	session := ""
+	if who.pid != "" {
+		session = socketID(who.pid)
+	}
+	if _, revoked := root.revoked(who.user.ID, session, who.grant); err == nil && revoked {
 		err = revokedFault()
 	}
 	return who, err

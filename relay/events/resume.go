@@ -67,9 +67,13 @@ func (c *connection) tryResume(ctx context.Context, who identity, at broker.Offs
 	}
 	c.session, c.id = was.Handle, was.ID
 	user, same := who.resumes(was.Session)
-	if _, revoked := c.root.revoked(user.ID, was.ID, who.grant); revoked || !same {
+	if !same {
 		c.session.End()
 		return false, nil
+	}
+	if _, revoked := c.root.revoked(user.ID, was.ID, who.grant); revoked { // a guest without a key, or since it was looked up
+		f := revokedFault()
+		return false, c.giveUp(&namespace.ConnectError{Code: f.Code, Message: f.Message})
 	}
 	c.Rename(user)
 	was.Rooms, c.forbidden = c.allowed(was.Rooms)
