@@ -132,6 +132,8 @@ func faultOf(err error) *fault {
 		return f
 	case errors.Is(err, broker.ErrGap):
 		return &fault{Code: codeGap, Message: "that history is no more"}
+	case errors.Is(err, room.ErrElsewhere):
+		return badRequest("before must be an offset of this room")
 	case errors.Is(err, room.ErrFull):
 		return &fault{Code: codeFull, Message: "the room is full"}
 	}

@@ -30,6 +30,9 @@ const (
 // ErrGap reports that a page is of a history that is no more.
 var ErrGap = broker.ErrGap
 
+// ErrElsewhere reports that an offset names no message of the room.
+var ErrElsewhere = errors.New("room: an offset of elsewhere")
+
 // Member is a connection that is in rooms, or about to be.
 type Member interface {
 	// ID names the connection.
@@ -258,7 +261,8 @@ func outcome(r broker.Receipt) metrics.Publish {
 func (h *Hub) Signal(name, sender, body string) { h.broker.Signal(name, sender, body) }
 
 // History returns at most limit messages before an offset (zero: the newest), oldest first. Of
-// those it returns as many as fit into one packet, so more may be true below the limit.
+// those it returns as many as fit into one packet, so more may be true below the limit. That the offset
+// is of another room is found out where the room is live and its newest messages reach so far back.
 func (h *Hub) History(ctx context.Context, name string, before broker.Offset, limit int) (page List, more bool, err error) {
 	page, more, err = h.readPage(ctx, name, before, limit)
 	kept := page.fit()
@@ -270,8 +274,11 @@ func (h *Hub) History(ctx context.Context, name string, before broker.Offset, li
 
 func (h *Hub) readPage(ctx context.Context, name string, before broker.Offset, limit int) (List, bool, error) {
 	if r := h.room(name); r != nil {
-		if page, more, ok := r.page(before, limit); ok {
+		switch page, more, v := r.page(before, limit); v {
+		case covered:
 			return page, more, nil
+		case lost:
+			return nil, false, ErrElsewhere
 		}
 	}
 	page, more, err := h.broker.History(ctx, name, before, limit)

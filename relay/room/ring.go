@@ -139,22 +139,26 @@ func (r *ring) last(n int) (newest []entry, short bool) {
 	return r.entries[len(r.entries)-n:], false
 }
 
-// page returns at most n entries before o. ok is false if the store has to be asked.
-func (r *ring) page(o broker.Offset, n int) (page []entry, more, ok bool) {
+// page returns at most n entries before o. The verdict is older if the store has to be asked, and lost if
+// o is of a message that is not in this room, since the ring has no holes.
+func (r *ring) page(o broker.Offset, n int) (page []entry, more bool, v verdict) {
 	end := len(r.entries)
 	if !o.IsZero() {
-		if o.Epoch != r.tail.Epoch || o.Pos <= r.base.Pos {
-			return nil, false, false
+		if o.Epoch != r.tail.Epoch || o.Pos <= r.base.Pos || o.Seq > 0 && o.Pos > r.tail.Pos {
+			return nil, false, older
 		}
 		for end > 0 && r.entries[end-1].Pos >= o.Pos {
 			end--
 		}
+		if o.Seq > 0 && (end == len(r.entries) || r.entries[end].Offset != o) {
+			return nil, false, lost
+		}
 	}
 	if end < n && !r.whole {
-		return nil, false, false
+		return nil, false, older
 	}
 	start := max(0, end-n)
-	return r.entries[start:end], start > 0 || !r.whole, true
+	return r.entries[start:end], start > 0 || !r.whole, covered
 }
 
 func list(entries []entry) List {

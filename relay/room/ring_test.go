@@ -99,28 +99,35 @@ func TestRingPage(t *testing.T) {
 	now := time.Now()
 	whole, part := loaded(story("e", 1, 20), false, now), loaded(story("e", 11, 20), true, now)
 	at := func(i uint64) broker.Offset { return story("e", i, i)[0].Offset() }
+	elsewhere := func(pos uint64) broker.Offset { return broker.Offset{Epoch: "e", Pos: pos, Seq: 14, Digest: "x"} }
 	tests := []struct {
-		name     string
-		ring     *ring
-		before   broker.Offset
-		n        int
-		want     []uint64
-		more, ok bool
+		name    string
+		ring    *ring
+		before  broker.Offset
+		n       int
+		want    []uint64
+		more    bool
+		verdict verdict
 	}{
-		{"the newest", part, broker.Offset{}, 3, upTo(18, 20), true, true},
-		{"all that is here", part, broker.Offset{}, 10, upTo(11, 20), true, true},
-		{"more than is here", part, broker.Offset{}, 11, nil, false, false},
-		{"more than there is", whole, broker.Offset{}, 100, upTo(1, 20), false, true},
-		{"before one", part, at(15), 3, upTo(12, 14), true, true},
-		{"before one, reaching out", part, at(12), 3, nil, false, false},
-		{"before the oldest", part, at(11), 3, nil, false, false},
-		{"before the first", whole, at(1), 3, nil, false, true},
-		{"of another epoch", whole, broker.Offset{Epoch: "f", Pos: 100, Seq: 10}, 3, nil, false, false},
+		{"the newest", part, broker.Offset{}, 3, upTo(18, 20), true, covered},
+		{"all that is here", part, broker.Offset{}, 10, upTo(11, 20), true, covered},
+		{"more than is here", part, broker.Offset{}, 11, nil, false, older},
+		{"more than there is", whole, broker.Offset{}, 100, upTo(1, 20), false, covered},
+		{"before one", part, at(15), 3, upTo(12, 14), true, covered},
+		{"before one, reaching out", part, at(12), 3, nil, false, older},
+		{"before the oldest", part, at(11), 3, nil, false, older},
+		{"before the first", whole, at(1), 3, nil, false, covered},
+		{"of another epoch", whole, broker.Offset{Epoch: "f", Pos: 100, Seq: 10}, 3, nil, false, older},
+		{"of another room, before", part, elsewhere(at(11).Pos - 1), 3, nil, false, older},
+		{"of another room, amid", part, elsewhere(at(11).Pos + 1), 3, nil, false, lost},
+		{"of another history", part, elsewhere(at(15).Pos), 3, nil, false, lost},
+		{"not here yet", part, at(21), 3, nil, false, older},
+		{"a moment amid", part, broker.Offset{Epoch: "e", Pos: at(15).Pos + 1}, 3, upTo(13, 15), true, covered},
 	}
 	for _, tt := range tests {
-		got, more, ok := tt.ring.page(tt.before, tt.n)
-		if ok != tt.ok || more != tt.more || !slices.Equal(sequences(got), tt.want) {
-			t.Errorf("%s: %v, more %v, ok %v", tt.name, sequences(got), more, ok)
+		got, more, v := tt.ring.page(tt.before, tt.n)
+		if v != tt.verdict || more != tt.more || !slices.Equal(sequences(got), tt.want) {
+			t.Errorf("%s: %v, more %v, verdict %v", tt.name, sequences(got), more, v)
 		}
 	}
 }

@@ -166,14 +166,14 @@ func (r *Room) tail() (broker.Offset, bool) {
 	return r.ring.tail, !r.closed
 }
 
-// page returns a page of history from the ring. It returns false if the store has to be asked.
-func (r *Room) page(before broker.Offset, limit int) (page List, more, ok bool) {
+// page returns a page of history from the ring, if its verdict is covered.
+func (r *Room) page(before broker.Offset, limit int) (page List, more bool, v verdict) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
-		return nil, false, false
+		return nil, false, older
 	}
 	r.ring.expire(time.Now())
-	entries, more, ok := r.ring.page(before, limit)
-	return list(entries), more, ok
+	entries, more, v := r.ring.page(before, limit)
+	return list(entries), more, v
 }
