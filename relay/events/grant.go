@@ -2,6 +2,7 @@ package events
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -189,11 +190,16 @@ func (c *connection) requestToken(g *auth.Grant, deadline time.Time, why *fault)
 			return
 		}
 		token, err := tokenOf(answer)
+		var left []string
 		if err == nil {
-			_, err = c.renewToken(context.Background(), token)
+			left, err = c.renewToken(context.Background(), token)
 		}
-		if err != nil {
+		switch {
+		case err != nil:
 			c.emitError(faultOf(err))
+		case len(left) > 0: // an answer has no answer that could say so
+			rooms, _ := json.Marshal(left) // strings
+			c.Emit(fmt.Appendf(nil, `["left",{"rooms":%s}]`, rooms))
 		}
 	})
 }
