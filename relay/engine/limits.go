@@ -44,7 +44,7 @@ const (
 	closePenalty = 20
 	// crowd is how many connections of one address halve what a new one of it may do at once; twice as
 	// many leave a third.
-	crowd = 50
+	crowd = 100
 	// addressShare is the part of MaxUnconnected that one address may have: 1/4.
 	addressShare = 4
 	// countRetry is how long a client is told to wait that is one too many: others leave when they do.

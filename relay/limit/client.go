@@ -49,16 +49,17 @@ var (
 	notices  = Rate{Events: 5, Per: time.Second, Burst: 20}
 )
 
-// NewClient returns the limits of a new connection. At once it may do one part of what the rates say, but
-// for Bytes, of which a burst has to hold the largest message: so part is 2 for a half. It is at least 1.
+// NewClient returns the limits of a new connection. Of joins, requests and all else that is no message it
+// may do at once one part of what the rates say: 2 is a half. It is at least 1.
 func NewClient(rates *Rates, part int) *Client { return &Client{rates: rates, part: max(1, part)} }
 
 // rate is how often something of a kind may happen.
 func (c *Client) rate(k Kind) Rate {
-	if k == Bytes {
-		return c.rates[k]
+	switch k {
+	case Join, History, Event:
+		return c.rates[k].part(c.part)
 	}
-	return c.rates[k].part(c.part)
+	return c.rates[k]
 }
 
 // Take takes one token of a kind, or returns how long it is until there is one.
