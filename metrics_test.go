@@ -48,7 +48,7 @@ func TestMetricsPort(t *testing.T) {
 	var status int
 	var body string
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); <-time.After(time.Millisecond) { // a client has its handshake before it is counted
-		if status, body = fetch(t, own+"/metrics"); strings.Contains(body, "transport=\"websocket\"} 1\n") {
+		if status, body = fetch(t, own+"/metrics"); strings.Contains(body, "\nsetu_connections{transport=\"websocket\"} 1\n") {
 			break
 		}
 	}

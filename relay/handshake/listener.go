@@ -28,6 +28,7 @@ type Listener struct {
 	handler http.Handler
 	others  chan accepted
 	done    chan struct{}
+	begun   sync.Once
 
 	mu     sync.Mutex // guards what follows
 	closed bool
@@ -39,12 +40,10 @@ type accepted struct {
 	err  error
 }
 
-// Listen returns l for web.Serve. Handshakes at path are served by handler.
+// Listen returns l for web.Serve, with which it begins. Handshakes at path are served by handler.
 func Listen(l net.Listener, web *http.Server, path string, handler http.Handler) *Listener {
-	out := &Listener{Listener: l, web: web, path: []byte("GET " + path), handler: handler,
+	return &Listener{Listener: l, web: web, path: []byte("GET " + path), handler: handler,
 		others: make(chan accepted), done: make(chan struct{}), silent: map[net.Conn]struct{}{}}
-	go out.run()
-	return out
 }
 
 // run accepts until the listener is closed. Errors are for the server to judge.
@@ -71,6 +70,7 @@ func (l *Listener) pass(a accepted) bool {
 
 // Accept implements net.Listener.
 func (l *Listener) Accept() (net.Conn, error) {
+	l.begun.Do(func() { go l.run() })
 	select {
 	case a := <-l.others:
 		return a.conn, a.err
