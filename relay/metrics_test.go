@@ -127,7 +127,7 @@ var story = []measured{
 		r.member("a", "room")
 		r.member("b", "room")
 		tail, _ := r.srv.hub.Tail("room")
-		r.broker.(*tap).subs["room"].Load(broker.Snapshot{Tail: tail}, broker.ReasonTrimmed)
+		r.broker.(*tap).subscriber("room").Load(broker.Snapshot{Tail: tail}, broker.ReasonTrimmed)
 	}, want: map[string]float64{`setu_resets_total{reason="trimmed"}`: 2, `setu_resets_total{reason="epoch"}`: 0}},
 	{what: "refusals", do: func(t *testing.T, r *rig) {
 		r.Request("GET", polling, http.Header{"Origin": {"https://evil.example"}})

@@ -26,6 +26,12 @@ func (b *tap) Subscribe(ctx context.Context, room string, sub broker.Subscriber,
 	return b.Memory.Subscribe(ctx, room, sub, list)
 }
 
+func (b *tap) subscriber(room string) broker.Subscriber {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.subs[room]
+}
+
 // A client that may not have heard that something is missing is not told that it has everything.
 // Its answer to the next ping shows that it did.
 func TestResumeAfterAReset(t *testing.T) {
@@ -41,7 +47,7 @@ func TestResumeAfterAReset(t *testing.T) {
 				say(s.Peer, 1, "a")
 				s.hear()
 				tail, _ := r.srv.hub.Tail("a")
-				b.subs["a"].Load(broker.Snapshot{Tail: tail}, "trimmed")
+				b.subscriber("a").Load(broker.Snapshot{Tail: tail}, "trimmed")
 				s.take(s.Packet()) // the reset
 				if pong {
 					s.take(s.Packet()) // a ping
