@@ -303,7 +303,7 @@ func TestResumeOfAUserElsewhere(t *testing.T) {
 		if got := relays[0].refused(fmt.Sprintf(`{%s,"pid":%q,"offset":%q}`, key, s.pid, s.offset)); !strings.Contains(got, codeRateLimited) {
 			t.Error(got)
 		}
-		if d := time.Since(began); d < 3*time.Second || d > 5*time.Second {
+		if d := time.Since(began); d < 4*time.Second || d > 6*time.Second {
 			t.Errorf("refused after %v", d)
 		}
 		time.AfterFunc(500*time.Millisecond, func() { _ = p.Conn.Close() })

@@ -124,13 +124,13 @@ func (u *User) Leave(session string) {
 	}
 }
 
-// Doubt is for how long connections of a user may count that are gone: those of which other relays have
-// told. It is 0 if they have told of none.
+// Doubt is for how long connections of a user may count that are gone, or are about to go within an
+// interval: those of which other relays have told. It is 0 if they have told of none.
 func (us *Users) Doubt(id string) time.Duration {
 	us.mu.Lock()
 	defer us.mu.Unlock()
 	if us.elsewhere(id, time.Now()) > 0 {
-		return reportHolds
+		return reportHolds + ReportInterval
 	}
 	return 0
 }
