@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -34,7 +35,8 @@ func startRedis(t *testing.T) string {
 	}
 	t.Cleanup(func() { _ = c.Process.Kill(); _ = c.Wait() })
 	for end := time.Now().Add(10 * time.Second); ; <-time.After(5 * time.Millisecond) {
-		if _, err := os.Stat(socket); err == nil {
+		if c, err := net.Dial("unix", socket); err == nil { // it is there before anybody listens
+			_ = c.Close()
 			return "unix://" + socket
 		}
 		if time.Now().After(end) {

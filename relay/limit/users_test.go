@@ -137,7 +137,7 @@ func TestUserConnectionsOfASession(t *testing.T) {
 			t.Error("in doubt before anybody told of them")
 		}
 		f.report()
-		if f[0].Doubt("asha") != 0 || f[1].Doubt("asha") != reportHolds {
+		if f[0].Doubt("asha") != 0 || f[1].Doubt("asha") != reportHolds+ReportInterval {
 			t.Error("in doubt for ", f[0].Doubt("asha"), " here, for ", f[1].Doubt("asha"), " elsewhere")
 		}
 		<-time.After(reportHolds)
