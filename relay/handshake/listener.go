@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -137,22 +138,24 @@ func (l *Listener) read(c net.Conn, buf []byte) (n int, err error) {
 }
 
 var (
-	end     = []byte("\r\n\r\n")
-	upgrade = []byte("\r\nUpgrade: websocket\r\n")
+	end   = []byte("\r\n\r\n")
+	asked = []byte("websocket") // by the query, and by the header, whatever its case
 )
 
 var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, firstRead) }}
 
 // parse returns the handshake that b is, or nil: a server is to say what it is then.
 func (l *Listener) parse(b []byte) *http.Request {
-	if !bytes.HasPrefix(b, l.path) || !bytes.Contains(b, upgrade) || bytes.Index(b, end) != len(b)-len(end) || !isPlain(b) {
+	line, _, _ := bytes.Cut(b, end[:2])
+	if !bytes.HasPrefix(line, l.path) || !bytes.Contains(line, asked) || bytes.Index(b, end) != len(b)-len(end) || !isPlain(b) {
 		return nil
 	}
 	in := readers.Get().(*bufio.Reader)
 	defer readers.Put(in)
 	in.Reset(bytes.NewReader(b))
 	r, err := http.ReadRequest(in)
-	if err != nil || r.Proto != "HTTP/1.1" || r.Host == "" || r.ContentLength != 0 || len(r.TransferEncoding) > 0 || !isValid(r) {
+	if err != nil || r.Proto != "HTTP/1.1" || r.Host == "" || r.ContentLength != 0 || len(r.TransferEncoding) > 0 || !isValid(r) ||
+		!strings.EqualFold(r.Header.Get("Upgrade"), string(asked)) {
 		return nil
 	}
 	r.Body = http.NoBody // it was bound to what is read next into the buffer

@@ -102,13 +102,13 @@ func (r *rig) dial() net.Conn {
 	return c
 }
 
-const whole = "GET " + path + "?EIO=4 HTTP/1.1\r\nHost: relay\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX: y\r\n\r\n"
+const whole = "GET " + path + "?transport=websocket HTTP/1.1\r\nHost: relay\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX: y\r\n\r\n"
 
 func TestHandshakeIsServedHere(t *testing.T) {
 	r := serve(t, listen(t), nil)
 	c := r.dial()
-	_, _ = io.WriteString(c, whole)
-	if got, err := io.ReadAll(c); string(got) != "here y EIO=4 0" || err != nil {
+	_, _ = io.WriteString(c, strings.Replace(whole, "Upgrade: websocket", "upgrade: WebSocket", 1)) // as some proxies write it
+	if got, err := io.ReadAll(c); string(got) != "here y transport=websocket 0" || err != nil {
 		t.Errorf("%q %v", got, err)
 	}
 	r.mu.Lock()
@@ -123,6 +123,7 @@ func TestOthersAreServedByTheServer(t *testing.T) {
 	r := serve(t, listen(t), nil)
 	for what, request := range map[string]struct{ text, want string }{
 		"a page":              {"GET / HTTP/1.1\r\nHost: relay\r\n\r\n", "web GET"},
+		"no upgrade":          {strings.Replace(whole, "Upgrade: websocket\r\n", "", 1), "web GET"},
 		"polling":             {"GET " + path + " HTTP/1.1\r\nHost: relay\r\n\r\n", "web GET"},
 		"a POST":              {"POST " + path + " HTTP/1.1\r\nHost: relay\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nxx", "web POST"},
 		"a body":              {strings.Replace(whole, "X: y", "content-length: 2", 1) + "xx", "web GET"},
@@ -136,7 +137,7 @@ func TestOthersAreServedByTheServer(t *testing.T) {
 		"a bad name":          {strings.Replace(whole, "X: y", "X y: z", 1), "400 Bad Request"},
 		"a bad value":         {strings.Replace(whole, "X: y", "X: \x00", 1), "400 Bad Request"},
 		"a bare end of line":  {strings.Replace(whole, "X: y", "X: y\rZ: z", 1), "400 Bad Request"},
-		"another upgrade":     {strings.Replace(whole, "websocket", "h2c", 1), "web GET"},
+		"another upgrade":     {strings.Replace(whole, "Upgrade: websocket", "Upgrade: h2c", 1), "web GET"},
 		"no request at all":   {"\x16\x03\x01\x02\x00\r\n\r\n", "400 Bad Request"},
 		"headers too large":   {strings.Replace(whole, "X: y", "X: "+strings.Repeat("y", 20<<10), 1), "431 Request Header Fields Too Large"},
 		"frames right behind": {whole + "\x81\x00", "web GET"},
@@ -159,7 +160,7 @@ func TestOthersAreServedByTheServer(t *testing.T) {
 func TestRefusedHandshake(t *testing.T) {
 	r := serve(t, listen(t), func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("X", "y")
-		if req.URL.RawQuery == "close" {
+		if req.URL.Query().Has("close") {
 			w.Header().Set("Connection", "close")
 		}
 		http.Error(w, "no", http.StatusTooManyRequests)
@@ -187,7 +188,7 @@ func TestRefusedHandshake(t *testing.T) {
 	}
 	c = r.dial()
 	in.Reset(c)
-	_, _ = io.WriteString(c, strings.Replace(whole, "EIO=4", "close", 1))
+	_, _ = io.WriteString(c, strings.Replace(whole, "websocket HTTP", "websocket&close HTTP", 1))
 	if status, _ := read(); status != 429 {
 		t.Error(status)
 	}
