@@ -80,6 +80,7 @@ type fake struct {
 	reach     func(context.Context, broker.Offset) error // instead of the Memory's
 	histories int
 	lists     int            // calls of MembersNow
+	entered   []string       // ids of those who entered
 	subs      map[string]int // subscriptions now, by room
 	most      int            // of one room at a time
 }
@@ -133,6 +134,7 @@ func (f *fake) Enter(ctx context.Context, room string, u broker.User) (int, erro
 	if f.isDown() {
 		return 0, broker.ErrUnavailable
 	}
+	f.set(func() { f.entered = append(f.entered, u.ID) })
 	return f.Memory.Enter(ctx, room, u)
 }
 

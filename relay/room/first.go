@@ -15,6 +15,7 @@ type first struct {
 	// immutable after tell
 	user      broker.User
 	invisible bool
+	withheld  bool          // the broker is not told of the user until it is known whether there is a place
 	upTo      broker.Offset // up to which Save was told that the member has all; zero if it was not
 
 	told  sync.WaitGroup // of the broker: that the user is here, and what Save says
@@ -33,7 +34,7 @@ type first struct {
 // comes back with a message from beyond that moment, to a relay that is behind, has all up to it.
 func (f *first) tell(ctx context.Context, r *Room, o JoinOptions) {
 	b := r.hub.broker
-	f.invisible = o.Invisible
+	f.invisible, f.withheld = o.Invisible, r.hub.most > 0
 	if at := b.Head(); o.Save != nil && !at.IsZero() {
 		if s := o.Since; s.Seq > 0 && s.Epoch == at.Epoch && s.Pos > at.Pos {
 			at = s
@@ -41,7 +42,7 @@ func (f *first) tell(ctx context.Context, r *Room, o JoinOptions) {
 		f.upTo = at
 		f.told.Go(func() { _ = o.Save(ctx, at) })
 	}
-	if o.Invisible {
+	if o.Invisible || f.withheld {
 		return
 	}
 	f.told.Go(func() {
@@ -76,7 +77,7 @@ func (f *first) giveUp(r *Room) {
 	}
 	r.mu.Unlock()
 	f.told.Wait()
-	if f.invisible {
+	if f.invisible || f.withheld {
 		return
 	}
 	if _, here := r.hub.lookup(r.name, f.user.ID); !here && !r.hub.isDraining() {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,7 +16,11 @@ import (
 // makes m a member at one point of the room's order, and then tells the store of the user and of
 // the session's membership at the same time; of a room's first member, f, it has told already.
 func (r *Room) join(ctx context.Context, m Member, o JoinOptions, f *first, reply func(Joined)) error {
-	past, err := r.lockedPast(ctx, o)
+	err := r.checkPlace(ctx, m, o)
+	var past past
+	if err == nil {
+		past, err = r.lockedPast(ctx, o)
+	}
 	if err != nil {
 		if f != nil {
 			f.giveUp(r)
@@ -66,6 +71,24 @@ func (r *Room) join(ctx context.Context, m Member, o JoinOptions, f *first, repl
 		r.refresh()
 	}
 	return nil
+}
+
+// checkPlace returns ErrFull if the room has no place for m's user: then nobody hears that the user came and
+// left. Of users who enter at one moment isOver finds out.
+func (r *Room) checkPlace(ctx context.Context, m Member, o JoinOptions) error {
+	id := m.User().ID
+	r.mu.Lock()
+	_, here := r.roster.lookup(id)
+	mayBe := r.hub.most > 0 && r.roster.count >= r.hub.most && !here && r.members[m] == nil && !o.Invisible && !o.Replay
+	r.mu.Unlock()
+	if !mayBe {
+		return nil
+	}
+	users, count, err := r.hub.broker.MembersNow(ctx, r.name, MaxMembers)
+	if err != nil || count < r.hub.most || users == nil && count > 0 || slices.ContainsFunc(users, hasID(id)) {
+		return nil
+	}
+	return ErrFull
 }
 
 // isOver reports whether a room that has so many users has no place for one more. Who resumes a session
@@ -133,10 +156,10 @@ func (r *Room) admit(m Member, invisible bool) (u broker.User, text string, agai
 func (r *Room) announce(ctx context.Context, u broker.User, text string, o JoinOptions, f *first,
 	at broker.Offset) (count int, users []string, partial bool) {
 	if f != nil {
-		if count, users, partial = f.announce(ctx, text, o, at); f.user == u {
+		if count, users, partial = f.announce(ctx, text, o, at); f.user == u && !f.withheld {
 			return count, users, partial
 		}
-		o.Save = nil // it has been; the user has another name by now
+		o.Save = nil // it has been; the user has another name by now, or was not told of
 	}
 	var saving sync.WaitGroup
 	if o.Save != nil {
@@ -267,7 +290,7 @@ func (h *Hub) lookup(name, id string) (u broker.User, here bool) {
 func (r *Room) lookup(id string) (u broker.User, here bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if u, here = r.roster.lookup(id); !here && r.first != nil && r.first.user.ID == id && !r.first.invisible {
+	if u, here = r.roster.lookup(id); !here && r.first != nil && r.first.user.ID == id && !r.first.invisible && !r.first.withheld {
 		return r.first.user, true
 	}
 	return u, here

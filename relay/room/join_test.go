@@ -195,3 +195,29 @@ func TestFit(t *testing.T) {
 		t.Error(len(got))
 	}
 }
+
+// The store hears nothing of a user for whom a room has no place, so that nobody is told of them. A user
+// who is there over another relay has a place.
+func TestFullRoom(t *testing.T) {
+	h, f := newTestHub(t)
+	h.BoundMembers(2)
+	for _, name := range []string{"a", "b"} {
+		if _, err := f.Memory.Enter(t.Context(), "room", guest(name).User()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused := func(name string, o JoinOptions) {
+		t.Helper()
+		if err := h.Join(t.Context(), "room", guest(name), o, func(Joined) { t.Error(name, " is in") }); err != ErrFull {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	refused("c", JoinOptions{})
+	refused("c", JoinOptions{Presence: true})
+	join(t, h, "room", guest("a"), JoinOptions{Presence: true})
+	refused("d", JoinOptions{})
+	join(t, h, "room", guest("e"), JoinOptions{Invisible: true})
+	if !slices.Equal(f.entered, []string{"user-a"}) {
+		t.Errorf("told of %q", f.entered)
+	}
+}
