@@ -64,6 +64,7 @@ func TestFirstJoin(t *testing.T) {
 	if len(saved) != 2 || saved[0].Seq != 0 || saved[0].Pos != moment.Pos || saved[1] != last {
 		t.Errorf("saved as %v, want a moment, and then without waiting %v", saved, last)
 	}
+	h.opening.Wait() // it has a reference of its own
 	if r := h.room("room"); r.first != nil || len(r.roster.log.open) != 0 || r.refs != 1 {
 		t.Errorf("%v is about to be the first, %d read, %d references", r.first, len(r.roster.log.open), r.refs)
 	}
