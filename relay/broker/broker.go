@@ -117,8 +117,8 @@ type Snapshot struct {
 	Age      time.Duration // of the newest message, by the store's clock
 
 	// In the first one only, who is in the room: how many users over all relays and, if Subscribe was
-	// asked to list so many, the JSON of each, as Presence.Members has it. The changes that follow may have happened before that;
-	// none that has happened after it is missing.
+	// asked to list so many, the JSON of each, as Presence.Members has it. The changes that follow may
+	// have happened before that; none that has happened after it is missing.
 	Count   int
 	Members []string
 	Partial bool // some may be missing, as with MembersNow's ErrPartial

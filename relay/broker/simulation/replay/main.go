@@ -15,6 +15,7 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -85,7 +86,7 @@ func run(tests []byte, order uint64, args []string, out io.Writer) error {
 		return err
 	}
 	var seed [32]byte
-	seed[0], seed[1], seed[2], seed[3] = byte(order), byte(order>>8), byte(order>>16), byte(order>>24)
+	binary.LittleEndian.PutUint64(seed[:], order)
 	args = append([]string{"simulation", "-test.run=^TestWorlds$", "-test.v", "-test.timeout=0", "-shrink=1h"}, args...)
 	_, err = r.InstantiateModule(ctx, module, wazero.NewModuleConfig().WithArgs(args...).
 		WithRandSource(rand.NewChaCha8(seed)).WithStdout(out).WithStderr(out))
