@@ -40,6 +40,15 @@ type endedLife struct {
 	shakes uint64
 }
 
+// know adds to what is known of what the life has left. The same people are found in each list that is read.
+func (l *endedLife) know(left []place) {
+	for _, at := range left {
+		if !slices.Contains(l.left, at) {
+			l.left = append(l.left, at)
+		}
+	}
+}
+
 func newEvictor(b *Broker) *evictor { return &evictor{b: b, wake: make(chan struct{}, 1)} }
 
 // addAll has lives taken out, and those that could not be before.
@@ -59,8 +68,12 @@ func (e *evictor) add(shakes uint64, lives ...endedLife) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, l := range lives {
-		waits := slices.ContainsFunc(e.waiting, func(w endedLife) bool { return w.life == l.life })
-		if (l.life != e.current && !waits || len(l.left) > 0) && len(e.waiting) < maxEvicted {
+		i := slices.IndexFunc(e.waiting, func(w endedLife) bool { return w.life == l.life })
+		switch {
+		case i >= 0:
+			e.waiting[i].know(l.left)
+		case l.life == e.current && len(l.left) == 0 || len(e.waiting) >= maxEvicted:
+		default:
 			l.shakes = shakes
 			e.waiting = append(e.waiting, l)
 			nudge(e.wake)

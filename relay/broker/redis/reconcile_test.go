@@ -101,6 +101,12 @@ func TestEvictorTriesAgain(t *testing.T) {
 	if got := e.next().life; got != "one" {
 		t.Errorf("%q is tried again", got)
 	}
+	for range 3 { // as each list that shows somebody says
+		e.add(1, endedLife{"four", []place{{"a", "ann"}}, 0}, endedLife{"four", []place{{"a", "ann"}, {"a", "ben"}}, 0})
+	}
+	if four, none := e.next(), e.next(); four.life != "four" || len(four.left) != 2 || none.life != "" {
+		t.Errorf("%+v, and then %+v", four, none)
+	}
 	for i := range 2 * maxEvicted {
 		e.add(1, ended(fmt.Sprint(i)))
 		e.fail(ended(fmt.Sprint(i)))
