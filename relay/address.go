@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/url"
 	"strconv"
@@ -9,12 +10,16 @@ import (
 	"time"
 
 	"setu/relay/broker"
+	"setu/relay/engine"
 )
 
 // Peer is this relay as the others of its fleet reach it.
 func (c Config) Peer() broker.Peer {
-	return broker.Peer{Node: c.Node, URL: c.privateURL(), Machine: c.Machine}
+	return broker.Peer{Node: c.Node, URL: c.privateURL(), Machine: c.Machine, Place: c.place()}
 }
+
+// place is where this relay is, as others may see it.
+func (c Config) place() broker.Place { return broker.Place{Region: c.Region, Relay: c.RelayID} }
 
 // privateURL returns PRIVATE_URL, or else a guess: by the address that this relay listens on, Fly's
 // private one, the one from which Redis is reached, or this machine's first. It returns "" if there
@@ -77,4 +82,31 @@ func hostOnly(a net.Addr) string {
 		return ""
 	}
 	return host
+}
+
+// checkRelayURL returns why an entry of RELAY_URLS is none.
+func checkRelayURL(entry string) error {
+	region, site, ok := strings.Cut(entry, "=")
+	switch {
+	case !ok || region == "":
+		return errors.New("it is a region, =, and where browsers reach its relays")
+	case !isText(region, maxRegion):
+		return errors.New("a region has at most 128 bytes, without control characters")
+	case !engine.IsSite(site):
+		return errors.New("where browsers reach its relays is http:// or https://, a host and perhaps a port, and nothing else")
+	}
+	return nil
+}
+
+// maxRegion is how many bytes REGION may have.
+const maxRegion = 128
+
+// relayURLs returns RELAY_URLS by region.
+func (c Config) relayURLs() map[string]string {
+	urls := make(map[string]string, len(c.RelayURLs))
+	for _, entry := range c.RelayURLs {
+		region, site, _ := strings.Cut(entry, "=")
+		urls[region] = site
+	}
+	return urls
 }

@@ -89,6 +89,38 @@ func BenchmarkJoin(b *testing.B) {
 	b.ReportMetric(float64((cpu()-start).Microseconds())/float64(b.N), "cpu-us/op")
 }
 
+// BenchmarkPublish measures a publish, from the client's write to the answer and the message that comes back, with the client's
+// part. The store is in memory.
+func BenchmarkPublish(b *testing.B) {
+	r := overTCP(b, append(unlimited, "PUBLISH_RATE=off", "USER_PUBLISH_RATE=off", "BYTES_RATE=off")...)
+	p := r.member("a", "room")
+	body := `{"room":"room","data":"` + strings.Repeat("x", 100) + `"}`
+	benchCalls(b, p, "publish", body)
+}
+
+func benchCalls(b *testing.B, p *wiretest.Peer, event, arg string) {
+	b.ReportAllocs()
+	start := cpu()
+	for b.Loop() {
+		p.Call(event, arg)
+		p.Held = nil // its own message
+	}
+	b.ReportMetric(float64((cpu()-start).Microseconds())/float64(b.N), "cpu-us/op")
+}
+
+// BenchmarkPublishEvent is BenchmarkPublish of a named event, and of one that its client emits by itself.
+func BenchmarkPublishEvent(b *testing.B) {
+	r := overTCP(b, append(unlimited, "PUBLISH_RATE=off", "USER_PUBLISH_RATE=off", "BYTES_RATE=off", "LOBBY=room", "LOBBY_EVENTS=chat message")...)
+	text := `"` + strings.Repeat("x", 100) + `"`
+	for event, arg := range map[string]string{"publish": `{"room":"room","event":"chat message","args":[` + text + `]}`, "chat message": text} {
+		b.Run(event, func(b *testing.B) {
+			p := r.guest("a")
+			defer p.Conn.Close()
+			benchCalls(b, p, event, arg)
+		})
+	}
+}
+
 // memory returns the bytes that this process holds, in heap and stacks.
 func memory() (heap, stack uint64) {
 	runtime.GC()

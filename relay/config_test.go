@@ -28,14 +28,16 @@ func TestDefaults(t *testing.T) {
 		t.Errorf("made-up node %q", c.Node)
 	}
 	c.RelayID, c.Node = "", ""
-	want := Config{Port: 8080, RedisPrefix: "setu", HistoryLimit: 256, HistoryTTL: 24 * time.Hour, RecoveryTTL: time.Hour, Forward: "auto", PresenceLease: 15 * time.Second,
+	want := Config{Port: 8080, RedisPrefix: "setu", HistoryLimit: 256, HistoryTTL: 24 * time.Hour, RecoveryTTL: time.Hour, Reactions: 1000, ReactionKinds: 20, Forward: "auto", PresenceLease: 15 * time.Second,
 		PingInterval: 25 * time.Second, PingTimeout: 20 * time.Second, ConnectTimeout: 45 * time.Second, MaxPayload: 1_000_000, OutboxBytes: 4 << 20, MaxConnections: 10_000,
 		AuthMaxTTL: 720 * time.Hour, RequestTimeout: 45 * time.Second, DrainTimeout: 20 * time.Second, LogFormat: "text",
 		PublishRate: perSecond(100, 200), SignalRate: perSecond(100, 200), JoinRate: perSecond(20, 250), HistoryRate: perSecond(10, 50),
 		EventRate: perSecond(50, 250), BytesRate: perSecond(256<<10, 4<<20), UserPublishRate: perSecond(200, 400),
 		UserSignalRate: perSecond(200, 400), UserJoinRate: perSecond(100, 1000), UserHistoryRate: perSecond(20, 200),
 		MaxRooms: 200, MaxUserConnections: 100, MaxAddressConnections: 1000, MaxUnconnected: 4000,
-		HandshakeRate: perSecond(100, 1000), HandshakesRate: perSecond(1000, 5000)}
+		HandshakeRate: perSecond(100, 1000), HandshakesRate: perSecond(1000, 5000),
+		HookEvents: []string{"connect", "event"}, HookTimeout: 2 * time.Second, HookConcurrency: 64, HookQueue: 1000, HookAnswerBytes: 262144, HookNetwork: "public",
+		HookGrace: 10 * time.Second, HookKeep: time.Hour, APIRate: perSecond(1000, 2000)}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("%+v", c)
 	}
@@ -116,7 +118,7 @@ func TestBadSettings(t *testing.T) {
 		"PING_INTERVAL":   {"9ms", "61m", "25"},
 		"PING_TIMEOUT":    {"0s", "2h", "x"},
 		"MAX_PAYLOAD":     {"999", "67108865", "1MB"},
-		"OUTBOX_BYTES":    {"65535", "1073741825", "4M"},
+		"OUTBOX_BYTES":    {"65535", "1073841825", "4M"},
 		"MAX_CONNECTIONS": {"0", "-5", "all"},
 		"DRAIN_TIMEOUT":   {"-1s", "6m", "20"},
 		"LOG_LEVEL":       {"loud", "-"},
@@ -128,6 +130,10 @@ func TestBadSettings(t *testing.T) {
 		"AUTH":            {"on", "Open", "required", "optional"},
 		"AUTH_MAX_TTL":    {"59s", "8761h", "30d"},
 		"GUEST_ROOMS":     {"lobby", "lobby:admin", "a*b:join", "{"},
+		"HOOK_TIMEOUT":    {"9ms", "31s", "2"},
+		"HOOK_NETWORK":    {"private", "10.0.0.0/8"},
+		"HOOK_EVENTS":     {"message", "connect,online", "connect,event,event", "Connect"},
+		"HOOK_HEADERS":    {"a b", "cookie,a:b", strings.Repeat("a,", 16) + "a"},
 		"PRIVATE_URL":     {"10.0.0.7:8080", "tcp://10.0.0.7:8080", "http://10.0.0.7:8080/relay", "http://u@10.0.0.7", "http://*.example.com", "*", "null"},
 		"EMBED_ORIGINS":   {"*", "null", "https://*.com", "capacitor://localhost", "example.com", "https://a.example/path", "https://a.example,file://"},
 		"TRUSTED_PROXIES": {"10.0.0.0/33", "lb.example", "10.0.0.0/8,0.0.0.0/0", "1.2.3.4/0", "::/0", "::ffff:0:0/96"},
@@ -136,7 +142,7 @@ func TestBadSettings(t *testing.T) {
 	}
 	for name, values := range bad {
 		for _, v := range values {
-			_, err := LoadConfig([]string{name + "=" + v, needed(name)})
+			_, err := LoadConfig(append(needed(name), name+"="+v))
 			if err == nil {
 				t.Errorf("%s takes %q", name, v)
 				continue
@@ -194,10 +200,10 @@ func TestBounds(t *testing.T) {
 				continue
 			}
 			bounds++
-			if _, err := LoadConfig([]string{name + "=" + bound, needed(name)}); err != nil {
+			if _, err := LoadConfig(append(needed(name), name+"="+bound)); err != nil {
 				t.Error(err)
 			}
-			if _, err := LoadConfig([]string{name + "=" + beyond(bound, by), needed(name)}); err == nil {
+			if _, err := LoadConfig(append(needed(name), name+"="+beyond(bound, by))); err == nil {
 				t.Errorf("%s takes %s", name, beyond(bound, by))
 			}
 			if !strings.Contains(text, bound) {
@@ -205,12 +211,12 @@ func TestBounds(t *testing.T) {
 			}
 		}
 		for _, word := range choices(f.Tag) {
-			if _, err := LoadConfig([]string{name + "=" + word, testSecret}); err != nil || !strings.Contains(text, word) {
+			if _, err := LoadConfig(append(needed(name), name+"="+word, testSecret)); err != nil || !strings.Contains(text, word) {
 				t.Errorf("%q, %v", text, err)
 			}
 		}
 	}
-	if bounds != 35 {
+	if bounds != 53 {
 		t.Errorf("%d bounds", bounds)
 	}
 	for _, mode := range []string{forward.Auto, forward.Proxy, forward.Replay, forward.Off} {
@@ -220,10 +226,15 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// needed is a setting with which the named one means something, if it takes one.
-func needed(name string) string {
-	return map[string]string{"REDIS_PREFIX": "REDIS_URL=redis://h", "AUTH_MAX_TTL": testSecret}[name]
+// needed are the settings with which the named one means something, if it takes any.
+func needed(name string) []string {
+	if strings.HasPrefix(name, "HOOK_") {
+		return []string{"HOOK_URL=https://app.example/hook", "HOOK_SECRET=" + hookSecret}
+	}
+	return []string{map[string]string{"REDIS_PREFIX": "REDIS_URL=redis://h", "AUTH_MAX_TTL": testSecret}[name]}
 }
+
+const hookSecret = "whsec_c2V0dS1zZXR1LXNldHUtc2V0dS1zZXR1LXNldHU="
 
 // A burst of BYTES_RATE holds half of what may be read past of a message, so that twice that holds all:
 // by default it does, whatever MAX_PAYLOAD is.

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"time"
 
 	"setu/relay/engine"
 	"setu/relay/limit"
@@ -23,15 +24,31 @@ type front struct {
 	files     *limit.Buckets[netip.Addr]
 	serving   *limit.Counts[netip.Addr] // files that are being served
 	idle      *limit.Counts[netip.Addr] // connections that have asked nothing yet, or are kept for the next request
+	opened    *limit.Buckets[netip.Addr]
+	mostIdle  int // of an address; 0: no bound
 
 	mu      sync.Mutex // guards what follows
 	counted map[net.Conn]netip.Addr
 }
 
-// filesPerPage is about how many files of the page go with one handshake.
-const filesPerPage = 8
+// filesPerPage is about how many files of the page go with one handshake; of those that a browser has not
+// kept fewer. In no case there are more connections.
+const (
+	filesPerPage = 8
+	filesAtOnce  = 2
+)
+
+// What an address costs before it is known what it wants, and what it may owe until nothing more is taken from it
+// (see the engine's turns).
+const (
+	connectionPrice = 60 * time.Microsecond
+	filePrice       = 250 * time.Microsecond
+	mostOwed        = 5 * time.Second
+)
 
 var (
+	closedOpened  = engine.Refusal{Level: slog.LevelInfo, Text: "closed a connection unread: more than eight times HANDSHAKE_RATE from its address", Limit: metrics.LimitAddressHandshakes}
+	closedOwing   = engine.Refusal{Level: slog.LevelInfo, Text: "closed a connection unread: what else its address wants takes more than its part of the processor", Limit: metrics.LimitTurns}
 	closedIdle    = engine.Refusal{Level: slog.LevelInfo, Text: "closed a connection: on MAX_ADDRESS_CONNECTIONS of its address nothing is asked", Limit: metrics.LimitAddressConnections}
 	refusedFile   = engine.Refusal{Level: slog.LevelInfo, Text: "refused a file of the page: more than HANDSHAKE_RATE from its address", Limit: metrics.LimitAddressHandshakes}
 	refusedUnread = engine.Refusal{Level: slog.LevelInfo, Text: "refused a file of the page: MAX_ADDRESS_CONNECTIONS of its address wait for some", Limit: metrics.LimitAddressConnections}
@@ -40,10 +57,62 @@ var (
 func newFront(cfg engine.Config, log *slog.Logger) *front {
 	files := cfg.HandshakeRate
 	files.Events *= filesPerPage
-	files.Burst *= filesPerPage
+	opened := files
+	opened.Burst *= filesPerPage
+	files.Burst *= filesAtOnce
 	return &front{addresses: cfg.Addresses, refusals: engine.NewRefusals(log, cfg.Metrics), files: limit.NewBuckets[netip.Addr](files),
 		serving: limit.NewCounts[netip.Addr](cfg.MaxAddressConnections, 0), idle: limit.NewCounts[netip.Addr](cfg.MaxAddressConnections, 0),
-		counted: map[net.Conn]netip.Addr{}}
+		opened: limit.NewBuckets[netip.Addr](opened), mostIdle: cfg.MaxAddressConnections, counted: map[net.Conn]netip.Addr{}}
+}
+
+// Guard returns l without the connections that nobody is to see: those of an address that opens too many, or that
+// has had more than enough of the processor. They are closed as they come, which costs less than anything else
+// that could be done with them. A proxy's are all taken, and all are without MAX_ADDRESS_CONNECTIONS.
+func (srv *Server) Guard(l net.Listener) net.Listener {
+	if srv.front.mostIdle == 0 {
+		return l
+	}
+	return &guarded{l, srv}
+}
+
+type guarded struct {
+	net.Listener
+	srv *Server
+}
+
+// Accept implements net.Listener.
+func (g *guarded) Accept() (net.Conn, error) {
+	for {
+		c, err := g.Listener.Accept()
+		if err != nil || g.srv.takes(c) {
+			return c, err
+		}
+		_ = c.Close()
+	}
+}
+
+// takes reports whether a connection is to be served. If not, that has been noted.
+func (srv *Server) takes(c net.Conn) bool {
+	f := srv.front
+	at, ok := f.addresses.OfPeer(c.RemoteAddr().String())
+	if !ok {
+		return true
+	}
+	switch {
+	case srv.engine.IsShutOut(at):
+		return false
+	case f.opened.Take(at) > 0:
+		f.refusals.Note(closedOpened, "from", at)
+		return false
+	case f.idle.Of(at) >= f.mostIdle:
+		f.refusals.Note(closedIdle, "from", at)
+		return false
+	case srv.engine.Owes(at) > mostOwed:
+		f.refusals.Note(closedOwing, "from", at)
+		return false
+	}
+	srv.engine.Spend(at, connectionPrice)
+	return true
 }
 
 // ConnState is for the http.Server that serves a relay: it closes connections on which nothing is asked
@@ -93,7 +162,10 @@ func (srv *Server) BoundFiles(files http.Handler) http.Handler {
 	f := srv.front
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		at := f.addresses.Of(r)
+		srv.engine.AwaitRequest(r)
+		srv.engine.Spend(at, filePrice)
 		if wait := f.files.Take(at); wait > 0 {
+			srv.engine.Charge(at, 1)
 			f.refuse(w, r, refusedFile, int(math.Ceil(wait.Seconds())))
 			return
 		}

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"setu/relay/room"
 	"setu/relay/wiretest"
 )
 
@@ -75,7 +76,7 @@ func TestInvisibleTakeNoPlace(t *testing.T) {
 		away.Call("join", `{"room":"a"}`)
 		r.user("b", "*:join").Call("join", `{"room":"a"}`)
 		away.cut()
-		synctest.Wait()
+		<-time.After(room.LeaveGrace + time.Second)
 		r.user("c", "*:join").Call("join", `{"room":"a"}`)
 		for _, presence := range []string{"false", "true"} {
 			s := r.ghost("join,members,invisible")
@@ -85,7 +86,7 @@ func TestInvisibleTakeNoPlace(t *testing.T) {
 			s.Call("join", `{"room":"a"}`)
 			s.hear()
 			s.cut()
-			synctest.Wait()
+			<-time.After(room.LeaveGrace + time.Second)
 			s.again()
 			s.expectRecovered(true)
 			want := "2"

@@ -158,12 +158,23 @@ func TestBytesAreLimited(t *testing.T) {
 	}, "BYTES_RATE=1000/s:28000", "MAX_PAYLOAD=7000")
 }
 
+// What is too large to come with a CONNECT is refused, and need not be JSON for that.
 func TestLongAuth(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		p := r.Open()
 		p.Packet()
-		p.Text(`40{"name":"` + strings.Repeat("x", 70_000) + `"}`)
-		if got := p.Packet(); !strings.Contains(got, `"code":"too_large"`) {
+		for _, long := range []string{
+			`40{"name":"` + strings.Repeat("x", 1<<16-10) + `"}`,
+			`40{"name":"` + strings.Repeat("x", 70_000) + `"}`,
+			`40{"name":"` + strings.Repeat("x", 70_000),
+		} {
+			p.Text(long)
+			if got := p.Packet(); !strings.HasPrefix(got, `44{`) || !strings.Contains(got, `"code":"too_large"`) {
+				t.Error(got)
+			}
+		}
+		p.Text(`40`)
+		if got := p.Packet(); !strings.HasPrefix(got, `40{`) {
 			t.Error(got)
 		}
 	})

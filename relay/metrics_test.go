@@ -37,6 +37,8 @@ var story = []measured{
 	{what: "a client by WebSocket", do: func(t *testing.T, r *rig) { r.guest("a") }, want: map[string]float64{
 		`setu_connections{transport="websocket"}`: 1, `setu_connections{transport="polling"}`: 0, `setu_handshakes_total{result="ok",transport="websocket"}`: 1,
 		`setu_connects_total{result="new"}`: 1, "setu_ready": 1}},
+	{what: "the server API", do: func(t *testing.T, r *rig) { r.api(t).want(200, "GET", "rooms", "") }, want: map[string]float64{
+		`setu_api_requests_total{class="2xx",operation="rooms"}`: 1, `setu_api_requests_total{class="4xx",operation="none"}`: 0}, pairs: []string{apiKeys}},
 	{what: "a client by polling", do: func(t *testing.T, r *rig) { r.pollingGuest("a") }, want: map[string]float64{
 		`setu_connections{transport="polling"}`: 1, `setu_handshakes_total{result="ok",transport="polling"}`: 1, `setu_received_bytes_total{transport="polling"}`: 14}},
 	{what: "upgrades", do: upgrades, want: map[string]float64{
@@ -240,7 +242,9 @@ func TestMetricsMove(t *testing.T) {
 	}
 	elsewhere := map[string]string{
 		"setu_redis_call_duration_seconds": "broker/redis", "setu_redis_errors_total": "broker/redis", "setu_subscription_lag_seconds": "broker/redis",
-		"setu_catch_ups_total": "broker/redis", "setu_forwards_total": "TestForwardsAreCounted", "setu_build_info": "main",
+		"setu_catch_ups_total": "broker/redis", "setu_forwards_total": "TestForwardsAreCounted", "setu_hook_requests_total": "TestHooksAreCounted",
+		"setu_hook_duration_seconds": "TestHooksAreCounted", "setu_hook_breaker_open": "TestHooksAreCounted",
+		"setu_presence_notices_total": "hook", "setu_presence_notice_duration_seconds": "hook", "setu_build_info": "main",
 	}
 	for _, d := range metrics.List() {
 		if !moved[d.Name] && elsewhere[d.Name] == "" {
@@ -380,5 +384,30 @@ func TestReadmeHasTheMetrics(t *testing.T) {
 	}
 	for name := range rows {
 		t.Errorf("nothing counts %s", name)
+	}
+}
+
+func TestHooksAreCounted(t *testing.T) {
+	r, a := hooked(t, always(200, ""), "HOOK_TIMEOUT=100ms", "HOOK_EVENTS=event")
+	p := r.guest("ann")
+	p.Call("e", "1")
+	a.says(always(403, `{"code":"no"}`))
+	p.Call("e", "1")
+	for _, answer := range []func(question) (int, string){always(500, ""), always(200, "x")} {
+		a.says(answer)
+		p.Call("e", "1")
+	}
+	a.says(always(503, "")) // tried twice each
+	for range 12 {
+		p.Call("e", "1")
+	}
+	got := wiretest.Series(t, r.srv.Metrics().Handler())
+	for outcome, want := range map[string]float64{"ok": 1, "refused": 1, "malformed": 1, "status": 7, "open": 2, "failed": 0, "timeout": 0, "busy": 0} {
+		if n := got[`setu_hook_requests_total{outcome="`+outcome+`",type="event"}`]; n < want || want == 0 && n > 0 {
+			t.Errorf("%s: %v", outcome, n)
+		}
+	}
+	if got[`setu_hook_breaker_open{lane="asked"}`] != 1 || got[`setu_hook_breaker_open{lane="told"}`] != 0 || got[`setu_hook_duration_seconds_count{type="event"}`] < 10 {
+		t.Error(got)
 	}
 }

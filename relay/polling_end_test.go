@@ -19,6 +19,7 @@ func TestSlowPoller(t *testing.T) {
 			fast.Packet()
 		}
 		slow.Get().Is(t, 400, wiretest.UnknownSID)
+		synctest.Wait()
 		if !r.log.Has("too slow") {
 			t.Error("no log line")
 		}

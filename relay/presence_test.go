@@ -28,7 +28,7 @@ func TestPresenceGoesOutTogether(t *testing.T) {
 			t.Errorf("told after %s", got)
 		}
 		if !strings.HasPrefix(s, `42["presence",{"room":"room","count":2,"joined":[{"id":"`) || strings.Contains(s, `"name":"b"`) ||
-			strings.Count(s, `"name":"c"`) != 1 || !strings.Contains(s, `"left":[{"id":`) || !strings.HasSuffix(s, `"name":"quiet","guest":true}]}]`) {
+			strings.Count(s, `"name":"c"`) != 1 || !strings.Contains(s, `"left":[{"id":`) || !strings.HasSuffix(s, `"name":"quiet","guest":true,"region":"here","relay":"relay-1"}]}]`) {
 			t.Error(s)
 		}
 		synctest.Wait()

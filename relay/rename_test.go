@@ -22,7 +22,7 @@ func TestSecondTabRenames(t *testing.T) {
 		first.Call("join", `{"room":"room"}`)
 		joined := watcher.Packet()
 		id := wiretest.Field(t, joined[strings.Index(joined, `[{"id"`)+1:len(joined)-len(`]}]`)], "id")
-		ann, anna := `{"id":`+id+`,"name":"Ann","guest":true}`, `{"id":`+id+`,"name":"Anna","guest":true}`
+		ann, anna := `{"id":`+id+`,"name":"Ann","guest":true,"region":"here","relay":"relay-1"}`, `{"id":`+id+`,"name":"Anna","guest":true,"region":"here","relay":"relay-1"}`
 		first.Call("publish", `{"room":"room","data":1}`)
 		if s := watcher.Packet(); !strings.Contains(s, `"from":`+ann) {
 			t.Error(s)

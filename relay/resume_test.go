@@ -7,10 +7,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"setu/relay/broker"
+	"setu/relay/room"
 	"setu/relay/wiretest"
 )
 
@@ -58,7 +58,11 @@ func TestResume(t *testing.T) {
 			}
 		}
 		s.cut()
-		synctest.Wait()
+		<-time.After(room.LeaveGrace - time.Second)
+		if ack := other.Call("members", `{"room":"a"}`); wiretest.Field(t, ack, "count") != "2" {
+			t.Error("who is cut off is not expected back: ", ack)
+		}
+		<-time.After(2 * time.Second)
 		if ack := other.Call("members", `{"room":"a"}`); wiretest.Field(t, ack, "count") != "1" {
 			t.Error("somebody is left behind: ", ack)
 		}

@@ -20,6 +20,7 @@ type returning struct {
 	early       int      // messages that came before the last CONNECT
 	welcome     string   // what it said, of the last CONNECT
 	afterwards  []string // names of events that came since
+	named       []string // packets of events that are not Setu's, without their offsets
 	attachments [][]byte
 }
 
@@ -89,12 +90,18 @@ func (s *returning) take(packet string) {
 	name := strings.Trim(string(args[0]), `"`)
 	s.afterwards = append(s.afterwards, name)
 	if name != "message" {
+		if !slices.Contains([]string{"welcome", "presence", "reset", "signal"}, name) {
+			s.named = append(s.named, strings.TrimSuffix(packet, `,"`+offset+`"]`))
+		}
 		return
 	}
 	var m struct {
 		Room   string
 		Seq    int
 		Offset string
+	}
+	if strings.Contains(s.auth, `"compact":true`) {
+		m.Offset = offset // compact messages say it once
 	}
 	if err := json.Unmarshal(args[1], &m); err != nil || m.Offset != offset {
 		s.r.T.Fatal("a message ends with its offset: ", packet)
@@ -131,6 +138,15 @@ func (s *returning) expectSeen(want ...string) {
 		s.r.T.Errorf("seen %v, want %v", s.seen, want)
 	}
 	s.seen = nil
+}
+
+// expectNamed checks which events that are not Setu's the client got, and forgets them.
+func (s *returning) expectNamed(want ...string) {
+	s.r.T.Helper()
+	if !slices.Equal(s.named, want) {
+		s.r.T.Errorf("heard %q, want %q", s.named, want)
+	}
+	s.named = nil
 }
 
 func (s *returning) expectRecovered(want bool) {

@@ -16,11 +16,13 @@ import (
 	"strings"
 	"time"
 
+	"setu/relay/api"
 	"setu/relay/auth"
 	"setu/relay/broker"
 	"setu/relay/engine"
 	"setu/relay/events"
 	"setu/relay/forward"
+	"setu/relay/hook"
 	"setu/relay/metrics"
 	"setu/relay/namespace"
 	"setu/relay/room"
@@ -29,7 +31,7 @@ import (
 // Path is where clients connect, as stock clients expect it.
 const Path = "/socket.io/"
 
-// Server is one relay. It serves Path, /healthz and /readyz.
+// Server is one relay. It serves Path, api.Path if there are keys, /healthz and /readyz.
 type Server struct {
 	// immutable after New
 	metrics *metrics.Metrics
@@ -39,7 +41,11 @@ type Server struct {
 	forward *forward.Forwarder
 	auth    *auth.Verifier
 	root    *events.Root
+	hooks   *hook.Sender // nil: there is no app to ask
 	front   *front
+	newest  *newestReader
+	teller  *hook.Teller // nil: the app is not told of presence
+	telling *hook.Sender
 	mux     *http.ServeMux
 }
 
@@ -55,21 +61,44 @@ func New(cfg Config, b broker.Broker, log *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	hub := room.NewHub(b, cfg.Limits()).CountIn(cfg.Metrics).BoundMembers(cfg.MaxMembers)
+	hub := room.NewHub(b, cfg.Limits()).CountIn(cfg.Metrics).BoundMembers(cfg.MaxMembers).In(cfg.Region)
 	srv := &Server{metrics: cfg.Metrics, fleet: b, hub: hub, auth: verifier, front: newFront(cfg.Engine(), log), mux: http.NewServeMux()}
+	srv.newest = newNewestReader(cfg.Engine().Addresses, cfg.HistoryRate)
 	srv.metrics.OnGather(srv.measure)
-	srv.root = events.New(cfg.events(), srv.hub, b, verifier, log)
+	if srv.hooks, err = cfg.openHooks(log); err != nil {
+		return nil, err
+	}
+	if srv.teller, srv.telling, err = newTeller(cfg, b, log); err != nil {
+		return nil, err
+	}
+	e := cfg.events(srv.hooks)
+	if cfg.tellsPresence() {
+		e.Online = b
+	}
+	srv.root = events.New(e, srv.hub, b, verifier, log)
 	srv.engine = engine.New(cfg.Engine(), log, namespace.Serve(cfg.Namespace(), map[string]namespace.Namespace{"/": srv.root}))
 	srv.forward = forward.New(cfg.forward(), b, srv.engine, log)
 	srv.mux.HandleFunc(Path, srv.serveClient)
 	srv.mux.HandleFunc(strings.TrimSuffix(Path, "/"), srv.serveClient) // or the mux redirects, which breaks WebSocket
-	srv.mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
-	srv.mux.HandleFunc("/readyz", srv.serveReady)
+	srv.mux.Handle("/healthz", srv.inTurn(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") }))
+	srv.mux.Handle("/readyz", srv.inTurn(srv.serveReady))
+	if cfg.APIKeys != "" {
+		guard := api.Guard{Address: srv.engine.Address, Charge: srv.engine.Charge, IsShutOut: srv.engine.IsShutOut, Files: srv.BoundFiles}
+		srv.mux.Handle(api.Path, srv.inTurn(api.New(cfg.api(), srv.root, b, guard, log).ServeHTTP))
+	}
 	return srv, nil
 }
 
 // ServeHTTP implements http.Handler.
 func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { srv.mux.ServeHTTP(w, r) }
+
+// inTurn has h wait until it is the turn of the client's address.
+func (srv *Server) inTurn(h http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		srv.engine.AwaitRequest(r)
+		h(w, r)
+	})
+}
 
 // clientFile matches the paths at which a stock server serves the client to pages.
 var clientFile = regexp.MustCompile(`^/socket\.io/socket\.io(\.msgpack|\.esm)?(\.min)?\.js(\.map)?$`)
@@ -81,6 +110,7 @@ https://cdn.jsdelivr.net/npm/socket.io-client@4/dist/socket.io.min.js (an ES mod
 // serveClient serves whatever is below Path, as the stock server does.
 func (srv *Server) serveClient(w http.ResponseWriter, r *http.Request) {
 	if clientFile.MatchString(r.URL.Path) {
+		srv.engine.AwaitRequest(r)
 		http.Error(w, noClientFile, http.StatusNotFound)
 		return
 	}
@@ -117,6 +147,12 @@ func (srv *Server) measure() {
 // Metrics returns what the relay counts.
 func (srv *Server) Metrics() *metrics.Metrics { return srv.metrics }
 
+// Connected returns the sessions that are connected to this relay, the oldest first, at most so many, and how
+// many there are.
+func (srv *Server) Connected(most int) (list []events.Connected, total int) {
+	return srv.root.Connected(most)
+}
+
 // grace is how long the last clients get to come back elsewhere after a drain: stock clients wait
 // for up to 1.5 s before they try.
 const grace = 3 * time.Second
@@ -126,10 +162,17 @@ const grace = 3 * time.Second
 // is for the broker's Close, once those that come back elsewhere have done so.
 func (srv *Server) Shutdown(ctx context.Context) error {
 	srv.hub.Drain()
+	srv.root.Drain()
 	srv.fleet.Drain()
+	if srv.hooks != nil { // a client is gone once the app has answered what it asked
+		defer context.AfterFunc(ctx, srv.hooks.Close)()
+	}
 	had, err := srv.engine.Shutdown(ctx)
 	srv.hub.Wait()
 	srv.root.Close()
+	if srv.hooks != nil {
+		srv.hooks.Close()
+	}
 	if had {
 		select {
 		case <-time.After(grace):
@@ -138,5 +181,9 @@ func (srv *Server) Shutdown(ctx context.Context) error {
 	}
 	srv.forward.Close()
 	srv.auth.Close()
+	if srv.teller != nil {
+		srv.teller.Close()
+		srv.telling.Close()
+	}
 	return err
 }

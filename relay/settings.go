@@ -15,6 +15,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"setu/relay/auth"
 	"setu/relay/limit"
 )
 
@@ -120,7 +121,11 @@ func alone(vars map[string]string) (out []error) {
 		}
 		others := strings.Split(with, ",")
 		if !slices.ContainsFunc(others, func(o string) bool { return vars[o] != "" }) {
-			out = append(out, fmt.Errorf("%w (it means nothing without %s)", bad(name, shown(vars[name])), either(others)))
+			got := shown(vars[name])
+			if f.Type == reflect.TypeFor[auth.Secret]() {
+				got = hiddenText(len(vars[name]))
+			}
+			out = append(out, fmt.Errorf("%w (it means nothing without %s)", bad(name, got), either(others)))
 		}
 	}
 	return out

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"io"
 	"log"
 	"log/slog"
 	"strings"
@@ -24,6 +25,20 @@ type webLog struct {
 // WebLog returns the ErrorLog of an http.Server that serves a relay, whose metrics are m.
 func WebLog(to *slog.Logger, m *metrics.Metrics) *log.Logger {
 	return log.New(webLog{to, engine.NewRefusals(to, m)}, "", 0)
+}
+
+// StrayLog returns where what is written to Go's own log goes, by packages that have no other: to the log, at
+// debug. The HTTP client of net/http writes there that an answer came for which nobody had asked, and how it
+// begins, which is nobody's business here.
+func StrayLog(to *slog.Logger) io.Writer { return strayLog{to} }
+
+type strayLog struct{ log *slog.Logger }
+
+// Write implements io.Writer.
+func (l strayLog) Write(line []byte) (int, error) {
+	text, _, _ := strings.Cut(string(line), " starting with ")
+	l.log.Debug(strings.TrimSpace(text))
+	return len(line), nil
 }
 
 // Write implements io.Writer.

@@ -78,6 +78,9 @@ type Rules struct {
 
 	// Expires: a room's history may expire whole while members are there, and begins again with 1.
 	Expires bool
+
+	// Annotated: offsets may be of annotations, which stand behind a message and have its Seq.
+	Annotated bool
 }
 
 // History is a run's events in the order in which they happened: a request is

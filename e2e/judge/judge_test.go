@@ -296,3 +296,24 @@ func TestStoredAgainAfterALoss(t *testing.T) {
 		}
 	}
 }
+
+// The offset of an annotation is that of its message only where there are annotations, and never that of another.
+func TestOffsetsOfAnnotations(t *testing.T) {
+	behind := "e1.70.2.annotation"
+	for _, c := range []struct {
+		offset    string
+		annotated bool
+		faults    int
+	}{{behind, true, 0}, {behind, false, 1}, {"e1.66.2.before", true, 1}, {"e1.70.1.another", true, 1}, {"e2.70.2.another", true, 1}} {
+		var events []Event
+		for _, m := range list("e1", 1, 2) {
+			events = append(events, Event{Client: "ben", Kind: Publishing, Room: room, Message: Message{User: m.User, ID: m.ID, Data: m.Data}})
+		}
+		j := joined("asha", "", false, "e1", 1, 2)
+		j.Offset = c.offset
+		events = append(events, j)
+		if got := Judge(Rules{Kept: 10, Lossy: true, Annotated: c.annotated}, events); len(got.Faults) > 0 != (c.faults > 0) {
+			t.Errorf("%+v: %q", c, got.Faults)
+		}
+	}
+}

@@ -47,6 +47,16 @@ func (c *court) beginsAgain(m Message, offset string) bool {
 	return c.rules.Expires && err == nil && m.Seq == 1 && now.Epoch == before.Epoch && now.Pos > before.Pos
 }
 
+// names reports whether an offset is a message's, or that of an annotation behind it.
+func (c *court) names(offset, message string) bool {
+	if offset == message {
+		return true
+	}
+	at, err1 := broker.ParseOffset(offset)
+	of, err2 := broker.ParseOffset(message)
+	return c.rules.Annotated && err1 == nil && err2 == nil && at.Epoch == of.Epoch && at.Seq == of.Seq && at.Pos > of.Pos
+}
+
 // nothingSince reports whether a room that stands at an offset has expired since a message or moment, or
 // holds nothing that is newer.
 func nothingSince(since, offset string) bool {
@@ -72,7 +82,7 @@ func (c *court) hearJoined(i int, who seat, e Event) {
 		if epoch != sinceEpoch {
 			c.fault(i, "silent gap: %s came back to %s from epoch %s, and epoch %s is said to continue it", who.client, who.room, sinceEpoch, epoch)
 		}
-		if at, known := c.placed[place{e.Room, epoch, since}]; known && at.Offset != e.Since && !c.rules.moves() {
+		if at, known := c.placed[place{e.Room, epoch, since}]; known && !c.names(e.Since, at.Offset) && !c.rules.moves() {
 			c.fault(i, "silent gap: %s came back to %s with %s, and %s, which stands there, is said to continue it", who.client, who.room, e.Since, at.Offset)
 		}
 		v.first = since
@@ -142,7 +152,7 @@ func (c *court) run(i int, who seat, e Event, from uint64) uint64 {
 			break
 		}
 	}
-	if last := e.Messages[len(e.Messages)-1]; last.Offset != e.Offset {
+	if last := e.Messages[len(e.Messages)-1]; !c.names(e.Offset, last.Offset) {
 		c.fault(i, "%s was given messages of %s up to %s, and the offset %s", who.client, who.room, last.Offset, e.Offset)
 	}
 	return from - 1

@@ -25,6 +25,8 @@ var (
 	ErrGap = errors.New("broker: history has a gap")
 	// ErrPartial: what is returned with it may lack some.
 	ErrPartial = errors.New("broker: some may be missing")
+	// ErrCursor: what names the rest of a list does not.
+	ErrCursor = errors.New("broker: not a cursor")
 	// ErrClosed: the broker was closed.
 	ErrClosed = errors.New("broker: closed")
 )
@@ -40,6 +42,9 @@ type Message struct {
 	Prev   string // digest of the predecessor, empty for the first
 	Digest string
 	Body   string // what the publishing relay said of it; opaque here
+
+	Note  *Note  // what it says of another message, if it is an annotation; its Seq is that of the message before it then
+	Notes *Notes // of a message that was read, how its annotations stood; nil: it had none
 }
 
 // Offset names m.
@@ -72,6 +77,19 @@ type User struct {
 	ID    string `json:"id"`
 	Name  string `json:"name"`
 	Guest bool   `json:"guest"`
+
+	// Place is where the connection is by which this is said. Who is in a room may be so at several places:
+	// see WithPlaces.
+	Place
+}
+
+// GuestPrefix begins the ids of guests, and of nobody else.
+const GuestPrefix = "~"
+
+// GuestName is what a guest is called who has not said it: it follows from the id.
+func GuestName(id string) string {
+	id = strings.TrimPrefix(id, GuestPrefix)
+	return "guest-" + strings.ToLower(id[:min(4, len(id))])
 }
 
 // UserID returns the ID of a user, given its JSON, in which the ID comes first and needs no
@@ -86,10 +104,12 @@ func UserID(text string) string {
 }
 
 // Change is what happened to a user of a room: they joined, were renamed or, with neither set,
-// left. User is the JSON of a User, as they are called now.
+// left. Who is there at other places than before is renamed, too. User is the JSON of a User, as they
+// are called now, and where they are.
 type Change struct {
 	Joined  bool
 	Renamed bool
+	Moved   bool // it is renamed alone in that the user is at other places
 	Count   int
 	User    string
 
@@ -111,8 +131,8 @@ type Signal struct {
 // Snapshot is the present state of a room's history: its newest messages, oldest first. There may be
 // few of many.
 type Snapshot struct {
-	Tail     Offset // of the newest message, or of the empty room
-	Messages []Message
+	Tail     Offset        // of the newest message, or of the empty room
+	Messages []Message     // and annotations
 	More     bool          // older ones are stored too
 	Age      time.Duration // of the newest message, by the store's clock
 
@@ -156,8 +176,8 @@ type Messages interface {
 	// at most one subscription for a room at a time: another gets ErrUnavailable. After stop has
 	// returned sub is not called again; stop may be called again.
 	Subscribe(ctx context.Context, room string, sub Subscriber, list int) (stop func(), err error)
-	// History returns at most limit messages older than before, oldest first; the zero offset
-	// stands for the end. Fewer may come if they are large; more reports whether older ones are
+	// History returns at most limit messages older than before, oldest first, and the annotations that
+	// stand between and after them; the zero offset stands for the end. Fewer may come if they are large; more reports whether older ones are
 	// stored. ErrGap: before is of another history. If before's message has been let go of, so has
 	// all before it, and nothing comes.
 	History(ctx context.Context, room string, before Offset, limit int) (page []Message, more bool, err error)
@@ -192,6 +212,16 @@ type Presence interface {
 	// away or has lost some, and relays have yet to record their users anew; subscribers hear that
 	// changes were Missed when that is over.
 	MembersNow(ctx context.Context, room string, limit int) (users []string, count int, err error)
+	// Rooms lists rooms that have users, in no order, about limit at a time: those after cursor, which
+	// is empty for the first. next is empty after the last. A room that has users all the while is listed
+	// once at least. ErrCursor: no list of this store has given cursor out.
+	Rooms(ctx context.Context, cursor string, limit int) (rooms []RoomCount, next string, err error)
+}
+
+// RoomCount is how many users are in a room, over all relays.
+type RoomCount struct {
+	Room  string
+	Count int
 }
 
 // Sessions keeps what a client's next connection, to any relay, needs to go on.
@@ -223,6 +253,9 @@ type Fleet interface {
 	Secret(ctx context.Context) ([]byte, error)
 	// Ready is nil when the store can be reached and what it fans out arrives.
 	Ready() error
+	// RoundTrip is how long what is sent to the store last took to come back, or has not come back for,
+	// as a health check finds out now and then; zero: it is not known, or the store is this process.
+	RoundTrip() time.Duration
 }
 
 // Revocations ends people's right to be connected, over all relays.
@@ -230,11 +263,11 @@ type Revocations interface {
 	// Revoke stores r and returns when it holds on all live relays: each has called what OnRevoked
 	// was given. After a bounded time it returns ErrUnavailable, and the coverage says how it is:
 	// if it is stored, it holds on the others when they are back. Of several revocations of one
-	// subject the stricter holds, in each respect. One that has expired holds nowhere. ErrTooMany:
+	// subject the stricter holds, in each respect; of mutes the last. One that has expired holds nowhere. ErrTooMany:
 	// MaxRevocations are stored already. Another error: r.Check.
 	Revoke(ctx context.Context, r Revocation) (Coverage, error)
 	// OnRevoked has f called with all that holds here, if there is any, and then with what is new
-	// or has become stricter, before anything is delivered that was published after it. While the
+	// or has become stricter, or another mute, before anything is delivered that was published after it. While the
 	// store is away, that is what was known before; f hears of the rest before anything is
 	// delivered when it is back. f must not block, and must not call the broker. There is one f.
 	OnRevoked(f func([]Revocation))
@@ -243,15 +276,43 @@ type Revocations interface {
 	IsRevoked(user, token, session string, issued int64) (Revocation, bool)
 }
 
-// Broker is the whole contract: five small ones, so that a new store can begin with one. All
+// CommandTimeout is how long a command may take, on all relays together.
+const CommandTimeout = 2 * time.Second
+
+// Answers is what relays have said to a command.
+type Answers struct {
+	Texts     []string // of each relay that has answered, in no order
+	Unreached int      // live relays that have not
+}
+
+// Commands has all relays do something: what a command says is opaque here.
+type Commands interface {
+	// Command has what OnCommand was given called with text on every live relay, this one among them,
+	// and returns what they answer: when all have, or when ctx is done or CommandTimeout over, with
+	// ErrUnavailable and what has come by then. A relay whose answer was lost may be asked twice, so
+	// that must do no harm. A relay that died without a word is live until its lease has ended.
+	Command(ctx context.Context, text string) (Answers, error)
+	// Tell has the same called on all relays that hear it, at most once on each, and waits for none of
+	// them. What one relay tells is heard in its order. ErrUnavailable: nobody will hear it.
+	Tell(text string) error
+	// OnCommand says what is called, f. For a command that wants an answer it has until ctx is done, and
+	// is called concurrently. For one that was told it is called one at a time, and must not block, or
+	// call the broker; nobody hears what it returns. There is one f.
+	OnCommand(f func(ctx context.Context, text string) (answer string))
+}
+
+// Broker is the whole contract: eight small ones, so that a new store can begin with one. All
 // methods may be called concurrently and return within a bounded time, if need be with
 // ErrUnavailable, even if ctx has no deadline.
 type Broker interface {
 	Messages
+	Annotations
 	Presence
 	Sessions
 	Fleet
 	Revocations
+	Commands
+	Notices
 	// Close announces that this relay's users have left, stops all delivery and waits for what it
 	// started.
 	Close(ctx context.Context) error

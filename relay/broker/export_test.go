@@ -1,7 +1,7 @@
 package broker
 
 // Rooms counts the rooms of which anything is kept.
-func (b *Memory) Rooms() int {
+func (b *Memory) RoomsKept() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.rooms)

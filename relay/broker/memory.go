@@ -20,6 +20,10 @@ type Limits struct {
 	History  int           // messages a room, at least 1
 	TTL      time.Duration // after a room's last message, its history goes
 	Recovery time.Duration // a session that was released goes after it; zero: DefaultRecovery
+	Notices  NoticeLimits
+
+	Reactions     int // of one message, of all users together; zero: DefaultReactions
+	ReactionKinds int // different ones of one message; zero: DefaultReactionKinds
 }
 
 // DefaultRecovery is how long a session that was released can be resumed, if Limits does not say.
@@ -32,19 +36,24 @@ type Memory struct {
 	secret []byte
 	stop   chan struct{}
 	done   chan struct{}
-	fences sync.WaitGroup // added to while mu is held and closed is not set
+	fences sync.WaitGroup // what Close waits for; added to while mu is held and closed is not set
+
+	telling sync.Mutex // held while what Tell said is heard
 
 	mu       sync.Mutex // held while delivering, so that positions rise; never across I/O
 	pos      uint64
 	rooms    map[string]*memoryRoom
 	sessions map[string]*memorySession
-	revoked  map[string]Revocation // by subject
-	tell     func([]Revocation)    // of OnRevoked
+	revoked  map[string]Revocation                // by subject
+	tell     func([]Revocation)                   // of OnRevoked
+	command  func(context.Context, string) string // of OnCommand
+	notices  memoryNotices
 	closed   bool
 }
 
 type memoryRoom struct {
-	messages []Message
+	messages []Message // and annotations, in their order; the first is a message
+	notes    int       // how many of them are annotations
 	seq      uint64
 	digest   string
 	ids      map[string]Receipt // by "<user>\0<id>"
@@ -59,13 +68,16 @@ func NewMemory(l Limits) *Memory {
 	if l.Recovery <= 0 {
 		l.Recovery = DefaultRecovery
 	}
-	b := &Memory{limits: l, epoch: newEpoch(), secret: newSecret(), rooms: map[string]*memoryRoom{},
-		sessions: map[string]*memorySession{}, revoked: map[string]Revocation{}, stop: make(chan struct{}), done: make(chan struct{})}
+	b := &Memory{limits: l.WithDefaults(), epoch: newEpoch(), secret: newSecret(), rooms: map[string]*memoryRoom{},
+		sessions: map[string]*memorySession{}, revoked: map[string]Revocation{}, notices: newMemoryNotices(l.Notices), stop: make(chan struct{}), done: make(chan struct{})}
 	go b.sweep()
+	if l.Notices.On {
+		b.fences.Go(b.watchLeft)
+	}
 	return b
 }
 
-func newEpoch() string { return strings.ToLower(rand.Text()[:10]) }
+func newEpoch() string { return strings.ToLower(rand.Text()[:6]) }
 
 func newSecret() []byte {
 	secret := make([]byte, 32)
@@ -76,7 +88,7 @@ func newSecret() []byte {
 // digest chains a message to its predecessor, so that it vouches for all before it.
 func digest(prev, key string, at int64) string {
 	sum := sha256.Sum256([]byte(prev + " " + key + " " + strconv.FormatInt(at, 10)))
-	return hex.EncodeToString(sum[:6])
+	return hex.EncodeToString(sum[:5])
 }
 
 // room returns the room, made if it is not there, its history let go if it has expired. b.mu
@@ -88,7 +100,7 @@ func (b *Memory) room(name string) *memoryRoom {
 		b.rooms[name] = r
 	}
 	if r.seq > 0 && !time.Now().Before(r.expires) {
-		r.messages, r.seq, r.digest = nil, 0, ""
+		r.messages, r.notes, r.seq, r.digest = nil, 0, 0, ""
 	}
 	r.forgetIDs()
 	return r
@@ -133,11 +145,20 @@ func (b *Memory) publish(p Publication) Receipt {
 	return receipt
 }
 
+// trim lets go of the oldest messages, each with the annotations that came before the next one.
 func (r *memoryRoom) trim(limit int) {
-	for len(r.messages) > limit {
-		r.messages[0] = Message{}
-		r.messages = r.messages[1:]
+	for len(r.messages)-r.notes > limit || r.notes > AnnotationsKept(limit) && len(r.messages)-r.notes > 1 {
+		r.drop()
+		for len(r.messages) > 0 && r.messages[0].Note != nil {
+			r.notes--
+			r.drop()
+		}
 	}
+}
+
+func (r *memoryRoom) drop() {
+	r.messages[0] = Message{}
+	r.messages = r.messages[1:]
 }
 
 // forgetIDs lets go of the ids of messages that are kept no more, once they have been known for
@@ -216,7 +237,12 @@ func (b *Memory) History(_ context.Context, room string, before Offset, limit in
 			return nil, false, ErrGap
 		}
 	}
-	start := max(0, end-limit)
+	start := end
+	for left := limit; start > 0 && left > 0; start-- {
+		if have[start-1].Note == nil {
+			left--
+		}
+	}
 	return append([]Message(nil), have[start:end]...), start > 0, nil
 }
 
@@ -243,6 +269,9 @@ func (b *Memory) Enter(_ context.Context, room string, user User) (int, error) {
 	r := b.room(room)
 	was, here := r.users[user.ID]
 	r.users[user.ID] = string(text)
+	if !here {
+		b.notices.came(RoomSubject(room), "")
+	}
 	if was != string(text) && r.sub != nil {
 		r.sub.Presence(Change{Joined: !here, Renamed: here, Count: len(r.users), User: string(text)})
 	}
@@ -258,7 +287,9 @@ func (b *Memory) Leave(room, userID string) {
 		return
 	}
 	text := r.users[userID]
-	delete(r.users, userID)
+	if delete(r.users, userID); len(r.users) == 0 {
+		b.notices.went(RoomSubject(room))
+	}
 	if r.sub != nil {
 		r.sub.Presence(Change{Count: len(r.users), User: text})
 	}
@@ -310,6 +341,9 @@ func (b *Memory) Reach(_ context.Context, at Offset) error {
 	}
 	return nil
 }
+
+// RoundTrip implements Broker.
+func (b *Memory) RoundTrip() time.Duration { return 0 }
 
 // Ready implements Broker.
 func (b *Memory) Ready() error {

@@ -14,6 +14,7 @@ type memorySession struct {
 	id      string
 	user    User
 	keyed   bool
+	data    string
 	rooms   Memberships
 	invalid bool
 	owner   *memoryHandle // nil: released
@@ -30,7 +31,7 @@ type memoryHandle struct {
 func (b *Memory) Keep(key string, s Session, fenced func()) SessionHandle {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	kept := &memorySession{b: b, key: key, id: s.ID, user: s.User, keyed: s.Keyed}
+	kept := &memorySession{b: b, key: key, id: s.ID, user: s.User, keyed: s.Keyed, data: s.Data}
 	for _, m := range s.Rooms {
 		kept.rooms.Join(m)
 	}
@@ -63,7 +64,7 @@ func (b *Memory) Resume(_ context.Context, key string, at Offset, fenced func())
 		return Resumed{}, ErrGone
 	}
 	s.owner = &memoryHandle{s, fenced}
-	state := Session{ID: s.id, User: s.user, Keyed: s.keyed, Rooms: slices.Clone(s.rooms.Joined)}
+	state := Session{ID: s.id, User: s.user, Keyed: s.keyed, Rooms: slices.Clone(s.rooms.Joined), Data: s.data}
 	return Resumed{Session: state, Handle: s.owner, Room: room, At: when}, nil
 }
 
@@ -135,6 +136,11 @@ func (h *memoryHandle) Leave(_ context.Context, room string) error {
 // IgnorePresence implements SessionHandle.
 func (h *memoryHandle) IgnorePresence(room string) {
 	h.owned(func(s *memorySession) { s.rooms.IgnorePresence(room) })
+}
+
+// SetData implements SessionHandle.
+func (h *memoryHandle) SetData(data string) {
+	h.owned(func(s *memorySession) { s.data = data })
 }
 
 // Invalidate implements SessionHandle.

@@ -35,12 +35,12 @@ func TestMemorySweep(t *testing.T) {
 		for i := range 100 {
 			b.Publish(t.Context(), broker.Publication{Room: fmt.Sprint(i), User: "ann", ID: "1"})
 		}
-		if n := b.Rooms(); n != 100 {
+		if n := b.RoomsKept(); n != 100 {
 			t.Fatalf("%d rooms", n)
 		}
 		time.Sleep(time.Hour + time.Minute) // of the bubble's clock
 		synctest.Wait()
-		if n := b.Rooms(); n != 0 {
+		if n := b.RoomsKept(); n != 0 {
 			t.Errorf("%d rooms after they have expired", n)
 		}
 	})

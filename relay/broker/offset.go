@@ -76,7 +76,7 @@ func plain(s string) bool {
 
 // Follows reports whether m comes right after the message (or moment) that tail names. A room whose
 // history has expired whole begins again with sequence 1, which is no gap for somebody who was
-// there.
+// there. An annotation has the sequence of the message before it.
 func (m Message) Follows(tail Offset) bool {
 	if m.Pos <= tail.Pos || m.Epoch != tail.Epoch {
 		return false
@@ -84,5 +84,9 @@ func (m Message) Follows(tail Offset) bool {
 	if m.Seq == 1 && m.Prev == "" {
 		return true
 	}
-	return tail.Seq > 0 && m.Seq == tail.Seq+1 && m.Prev == tail.Digest
+	seq := tail.Seq + 1
+	if m.Note != nil {
+		seq = tail.Seq
+	}
+	return tail.Seq > 0 && m.Seq == seq && m.Prev == tail.Digest
 }

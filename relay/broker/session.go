@@ -17,7 +17,11 @@ type Session struct {
 	User  User
 	Keyed bool         // the user showed a key: whoever resumes has to show it, too
 	Rooms []Membership // in the order of joining
+	Data  string       // what the application has kept with it, at most MaxSessionData bytes; opaque here
 }
+
+// MaxSessionData bounds Session.Data, in bytes.
+const MaxSessionData = 4096
 
 // Membership is that of one session in one room.
 type Membership struct {
@@ -26,6 +30,7 @@ type Membership struct {
 	Presence bool
 
 	Invisible bool // the session does not count as its user's being there
+	Given     bool // the application has put it there: what its user may do does not decide whether it stays
 }
 
 // SessionHandle is the handle of the one connection that owns a kept session. Once somebody else
@@ -39,6 +44,8 @@ type SessionHandle interface {
 	Leave(ctx context.Context, room string) error
 	// IgnorePresence ends Presence of a membership.
 	IgnorePresence(room string)
+	// SetData changes Session.Data.
+	SetData(data string)
 	// Invalidate says that the client was told to go on in a room from another place than it was
 	// followed to, and may not have heard of it yet: until Revalidate nobody can resume the
 	// session.
@@ -62,6 +69,8 @@ type Peer struct {
 	Node    string `json:"-"`   // names the life of one relay process; random, given by the caller
 	URL     string `json:"url"` // http://host:port on the private network
 	Machine string `json:"machine,omitempty"`
+
+	Place // told to clients
 }
 
 // leftKept is how many rooms that it left a session remembers: the last message that its client had

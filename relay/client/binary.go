@@ -132,11 +132,29 @@ func selectAttachments(data json.RawMessage, all [][]byte) (json.RawMessage, [][
 // names.
 type attachmentHolder interface{ attach(all [][]byte) }
 
-func (m *Message) attach(all [][]byte) { m.Data, m.Attachments = selectAttachments(m.Data, all) }
-func (s *Signal) attach(all [][]byte)  { s.Data, s.Attachments = selectAttachments(s.Data, all) }
+func (m *Message) attach(all [][]byte) { m.Attachments = attachTo(m.Event, &m.Data, &m.Args, all) }
+func (s *Signal) attach(all [][]byte)  { s.Attachments = attachTo(s.Event, &s.Data, &s.Args, all) }
 func (r *Reset) attach(all [][]byte)   { attachEach(r.Messages, all) }
-func (j *Joined) attach(all [][]byte)  { attachEach(j.Messages, all) }
+func (j *Joined) attach(all [][]byte) {
+	attachEach(j.Messages, all)
+	for i := range j.Annotations {
+		j.Annotations[i].attach(all)
+	}
+}
 func (h *History) attach(all [][]byte) { attachEach(h.Messages, all) }
+
+// attachTo selects the attachments of data or, of a named event, of args. A relay that does not know named
+// events has the arguments as data.
+func attachTo(event string, data, args *json.RawMessage, all [][]byte) (mine [][]byte) {
+	if event != "" && *args == nil {
+		*args, *data = *data, nil
+	}
+	if event != "" {
+		data = args
+	}
+	*data, mine = selectAttachments(*data, all)
+	return mine
+}
 
 func attachEach(list []Message, all [][]byte) {
 	for i := range list {
@@ -149,7 +167,7 @@ func (p payload) read(item json.RawMessage, into any) error {
 	if err := json.Unmarshal(item, into); err != nil {
 		return err
 	}
-	if a, ok := into.(attachmentHolder); ok && len(p.attachments) > 0 {
+	if a, ok := into.(attachmentHolder); ok {
 		a.attach(p.attachments)
 	}
 	return nil
@@ -157,7 +175,7 @@ func (p payload) read(item json.RawMessage, into any) error {
 
 // size returns the bytes of m's data and attachments.
 func (m *Message) size() int {
-	n := len(m.Data)
+	n := len(m.Data) + len(m.Args)
 	for _, a := range m.Attachments {
 		n += len(a)
 	}

@@ -41,19 +41,24 @@ func newCall(event, room string, body []byte) *call {
 
 // request queues q, waits for its answer and decodes that into into.
 func (c *Client) request(ctx context.Context, q *call, into any) error {
-	var full bool
+	if err := c.queue(q); err != nil {
+		return err
+	}
+	return c.await(ctx, q, into)
+}
+
+// queue queues q, unless too many calls wait.
+func (c *Client) queue(q *call) error {
+	full := false
 	err := c.do(func() {
 		if full = len(c.calls) >= c.options.MaxPending; !full {
 			c.enqueue(q)
 		}
 	})
-	if err != nil {
-		return err
+	if err == nil && full {
+		err = ErrTooManyPending
 	}
-	if full {
-		return ErrTooManyPending
-	}
-	return c.await(ctx, q, into)
+	return err
 }
 
 func (c *Client) await(ctx context.Context, q *call, into any) error {

@@ -105,7 +105,7 @@ func newClient(url string, options Options, dialer dialFunc) (*Client, error) {
 	if err := options.check(); err != nil {
 		return nil, err
 	}
-	address, err := address(url, options.Path)
+	address, err := address(url, options.Path, options.Region)
 	if err != nil {
 		return nil, err
 	}

@@ -49,6 +49,7 @@ type connection struct {
 	connectDeadline time.Time // of the attempt, from the dial to the answer to CONNECT
 	connectedAt     time.Time // when CONNECT was answered
 	welcomed        bool      // the relay has said which rooms are left: the others may be rejoined
+	asked           []uint64  // what would be the ack ids of the joins that our CONNECT asked for, in order
 
 	dialDone   chan dialResult // from the dial in progress; nil: none
 	dialCtx    context.Context // the lifetime of the dial, and then of its link
@@ -60,6 +61,7 @@ type connection struct {
 	framesReceived uint64            // on all connections
 	incomplete     *incompletePacket // whose attachments come next; nil: none
 	probe          probe
+	rtts           rtts
 
 	cancelFetch context.CancelFunc // of the FetchToken under way; nil: none
 	showedToken bool               // with the latest CONNECT
@@ -88,7 +90,7 @@ func (c *Client) connect() {
 		}
 	})
 	c.updateState(func(s *State) {
-		s.Status, s.Attempt, s.RetryAt, s.RTT = Connecting, c.failures+1, time.Time{}, 0
+		s.Status, s.Attempt, s.RetryAt, s.RTT, s.Store = Connecting, c.failures+1, time.Time{}, 0, 0
 	})
 }
 
@@ -131,14 +133,17 @@ func (c *Client) sendConnect(token string) {
 		Name  string `json:"name,omitempty"`
 		Key   string `json:"key,omitempty"`
 		Token string `json:"token,omitempty"`
-	}{c.options.Name, c.options.Key, token}
+
+		Compact bool `json:"compact"` // messages come without what follows from the rest of them
+		Objects bool `json:"objects"` // named events come as messages and signals
+		Places  bool `json:"places"`  // presence tells of those who are at other places, too
+
+		Rooms []joinRequest `json:"rooms,omitempty"`
+	}{c.options.Name, c.options.Key, token, true, true, true, c.roomsOfConnect()}
 	body, err := json.Marshal(auth)
 	if err != nil {
 		c.closeWith(err)
 		return
-	}
-	if string(body) == "{}" {
-		body = nil
 	}
 	c.phase, c.showedToken = phaseConnect, token != ""
 	c.sendPacket(socketio.Packet{Type: socketio.Connect, Data: body})
@@ -184,7 +189,7 @@ func (c *Client) onDisconnect(err error) {
 	}
 	c.failures++
 	c.phase = phaseWaiting
-	c.probe, c.incomplete, c.welcomed = probe{}, nil, false
+	c.probe, c.rtts, c.incomplete, c.welcomed, c.asked = probe{}, nil, nil, false, nil
 	c.stopFetching()
 	c.renewal, c.fault = renewal{}, nil
 	clear(c.acks)

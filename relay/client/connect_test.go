@@ -43,7 +43,7 @@ func TestAddress(t *testing.T) {
 		"ws://[::1]:80":          "ws://[::1]:80/socket.io/?EIO=4&transport=websocket",
 		"https://xn--nxasmq6b.x": "wss://xn--nxasmq6b.x/socket.io/?EIO=4&transport=websocket",
 	} {
-		if got, err := address(in, "/socket.io/"); err != nil || got != want {
+		if got, err := address(in, "/socket.io/", ""); err != nil || got != want {
 			t.Errorf("%s: %q, %v, want %q", in, got, err, want)
 		}
 	}
@@ -53,7 +53,7 @@ func TestConnect(t *testing.T) {
 	play(t, Options{Name: "Asha", Key: "0123456789abcdef"}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
 		s := <-r.conns
 		s.send(handshake)
-		if got, want := s.read(), `40{"name":"Asha","key":"0123456789abcdef"}`; got != want {
+		if got, want := s.read(), `40{"name":"Asha","key":"0123456789abcdef","compact":true,"objects":true,"places":true}`; got != want {
 			t.Fatalf("CONNECT was %s, want %s", got, want)
 		}
 		if got := c.State().Status; got != Connecting {
@@ -65,7 +65,7 @@ func TestConnect(t *testing.T) {
 		time.Sleep(30 * time.Millisecond)
 		ping.ack(`{"ok":true,"at":1}`)
 		synctest.Wait()
-		want := State{Status: Connected, Relay: "r1", Region: "fra", User: User{"u1", "Asha", true}, RTT: 30 * time.Millisecond}
+		want := State{Status: Connected, Relay: "r1", Region: "fra", User: User{ID: "u1", Name: "Asha", Guest: true}, RTT: 30 * time.Millisecond}
 		if got := c.State(); got != want {
 			t.Errorf("%+v, want %+v", got, want)
 		}
@@ -75,11 +75,41 @@ func TestConnect(t *testing.T) {
 	})
 }
 
+// The first probe of a connection waits behind all that comes with it, and is soon put right.
+func TestRoundTrip(t *testing.T) {
+	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, _ *log) {
+		s := r.next()
+		begun := time.Now()
+		for i, step := range []struct{ takes, want, after time.Duration }{ // ms, the last one after the beginning
+			{900, 900, 0}, {40, 40, 1900}, {50, 50, 2940}, {60, 50, 3990}, {1, 50, 18990}, {2, 40, 33990},
+		} {
+			ping := s.request("ping")
+			if got := time.Since(begun).Milliseconds(); got != int64(step.after) {
+				t.Errorf("probe %d after %d ms, want %d", i, got, step.after)
+			}
+			time.Sleep(step.takes * time.Millisecond)
+			ping.ack(`{"ok":true,"at":1}`)
+			synctest.Wait()
+			if got := c.State().RTT; got != step.want*time.Millisecond {
+				t.Errorf("after probe %d: %v, want %d ms", i, got, step.want)
+			}
+			s.send("2") // the relay lives
+		}
+		s.cut()
+		next := r.next()
+		next.request("ping").ack(`{"ok":true,"at":1}`)
+		synctest.Wait()
+		if got := c.State().RTT; got != 0 {
+			t.Errorf("on another connection: %v", got)
+		}
+	})
+}
+
 func TestNamelessGuest(t *testing.T) {
 	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, _ *log) {
 		s := <-r.conns
 		s.send(handshake)
-		if got := s.read(); got != "40" {
+		if got := s.read(); got != `40{"compact":true,"objects":true,"places":true}` {
 			t.Errorf("CONNECT was %q", got)
 		}
 	})
@@ -240,7 +270,7 @@ func TestSilence(t *testing.T) {
 	play(t, Options{}, func(t *testing.T, r *fakeRelay, c *Client, _ *log) {
 		s := r.next()
 		s.request("ping").ack(`{"ok":true}`)
-		time.Sleep(probeInterval + probeTimeout + time.Millisecond)
+		time.Sleep(earlyInterval + probeTimeout + time.Millisecond)
 		if s := c.State(); s.Status != Waiting || s.Err != errNoResponse {
 			t.Errorf("%+v", s)
 		}

@@ -260,8 +260,15 @@ func (l *log) handler() Handler {
 			}
 			l.add("%s %s %d%s", what, m.Room, m.Seq, with(m.Attachments))
 		},
+		Event: func(m Message) {
+			what := "event"
+			if m.Recovered {
+				what = "recovered"
+			}
+			l.add("%s %s %s %s %d%s", what, m.Event, m.Args, m.Room, m.Seq, with(m.Attachments))
+		},
 		Signal: func(s Signal) {
-			l.add("signal %s %s %s%s", s.Room, s.From.Name, s.Data, with(s.Attachments))
+			l.add("signal %s %s %s%s%s%s", s.Room, s.From.Name, s.Event, string(s.Data), string(s.Args), with(s.Attachments))
 		},
 		Presence: func(p Presence) {
 			renamed := ""
@@ -383,3 +390,13 @@ func publish(ctx context.Context, c *Client, room string, data any, id string) <
 }
 
 const refusedBusy = `{"ok":false,"error":{"code":"unavailable","message":"try later","retry":1000}}`
+
+// text returns v as JSON.
+func text(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

@@ -127,6 +127,13 @@ func (c *Client) needsJoin(r *room) bool {
 }
 
 func (c *Client) sendJoin(r *room) {
+	request := c.beginJoin(r)
+	r.dueAt = time.Now().Add(ackTimeout)
+	c.sendEvent(r.joinAckID, eventBody("join", request))
+}
+
+// beginJoin returns the next join of r, whose answer is awaited from now on.
+func (c *Client) beginJoin(r *room) joinRequest {
 	o := r.options
 	if r.keepJoined && !r.joined {
 		o.Since = r.offset
@@ -136,9 +143,8 @@ func (c *Client) sendJoin(r *room) {
 	}
 	c.lastAckID++
 	r.joinAckID = c.lastAckID
-	r.dueAt = time.Now().Add(ackTimeout)
 	c.acks[r.joinAckID] = func(p payload) { c.onJoinAck(r, p) }
-	c.sendEvent(r.joinAckID, eventBody("join", joinRequest{r.name, o}))
+	return joinRequest{r.name, o}
 }
 
 type joinRequest struct {
@@ -221,11 +227,15 @@ func (c *Client) onRejoinAck(r *room, j Joined, err error) {
 				c.deliver(r, m)
 			}
 		}
+		for _, a := range j.Annotations {
+			a.Recovered = true
+			c.deliverAnnotation(a)
+		}
 		r.setOffset(j.Offset)
 	} else {
 		c.resetRoom(r, Reset{Room: r.name, Reason: "rejoin", Offset: j.Offset, Messages: j.Messages, Count: j.Count})
 	}
-	j.Messages = nil
+	j.Messages, j.Annotations = nil, nil
 	if h := c.options.Handler.Rejoined; h != nil {
 		c.emit(func() { h(j) })
 	}

@@ -11,10 +11,11 @@ import (
 // Options configures a Client: who it is, and how long it tries. The zero value is a guest whose
 // name the relay makes up.
 type Options struct {
-	Name  string // a guest's name; empty: the relay makes one up
-	Key   string // a guest's secret of 16 to 64 characters, for a lasting public id; empty: none
-	Token string // of a user who is not a guest; Name and Key are then ignored
-	Path  string // where the relay serves Socket.IO; empty: "/socket.io/"
+	Name   string // a guest's name; empty: the relay makes one up
+	Key    string // a guest's secret of 16 to 64 characters, for a lasting public id; empty: none
+	Token  string // of a user who is not a guest; Name and Key are then ignored
+	Region string // where to be served: a relay that is elsewhere brings the client there, if it can; empty: anywhere
+	Path   string // where the relay serves Socket.IO; empty: "/socket.io/"
 
 	// FetchToken brings a token, in place of Token: for each attempt to connect, and whenever the one
 	// in use is about to expire. An empty one stands for none, with which one connects as a guest. It
@@ -40,15 +41,17 @@ type Options struct {
 // connection is no longer read. So they must not call what waits for an answer (Join, Publish and
 // so on) nor Close; they may start a goroutine that does.
 type Handler struct {
-	State    func(State)
-	Welcome  func(Welcome) // perhaps with the loss of rooms
-	Message  func(Message) // live messages and those that a rejoin recovered, in order, each once
-	Signal   func(Signal)
-	Presence func(Presence)
-	Reset    func(Reset)   // a room's history has a gap; before Rejoined if a rejoin found it
-	Rejoined func(Joined)  // a room was rejoined, after a reconnect or a gap; after its messages
-	Renewed  func(Renewed) // another token was taken, perhaps with the loss of rooms
-	Error    func(error)   // *Error of an error_event, *RejoinError, *TokenError, protocol errors: for logs
+	State      func(State)
+	Welcome    func(Welcome)    // perhaps with the loss of rooms
+	Message    func(Message)    // live messages and those that a rejoin recovered, in order, each once
+	Event      func(Message)    // named events, in one order with messages
+	Signal     func(Signal)     // also of named events
+	Annotation func(Annotation) // reactions, edits and deletes, in one order with messages; after a rejoin, after its messages
+	Presence   func(Presence)
+	Reset      func(Reset)   // a room's history has a gap; before Rejoined if a rejoin found it
+	Rejoined   func(Joined)  // a room was rejoined, after a reconnect or a gap; after its messages
+	Renewed    func(Renewed) // another token was taken, perhaps with the loss of rooms
+	Error      func(error)   // *Error of an error_event, *RejoinError, *TokenError, protocol errors: for logs
 }
 
 func (o *Options) withDefaults() Options {
@@ -98,8 +101,8 @@ var errToken = errors.New("client: a token must be UTF-8")
 func validToken(token string) bool { return utf8.ValidString(token) }
 
 // address returns the URL of the WebSocket of the relay at url (https://host, ws://host:port and so
-// on, without a path).
-func address(url, path string) (string, error) {
+// on, without a path), by which one is served in a region.
+func address(url, path, region string) (string, error) {
 	scheme, host, ok := strings.Cut(url, "://")
 	if !ok {
 		return "", errors.New("client: the URL must be http://, https://, ws:// or wss:// and a host")
@@ -116,7 +119,24 @@ func address(url, path string) (string, error) {
 	if host == "" || strings.ContainsAny(host, "/@") || !plainURL(host) {
 		return "", errors.New("client: the URL must be a scheme and a host alone (Options.Path has the path)")
 	}
-	return scheme + "://" + host + path + "?EIO=4&transport=websocket", nil
+	return scheme + "://" + host + path + "?EIO=4&transport=websocket" + regionParameter(region), nil
+}
+
+// regionParameter is what a request's query says of the region to be served in.
+func regionParameter(region string) string {
+	if region == "" {
+		return ""
+	}
+	const hex = "0123456789ABCDEF" // package net/url would add to the browser's program
+	out := []byte("&region=")
+	for _, c := range []byte(region) {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' {
+			out = append(out, c)
+		} else {
+			out = append(out, '%', hex[c>>4], hex[c&15])
+		}
+	}
+	return string(out)
 }
 
 // plainURL reports whether s is printable ASCII without what ends or breaks a URL's path.

@@ -12,11 +12,12 @@ func random(b []byte) {
 	js.CopyBytesToGo(b, array)
 }
 
-// listen calls check when the network has come back or the page has become visible: timers of a
-// hidden page are throttled, so its connection may have died unnoticed.
+// listen calls check when the network has come back or gone, as far as the browser knows, or the page
+// has become visible: timers of a hidden page are throttled, so its connection may have died unnoticed; or
+// when somebody has come back to a page that they had left.
 func listen(check func()) (stop func()) {
 	document := js.Global().Get("document")
-	online := js.FuncOf(func(js.Value, []js.Value) any {
+	network := js.FuncOf(func(js.Value, []js.Value) any {
 		check()
 		return nil
 	})
@@ -30,7 +31,7 @@ func listen(check func()) (stop func()) {
 		target js.Value
 		event  string
 		f      js.Func
-	}{{js.Global(), "online", online}, {document, "visibilitychange", visible}}
+	}{{js.Global(), "online", network}, {js.Global(), "offline", network}, {js.Global(), "pageshow", network}, {document, "visibilitychange", visible}}
 	for _, p := range pairs {
 		if p.target.Truthy() && p.target.Get("addEventListener").Truthy() {
 			p.target.Call("addEventListener", p.event, p.f)
@@ -41,7 +42,8 @@ func listen(check func()) (stop func()) {
 			if p.target.Truthy() && p.target.Get("removeEventListener").Truthy() {
 				p.target.Call("removeEventListener", p.event, p.f)
 			}
-			p.f.Release()
 		}
+		network.Release()
+		visible.Release()
 	}
 }

@@ -3,7 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +16,8 @@ import (
 var (
 	errRoomName = errors.New("client: a room's name must be UTF-8 and not empty")
 	errID       = errors.New("client: an id must be UTF-8")
+
+	errEventName = errors.New("client: an event's name must be UTF-8 and not empty")
 )
 
 type roomRequest struct {
@@ -45,11 +47,24 @@ type historyRequest struct {
 // error is ErrTimeout, ErrClosed or ctx's, the message may or may not have been stored; publishing
 // it again under the same id is safe.
 func (c *Client) Publish(ctx context.Context, room string, data any, id string) (Published, error) {
-	text, err := encode(data)
+	text, err := encodeData(data)
 	if err != nil {
 		return Published{}, err
 	}
 	return c.publish(ctx, room, text, nil, id)
+}
+
+// PublishEvent is like Publish of a named event: others hear it under its name, with these arguments. It
+// may have attachments, which an argument names, as PublishBinary's.
+func (c *Client) PublishEvent(ctx context.Context, room, event string, args []any, attachments [][]byte, id string) (Published, error) {
+	text, err := encodeEvent(event, args)
+	if err != nil {
+		return Published{}, err
+	}
+	if err := checkAttachments(text, attachments); err != nil {
+		return Published{}, err
+	}
+	return c.publish(ctx, room, text, cloneEach(attachments), id)
 }
 
 // PublishBinary is like Publish, with at most 10 attachments that data must name: an Attachment(n)
@@ -57,61 +72,89 @@ func (c *Client) Publish(ctx context.Context, room string, data any, id string) 
 func (c *Client) PublishBinary(
 	ctx context.Context, room string, data any, attachments [][]byte, id string,
 ) (Published, error) {
-	text, err := encode(data)
+	text, err := encodeData(data)
 	if err != nil {
 		return Published{}, err
 	}
 	if err := checkAttachments(text, attachments); err != nil {
 		return Published{}, err
 	}
-	// They may still be sent when this has returned, and the caller owns the originals.
+	return c.publish(ctx, room, text, cloneEach(attachments), id)
+}
+
+// cloneEach copies attachments: they may still be sent when a call has returned, and the caller owns the
+// originals.
+func cloneEach(attachments [][]byte) [][]byte {
 	copies := make([][]byte, len(attachments))
 	for i, a := range attachments {
 		copies[i] = bytes.Clone(a)
 	}
-	return c.publish(ctx, room, text, copies, id)
+	return copies
 }
 
+// publish publishes what is said in members of the request's object, each after a comma.
 func (c *Client) publish(
-	ctx context.Context, room string, data json.RawMessage, attachments [][]byte, id string,
+	ctx context.Context, room string, members json.RawMessage, attachments [][]byte, id string,
 ) (Published, error) {
-	if err := checkRoom(room); err != nil {
+	q, err := c.newPublish(room, members, attachments, id)
+	if err != nil {
 		return Published{}, err
+	}
+	var p Published
+	err = c.request(ctx, q, &p)
+	return p, err
+}
+
+// newPublish returns the request of a publish.
+func (c *Client) newPublish(room string, members json.RawMessage, attachments [][]byte, id string) (*call, error) {
+	if err := checkRoom(room); err != nil {
+		return nil, err
 	}
 	// JSON would change it: two ids might become one, and the second message a duplicate.
 	if !utf8.ValidString(id) {
-		return Published{}, errID
+		return nil, errID
 	}
 	if id == "" {
-		var b [16]byte
+		var b [9]byte // among this user's own messages: 12 characters, which each member is sent
 		random(b[:])
-		id = hex.EncodeToString(b[:])
+		id = base64.RawURLEncoding.EncodeToString(b[:])
 	}
-	q := newCall("publish", room, withData(eventBody("publish", publishRequest{room, id}), data))
+	q := newCall("publish", room, withMembers(eventBody("publish", publishRequest{room, id}), members))
 	q.attachments = attachments
 	// The relay would close each connection on which it got data that it cannot read.
 	if _, err := socketio.Parse(append([]byte{byte(socketio.Event)}, q.body...)); err != nil {
-		return Published{}, fmt.Errorf("client: data: %w", err)
+		return nil, fmt.Errorf("client: data: %w", err)
 	}
 	q.retryable = true
 	q.expiresAt = time.Now().Add(c.options.PublishTimeout)
-	var p Published
-	err := c.request(ctx, q, &p)
-	return p, err
+	return q, nil
 }
 
 // Signal sends data to the other members of a room without storing it: typing, a cursor. It is
 // dropped without an error if there is no connection, the room is not joined or the connection is
 // slow. The error is about the arguments, or ErrClosed.
 func (c *Client) Signal(room string, data any) error {
-	if err := checkRoom(room); err != nil {
-		return err
-	}
-	text, err := encode(data)
+	text, err := encodeData(data)
 	if err != nil {
 		return err
 	}
-	body := withData(eventBody("signal", roomRequest{room}), text)
+	return c.signal(room, text)
+}
+
+// SignalEvent is like Signal of a named event.
+func (c *Client) SignalEvent(room, event string, args ...any) error {
+	text, err := encodeEvent(event, args)
+	if err != nil {
+		return err
+	}
+	return c.signal(room, text)
+}
+
+func (c *Client) signal(room string, members json.RawMessage) error {
+	if err := checkRoom(room); err != nil {
+		return err
+	}
+	body := withMembers(eventBody("signal", roomRequest{room}), members)
 	packet := socketio.Packet{Type: socketio.Event, Data: body}
 	if _, err := socketio.Parse(append([]byte{byte(socketio.Event)}, body...)); err != nil {
 		return fmt.Errorf("client: data: %w", err)
@@ -145,6 +188,13 @@ func (c *Client) Members(ctx context.Context, room string) (Members, error) {
 	}
 	err := c.request(ctx, newCall("members", room, eventBody("members", roomRequest{room})), &m)
 	return m, err
+}
+
+// Relays lists relays that take new clients, the one that this client is connected to first.
+func (c *Client) Relays(ctx context.Context) ([]Relay, error) {
+	var list struct{ Relays []Relay }
+	err := c.request(ctx, newCall("relays", "", eventBody("relays", struct{}{})), &list)
+	return list.Relays, err
 }
 
 // checkRoom returns an error if a room's name is empty or JSON would change it. The relay checks
@@ -184,10 +234,38 @@ func eventBody(name string, arg any) []byte {
 	return append(append(b, data...), ']')
 }
 
-// withData adds data, byte for byte, to the object in an event's body.
-func withData(body []byte, data json.RawMessage) []byte {
-	body = append(body[:len(body)-len("}]")], `,"data":`...)
-	return append(append(body, data...), "}]"...)
+// withMembers adds members, byte for byte, to the object in an event's body.
+func withMembers(body []byte, members json.RawMessage) []byte {
+	return append(append(body[:len(body)-len("}]")], members...), "}]"...)
+}
+
+// encodeData returns data as the member of an object, after a comma.
+func encodeData(data any) (json.RawMessage, error) {
+	text, err := encode(data)
+	return append([]byte(`,"data":`), text...), err
+}
+
+// encodeEvent returns a named event as members of an object, each after a comma.
+func encodeEvent(event string, args []any) (json.RawMessage, error) {
+	if event == "" || !utf8.ValidString(event) {
+		return nil, errEventName
+	}
+	name, err := encode(event)
+	if err != nil {
+		return nil, err
+	}
+	out := append(append([]byte(`,"event":`), name...), `,"args":[`...)
+	for i, a := range args {
+		text, err := encode(a)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, text...)
+	}
+	return append(out, ']'), nil
 }
 
 // sendEvent sends an event that the relay is to answer with an ack of id.

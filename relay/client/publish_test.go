@@ -28,7 +28,7 @@ func TestPublish(t *testing.T) {
 		}
 		done = publish(t.Context(), c, "a", map[string]string{"text": "<b>"}, "")
 		q = s.request("publish")
-		if id, _ := q.arg["id"].(string); len(id) != 32 || !strings.Contains(q.text, `"data":{"text":"<b>"}`) {
+		if id, _ := q.arg["id"].(string); len(id) != 12 || !strings.Contains(q.text, `"data":{"text":"<b>"}`) {
 			t.Errorf("sent %s", q.text)
 		}
 		q.ack(ok(2))
@@ -281,7 +281,7 @@ func TestHistoryAndMembers(t *testing.T) {
 			t.Errorf("%+v %v", h, err)
 		}
 		m, err := c.Members(t.Context(), "a")
-		if err != nil || m.Count != 1 || m.Members[0] != (User{"u1", "Asha", true}) {
+		if err != nil || m.Count != 1 || m.Members[0] != (User{ID: "u1", Name: "Asha", Guest: true}) {
 			t.Errorf("%+v %v", m, err)
 		}
 		var e *Error

@@ -157,7 +157,17 @@ func (c *Client) receiveEvent(p payload, ack *uint64) error {
 	}
 	switch name {
 	case "message":
-		err = decode(p, args[0], c.receiveMessage)
+		m := Message{From: User{Region: unsaid}}
+		if err = p.read(args[0], &m); err == nil {
+			m.expand(args[1:], c.state.User.Region)
+			c.receiveMessage(m)
+		}
+	case "annotation":
+		err = decode(p, args[0], func(a Annotation) {
+			var offset string
+			_ = json.Unmarshal(args[len(args)-1], &offset) // without one a rejoin brings it again
+			c.receiveAnnotation(a, offset)
+		})
 	case "signal":
 		err = decode(p, args[0], c.receiveSignal)
 	case "presence":
@@ -165,7 +175,7 @@ func (c *Client) receiveEvent(p payload, ack *uint64) error {
 	case "reset":
 		err = decode(p, args[0], c.receiveReset)
 	case "welcome":
-		err = decode(p, args[0], func(w Welcome) { c.receiveWelcome(w, args[0]) })
+		err = decode(p, args[0], func(w welcome) { c.receiveWelcome(w, args[0], p.attachments) })
 	case "token_expires":
 		c.onTokenExpires(ack)
 	case "error_event":
@@ -196,7 +206,14 @@ func (c *Client) receiveError(e struct{ Error *Error }) {
 	c.reportError(e.Error)
 }
 
-func (c *Client) receiveWelcome(w Welcome, raw json.RawMessage) {
+// welcome is a Welcome with what is not for the Handler.
+type welcome struct {
+	Welcome
+	Joined []json.RawMessage `json:"joined"` // the answers to the joins of our CONNECT
+}
+
+func (c *Client) receiveWelcome(received welcome, raw json.RawMessage, attachments [][]byte) {
+	w := received.Welcome
 	w.Raw = append(w.Raw, raw...)
 	c.updateState(func(s *State) { s.Relay, s.Region, s.User = w.Relay, w.Region, w.User })
 	c.dropRooms(w.Left)
@@ -204,6 +221,7 @@ func (c *Client) receiveWelcome(w Welcome, raw json.RawMessage) {
 		c.emit(func() { h(w) })
 	}
 	c.welcomed = true
+	c.receiveJoined(received.Joined, attachments)
 	c.sendReady()
 }
 
@@ -227,6 +245,8 @@ func (c *Client) receivePresence(p Presence) {
 // onRenamed adopts the name that another connection of our user has given. It is sent with our next
 // CONNECT, too: the newest CONNECT decides a user's name, so ours would bring the old one back.
 func (c *Client) onRenamed(u User) {
-	c.options.Name = u.Name
-	c.updateState(func(s *State) { s.User = u })
+	if u.Name != c.state.User.Name { // else the user is at other places than before
+		c.options.Name = u.Name
+		c.updateState(func(s *State) { s.User.Name = u.Name })
+	}
 }

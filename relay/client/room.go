@@ -131,7 +131,11 @@ func (c *Client) deliverHeld(r *room) {
 
 func (c *Client) deliver(r *room, m Message) {
 	r.advance(m)
-	if h := c.options.Handler.Message; h != nil {
+	h := c.options.Handler.Message
+	if m.Event != "" {
+		h = c.options.Handler.Event
+	}
+	if h != nil {
 		c.emit(func() { h(m) })
 	}
 }

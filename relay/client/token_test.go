@@ -53,7 +53,7 @@ const refused = `44{"message":"the token has expired","data":{"code":"unauthoriz
 func TestFetchTokenForEachConnect(t *testing.T) {
 	source := &tokens{}
 	play(t, Options{Token: "static", FetchToken: source.fetch}, func(t *testing.T, r *fakeRelay, c *Client, l *log) {
-		for _, want := range []string{`40{"token":"t1"}`, `40{"token":"t2"}`} {
+		for _, want := range []string{`40{"token":"t1","compact":true,"objects":true,"places":true}`, `40{"token":"t2","compact":true,"objects":true,"places":true}`} {
 			s, connect := r.begin()
 			if connect != want {
 				t.Errorf("CONNECT was %s, want %s", connect, want)
@@ -81,7 +81,7 @@ func TestFetchTokenFails(t *testing.T) {
 			t.Errorf("told: %s", got)
 		}
 		source.set(nil)
-		if _, connect := r.begin(); connect != `40{"token":"t2"}` {
+		if _, connect := r.begin(); connect != `40{"token":"t2","compact":true,"objects":true,"places":true}` {
 			t.Errorf("CONNECT was %s", connect)
 		}
 	})
@@ -125,14 +125,14 @@ func TestRefusedTokenIsTriedAgain(t *testing.T) {
 		s, _ := r.begin()
 		s.send(refused)
 		s, connect := r.begin()
-		if connect != `40{"token":"t2"}` {
+		if connect != `40{"token":"t2","compact":true,"objects":true,"places":true}` {
 			t.Errorf("CONNECT was %s", connect)
 		}
 		s.send(`40{"sid":"s"}`)
 		s.cut()
 		for n := range 1 + maxRefusals { // counted anew
 			s, connect = r.begin()
-			if want := fmt.Sprintf(`40{"token":"t%d"}`, 3+n); connect != want {
+			if want := fmt.Sprintf(`40{"token":"t%d","compact":true,"objects":true,"places":true}`, 3+n); connect != want {
 				t.Errorf("CONNECT was %s, want %s", connect, want)
 			}
 			s.send(refused)
@@ -315,7 +315,7 @@ func TestSetToken(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Errorf("without a connection: %v", err)
 		}
-		if _, connect := r.begin(); connect != `40{"token":"t4"}` {
+		if _, connect := r.begin(); connect != `40{"token":"t4","compact":true,"objects":true,"places":true}` {
 			t.Errorf("CONNECT was %s", connect)
 		}
 		if err := <-set("\xff"); err == nil {
@@ -333,7 +333,7 @@ func TestSetTokenConnects(t *testing.T) {
 		if _, err := c.SetToken(t.Context(), "t2"); err != nil {
 			t.Error(err)
 		}
-		if _, connect := r.begin(); connect != `40{"token":"t2"}` || time.Since(before) > 0 {
+		if _, connect := r.begin(); connect != `40{"token":"t2","compact":true,"objects":true,"places":true}` || time.Since(before) > 0 {
 			t.Errorf("CONNECT was %s, after %v", connect, time.Since(before))
 		}
 	})

@@ -21,6 +21,7 @@ var (
 	errReadQueueFull  = errors.New("client: more came than could be read")
 	errWriteQueueFull = errors.New("client: the connection does not keep up")
 	errSocketClosed   = errors.New("client: closed")
+	errPageLeft       = errors.New("client: the page was left")
 	errNoWebSocket    = errors.New("client: no WebSocket here")
 )
 
@@ -33,6 +34,7 @@ type socket struct {
 	// immutable after newSocket
 	ws      js.Value
 	funcs   [4]js.Func
+	leave   js.Func       // is called when the page is left
 	changed chan struct{} // a callback has run; capacity 1
 	once    sync.Once
 
@@ -94,7 +96,24 @@ func newSocket(url string) (s *socket, err error) {
 		})
 		s.ws.Set(on.name, s.funcs[i])
 	}
+	s.leave = js.FuncOf(func(js.Value, []js.Value) any {
+		s.ws.Call("close", 1000)
+		s.fail(errPageLeft)
+		return nil
+	})
+	listenGlobally("addEventListener", leaving, s.leave)
 	return s, nil
+}
+
+// leaving is the event of a page that somebody goes away from. A browser may keep it for when they come back,
+// with what it has open: its user would be here for as long.
+const leaving = "pagehide"
+
+// listenGlobally adds a listener to the page, or removes it. Elsewhere than in a browser there may be none.
+func listenGlobally(method, event string, f js.Func) {
+	if js.Global().Get(method).Truthy() {
+		js.Global().Call(method, event, f)
+	}
 }
 
 // recoverJS turns an exception of JavaScript into an error. It must be deferred.
@@ -207,6 +226,8 @@ func (s *socket) Close(bool) {
 		for _, f := range s.funcs {
 			f.Release()
 		}
+		listenGlobally("removeEventListener", leaving, s.leave)
+		s.leave.Release()
 		var err error
 		func() { // 1000 is one of the few codes that browsers allow
 			defer recoverJS(&err)

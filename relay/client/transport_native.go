@@ -18,6 +18,7 @@ const maxFrame = 64 << 20
 type Native struct {
 	HTTPClient *http.Client // for the handshake; nil: one with http.DefaultTransport's settings
 	Header     http.Header  // sent with the handshake
+	Compress   bool         // have messages compressed, in both directions, by relays that do (COMPRESSION)
 }
 
 type nativeTransport struct {
@@ -56,7 +57,11 @@ func dial(ctx context.Context, url string, n Native) (transport, error) {
 	}
 	u := &streamCapture{RoundTripper: client.Transport}
 	client.Transport = u
-	conn, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: &client, HTTPHeader: n.Header})
+	o := &websocket.DialOptions{HTTPClient: &client, HTTPHeader: n.Header}
+	if n.Compress {
+		o.CompressionMode = websocket.CompressionNoContextTakeover
+	}
+	conn, _, err := websocket.Dial(ctx, url, o)
 	if err != nil {
 		return nil, err
 	}

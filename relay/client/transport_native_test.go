@@ -106,7 +106,7 @@ func TestNativeBinary(t *testing.T) {
 	}
 	defer c.Close()
 	var h History
-	q := newCall("publish", "a", withData(eventBody("publish", publishRequest{"a", "x"}), placeholder(0)))
+	q := newCall("publish", "a", withMembers(eventBody("publish", publishRequest{"a", "x"}), append([]byte(`,"data":`), placeholder(0)...)))
 	q.attachments = [][]byte{[]byte("\x00\xff")}
 	if err := c.request(t.Context(), q, &h); err != nil {
 		t.Fatal(err)
@@ -139,7 +139,7 @@ func TestNativeCloseEndsWithItsLife(t *testing.T) {
 	release := make(chan struct{})
 	url := serve(t, func(context.Context, *websocket.Conn) { <-release })
 	defer close(release)
-	address, err := address(url, "/socket.io/")
+	address, err := address(url, "/socket.io/", "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,9 +11,57 @@ type User struct {
 	ID    string `json:"id"`
 	Name  string `json:"name"`
 	Guest bool   `json:"guest"`
+
+	// Region and Relay are where the user's connection is that this is about, or the latest of several. Either
+	// is empty if it is not known, as Relay is in live messages.
+	Region string `json:"region"`
+	Relay  string `json:"relay"`
+	// Places are all of them, if the user is in the room over several relays; else empty.
+	Places Places `json:"places"`
 }
 
-// Message is one message of a room's history.
+// Place is a relay, and the region that it is in.
+type Place struct {
+	Region string `json:"region"`
+	Relay  string `json:"relay"`
+}
+
+// Places is a list of places, as JSON: so a User can be compared.
+type Places string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (p *Places) UnmarshalJSON(text []byte) error {
+	if *p = Places(text); *p == "null" {
+		*p = ""
+	}
+	return nil
+}
+
+// MarshalJSON implements json.Marshaler.
+func (p Places) MarshalJSON() ([]byte, error) {
+	if p == "" {
+		return []byte("null"), nil
+	}
+	return []byte(p), nil
+}
+
+// All returns the places, the latest last; what is no list has none.
+func (p Places) All() (all []Place) {
+	if p == "" || json.Unmarshal([]byte(p), &all) != nil {
+		return nil
+	}
+	return all
+}
+
+// Relay is a relay that takes new clients. URL is where browsers reach those of its region, if they are to go
+// there by themselves; else any relay brings them there: see Options.Region.
+type Relay struct {
+	Place
+	URL string `json:"url"`
+}
+
+// Message is one message of a room's history, or one named event: what was published under a name of
+// the application's has Event and Args, and no Data.
 type Message struct {
 	Room   string          `json:"room"`
 	Seq    int64           `json:"seq"` // counts from 1, and again if all of a room have expired
@@ -23,7 +71,14 @@ type Message struct {
 	Data   json.RawMessage `json:"data"` // as published but for the numbers of attachments
 	Offset string          `json:"offset"`
 
-	// Attachments are what {"_placeholder":true,"num":n} in Data stands for, with n from 0 (see
+	Event string          `json:"event"` // empty: it is no named event
+	Args  json.RawMessage `json:"args"`  // the arguments, a JSON array
+
+	// Annotations is how what was said of the message stood as the relay listed it; zero: there was
+	// nothing, or the message came by itself. A message that was deleted has Data null.
+	Annotations Annotations `json:"annotations"`
+
+	// Attachments are what {"_placeholder":true,"num":n} in Data or Args stands for, with n from 0 (see
 	// Attachment). If n is not an index of Attachments, such an object is ordinary data.
 	Attachments [][]byte `json:"-"`
 
@@ -32,11 +87,15 @@ type Message struct {
 	Recovered bool `json:"-"`
 }
 
-// Signal is data that is sent to a room and not stored: typing, a cursor.
+// Signal is data that is sent to a room and not stored: typing, a cursor. Under a name of the
+// application's it has Event and Args, and no Data, as a Message.
 type Signal struct {
 	Room string          `json:"room"`
 	From User            `json:"from"`
 	Data json.RawMessage `json:"data"`
+
+	Event string          `json:"event"`
+	Args  json.RawMessage `json:"args"`
 
 	Attachments [][]byte `json:"-"` // as a Message's
 }
@@ -48,7 +107,7 @@ type Presence struct {
 	Joined []User `json:"joined"`
 	Left   []User `json:"left"`
 
-	// Renamed are users who were in the room already, under their new names.
+	// Renamed are users who were in the room already, under their new names, or at other places than before.
 	Renamed []User `json:"renamed"`
 
 	// Members is the whole list, if the relay may have missed changes and sends it again; else nil.
@@ -77,6 +136,10 @@ type Welcome struct {
 	// while it was away: the relay has taken it out of them, and it does not try to get in again.
 	Left []string `json:"left"`
 
+	// Lobby is the room that the relay has everybody in; empty: there is none, or this client may not be in
+	// it. The client hears of it what it hears of rooms once it has joined it.
+	Lobby string `json:"lobby"`
+
 	// Raw is the whole event's argument, including the relay's limits.
 	Raw json.RawMessage `json:"-"`
 }
@@ -94,8 +157,13 @@ type Joined struct {
 	Offset    string    `json:"offset"`
 	Recovered bool      `json:"recovered"` // nothing is missing since Since or the last connection
 	Messages  []Message `json:"messages"`  // oldest first; nil for a rejoin: they go to the Handler
-	Count     int       `json:"count"`     // of members
-	Members   []User    `json:"members"`   // if presence was asked for; nil for a large room
+
+	// Annotations are those that were missed since Since, in order, of messages from before it, too; nil
+	// for a rejoin: they go to the Handler.
+	Annotations []Annotation `json:"annotations"`
+
+	Count   int    `json:"count"`   // of members
+	Members []User `json:"members"` // if presence was asked for; nil for a large room
 
 	// Rights are what the token allows in this room, such as "join", "publish", "signal", "history"
 	// and "members"; nil: all of these.
@@ -158,7 +226,8 @@ type State struct {
 	Relay   string // from the latest Welcome, like Region and User
 	Region  string
 	User    User
-	RTT     time.Duration // latest round trip to the relay; 0: not measured on this connection
+	RTT     time.Duration // round trip to the relay, the median of the last few; 0: not measured on this connection
+	Store   time.Duration // the relay's own to its store, as it says; 0: not known
 	Attempt int           // consecutive failures, and one more while Connecting; 0 while Connected
 	RetryAt time.Time     // when the next attempt starts; zero unless Waiting
 	Err     error         // why the last connection or attempt ended; nil while Connected

@@ -8,6 +8,7 @@ import (
 // Times of the probes, which measure the round trip and detect a dead connection.
 const (
 	probeInterval = 15 * time.Second // from one probe to the next
+	earlyInterval = time.Second      // from the answer to one of a connection's first probes to the next
 	probeTimeout  = 10 * time.Second // dead if no frame at all comes for this long after a probe
 	checkTimeout  = 5 * time.Second  // the same for a probe that Retry asked for
 )
@@ -21,6 +22,28 @@ type probe struct {
 	nextAt       time.Time // when to send the next one
 }
 
+// rtts are a connection's latest round trips, the newest last.
+type rtts []time.Duration
+
+const (
+	keptRTTs  = 5 // of which the median is told
+	earlyRTTs = 3 // measured early: the first of a connection waits for all that comes with it
+)
+
+// add takes a measurement, and returns the median: of two it is the lower one.
+func (r *rtts) add(rtt time.Duration) (median time.Duration) {
+	*r = append(*r, rtt)
+	*r = (*r)[max(0, len(*r)-keptRTTs):]
+	var sorted [keptRTTs]time.Duration
+	for i, rtt := range *r { // by insertion: package slices would add 26 kB to the browser's program
+		for ; i > 0 && sorted[i-1] > rtt; i-- {
+			sorted[i] = sorted[i-1]
+		}
+		sorted[i] = rtt
+	}
+	return sorted[(len(*r)-1)/2]
+}
+
 var pingBody = []byte(`["ping",{}]`)
 
 // sendProbe starts a measurement of the round trip. If no frame at all comes within the time given,
@@ -30,10 +53,16 @@ func (c *Client) sendProbe(within time.Duration) {
 	delete(c.acks, c.probe.ackID)
 	c.lastAckID++
 	c.probe = probe{ackID: c.lastAckID, sentAt: now, deadline: now.Add(within), framesBefore: c.framesReceived, nextAt: now.Add(probeInterval)}
-	c.acks[c.lastAckID] = func(payload) {
-		rtt := time.Since(c.probe.sentAt)
+	c.acks[c.lastAckID] = func(p payload) {
+		now := time.Now()
+		var said struct{ Store float64 }
+		_ = answer(p, &said) // it has come: that is what counts
+		rtt := c.rtts.add(now.Sub(c.probe.sentAt))
 		c.probe.ackID = 0
-		c.updateState(func(s *State) { s.RTT = rtt })
+		if len(c.rtts) <= earlyRTTs {
+			c.probe.nextAt = now.Add(earlyInterval)
+		}
+		c.updateState(func(s *State) { s.RTT, s.Store = rtt, time.Duration(said.Store*float64(time.Millisecond)) })
 	}
 	c.sendEvent(c.lastAckID, pingBody)
 }

@@ -40,15 +40,22 @@ func vectors(t *testing.T) []vector {
 // Every event of the relay reaches the Handler.
 func TestVectorsFromTheRelay(t *testing.T) {
 	want := map[string]string{
-		"event welcome":                "welcome r1",
-		"event message":                "message lobby 3",
-		"event signal":                 `signal lobby Ben {"typing":true}`,
-		"event presence":               "presence lobby 2 +1 -0",
-		"event presence, a large room": "presence lobby 1200 +0 -0",
-		"event message, binary":        `message lobby 4 ["attachment 0" "attachment 1"]`,
-		"event signal, binary":         `signal lobby Ben {"stroke":{"_placeholder":true,"num":0}} ["attachment 0"]`,
-		"event reset":                  "reset lobby epoch 0",
-		"event error_event":            "error relay: join the room first (not_joined)",
+		"event welcome":                                  "welcome r1",
+		"event message":                                  "message lobby 3",
+		"event message, compact":                         "message lobby 3",
+		"event message, compact, of a name":              "message lobby 4",
+		"event signal":                                   `signal lobby Ben {"typing":true}`,
+		"event presence":                                 "presence lobby 2 +1 -0",
+		"event presence, a large room":                   "presence lobby 1200 +0 -0",
+		"event message, binary":                          `message lobby 4 ["attachment 0" "attachment 1"]`,
+		"event signal, binary":                           `signal lobby Ben {"stroke":{"_placeholder":true,"num":0}} ["attachment 0"]`,
+		"event reset":                                    "reset lobby epoch 0",
+		"event message, named event as an object":        `event chat message ["hi",{"n":1.10}] lobby 7`,
+		"event message, binary named event as an object": `event photo [{"_placeholder":true,"num":0}] lobby 8 ["attachment 0"]`,
+		"event message, named event of an older relay":   `event chat message ["hi",{"n":1.10}] lobby 7`,
+		"event signal, named event as an object":         "signal lobby Ben typing[true]",
+		"event welcome, rooms of CONNECT":                "welcome r1",
+		"event error_event":                              "error relay: join the room first (not_joined)",
 	}
 	for _, v := range vectors(t) {
 		if !strings.HasPrefix(v.name, "event ") {
@@ -118,10 +125,17 @@ func TestVectorsFromTheClient(t *testing.T) {
 			"publish, binary": func() {
 				c.PublishBinary(ctx, "lobby", map[string]any{"picture": Attachment(0)}, [][]byte{[]byte("cat")}, "m4")
 			},
-			"signal":  func() { c.Signal("lobby", map[string]any{"typing": true}) },
-			"history": func() { c.History(ctx, "lobby", "e1.a.1.x1", 20) },
-			"members": func() { c.Members(ctx, "lobby") },
-			"ping":    func() { c.Retry() },
+			"publish, named event": func() {
+				c.PublishEvent(ctx, "lobby", "chat message", []any{"hi", json.RawMessage(`{"n":1.10}`)}, nil, "m7")
+			},
+			"publish, binary named event": func() {
+				c.PublishEvent(ctx, "lobby", "photo", []any{Attachment(0)}, [][]byte{[]byte("cat")}, "m8")
+			},
+			"signal, named event": func() { c.SignalEvent("lobby", "typing", true) },
+			"signal":              func() { c.Signal("lobby", map[string]any{"typing": true}) },
+			"history":             func() { c.History(ctx, "lobby", "e1.a.1.x1", 20) },
+			"members":             func() { c.Members(ctx, "lobby") },
+			"ping":                func() { c.Retry() },
 		}
 		for _, v := range vectors(t) {
 			ask := asks[v.name]

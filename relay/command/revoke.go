@@ -7,15 +7,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
-	"strings"
 	"time"
 
 	"setu/relay"
-	"setu/relay/auth"
 	"setu/relay/broker"
 	"setu/relay/broker/redis"
+	"setu/relay/events"
 )
 
 const revokeUsage = "setu revoke --user ID | --jti ID | --session ID [--issued-before RFC3339|SECONDS] [--reauth] [--ttl AUTH_MAX_TTL]; " +
@@ -43,44 +41,18 @@ func revocation(args []string, now time.Time, longest time.Duration) (r broker.R
 	default:
 		r.Until = now.Add(ttl).UnixMilli()
 		if r.IssuedBefore, err = moment(before); err == nil {
-			err = cmp.Or(r.Check(), checkID(r))
+			if err = r.Check(); err == nil && events.CheckRevocation(r) != nil {
+				err = fmt.Errorf("--%w", events.CheckRevocation(r))
+			}
 		}
 		if r.Reauth && before == "" { // else no other token would do
-			r.IssuedBefore = endOfSecond(now).UnixMilli()
+			r.IssuedBefore = events.EndOfSecond(now).UnixMilli()
 		}
 	}
 	if err != nil {
 		return r, fmt.Errorf("%w; %s", err, revokeUsage)
 	}
 	return r, nil
-}
-
-// endOfSecond returns when the second of a time is over: tokens are issued in whole seconds, and those of
-// this one look older than now.
-func endOfSecond(t time.Time) time.Time { return t.Add(time.Second - 1).Truncate(time.Second) }
-
-// publicID is the form of the ids that relays make up for guests and sessions.
-var publicID = regexp.MustCompile(`^[\w-]{16}$`)
-
-// checkID returns an error if the id can be nobody's: to revoke it would end nothing.
-func checkID(r broker.Revocation) error {
-	guest, isGuest := strings.CutPrefix(r.User, auth.GuestPrefix)
-	switch {
-	case isGuest && !publicID.MatchString(guest):
-		return errors.New("--user is no guest's id: that is " + auth.GuestPrefix + " and 16 characters")
-	case isGuest:
-	case r.User != "":
-		if _, err := auth.UserID(r.User); err != nil {
-			return fmt.Errorf("--user is no user's id: %w", err)
-		}
-	case r.Token != "":
-		if err := auth.CheckTokenID(r.Token); err != nil {
-			return fmt.Errorf("--jti is no token's id: %w", err)
-		}
-	case r.Session != "" && !publicID.MatchString(r.Session):
-		return errors.New("--session is the sid of CONNECT's answer, that is socket.id, of 16 characters; not Engine.IO's, nor the pid")
-	}
-	return nil
 }
 
 // moment reads a time, RFC 3339's or seconds since 1970, as milliseconds since 1970. None is 0.

@@ -23,6 +23,8 @@ const (
 	ComeBack = "try again"
 	Expired  = "the token has expired"
 	Revoked  = "the right to be here was revoked"
+
+	Dismissed = "the application has closed the connection"
 )
 
 // closedBy returns what a close is counted as.
@@ -103,15 +105,9 @@ func kindOf(t transport) metrics.Transport {
 
 // measure looks up how many clients there are, and what waits for them.
 func (srv *Server) measure() {
-	srv.mu.Lock()
-	all := make([]*Session, 0, len(srv.sessions))
-	for _, s := range srv.sessions {
-		all = append(all, s)
-	}
-	srv.mu.Unlock()
 	count := map[metrics.Transport]int{metrics.WebSocket: 0, metrics.Polling: 0}
 	waiting := 0
-	for _, s := range all {
+	for _, s := range srv.all() {
 		s.mu.Lock()
 		t := s.transport
 		s.mu.Unlock()

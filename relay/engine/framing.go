@@ -7,15 +7,17 @@ import (
 
 // A frame that carries a byte or none costs about as much to take as one that carries a thousand, and a
 // message may be made of any number of them (RFC 6455, 5.4). So of what comes over a WebSocket, all that
-// is neither payload nor a message's or a ping's first header counts for more: a fragment as some 200 bytes.
+// is neither payload nor a message's or a ping's first header counts for more: a fragment as some 800 bytes.
 const (
-	framingPrice = 32       // bytes of BYTES_RATE for each of those
+	framingPrice = 128      // bytes of BYTES_RATE for each of those
 	maxHeader    = 14       // bytes (RFC 6455, 5.2)
 	maxRead      = 64 << 10 // bytes of payload that are asked for at once
 )
 
 // framing tells what messages carry from what they are wrapped in.
 type framing struct {
+	inflating *inflating // nil: messages are not compressed; set before anything is read
+
 	message io.Reader // that is read; owned by the connection's reader
 
 	mu    sync.Mutex // guards what follows: who closes a WebSocket reads from it, too
@@ -26,6 +28,9 @@ type framing struct {
 // of returns what reads a message, and counts its payload.
 func (f *framing) of(message io.Reader) io.Reader {
 	f.message = message
+	if f.inflating != nil {
+		f.begin()
+	}
 	return f
 }
 
@@ -35,6 +40,11 @@ func (f *framing) Read(p []byte) (int, error) {
 	f.note(len(p), 0)
 	n, err := f.message.Read(p)
 	f.note(0, n)
+	if f.inflating != nil && n > 0 && (err == nil || err == io.EOF) {
+		if refused := f.settle(n); refused != nil {
+			return n, refused
+		}
+	}
 	if err == io.EOF {
 		f.allow(0)
 	}
@@ -57,12 +67,15 @@ func (f *framing) allow(payload int) {
 }
 
 // price takes n bytes that come, and returns what is to be paid beside them: for what came before and can't
-// be payload any more. What may still be read is asked for, or in the library's buffer.
+// be payload any more. What may still be read is asked for, or was read ahead.
 func (f *framing) price(n int) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	owed := max(0, f.over-f.asked-readBuffer)
+	owed := max(0, f.over-f.asked-aheadBytes)
 	f.over += n - owed
+	if f.inflating != nil {
+		f.inflating.came += n
+	}
 	return framingPrice * owed
 }
 

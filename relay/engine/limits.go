@@ -42,9 +42,6 @@ const (
 	// closePenalty is how many handshakes an address pays for a client that was closed for excess:
 	// else one that comes back at once would have a burst of everything each time.
 	closePenalty = 20
-	// crowd is how many connections of one address halve what a new one of it may do at once; twice as
-	// many leave a third.
-	crowd = 100
 	// addressShare is the part of MaxUnconnected that one address may have: 1/4.
 	addressShare = 4
 	// countRetry is how long a client is told to wait that is one too many: others leave when they do.
@@ -63,38 +60,35 @@ type limits struct {
 	allHandshakes *limit.Buckets[struct{}]
 	connections   *limit.Counts[netip.Addr]
 	unconnected   *limit.Counts[netip.Addr]
-	bounded       bool // connections of an address are
+	turns         *limit.Turns[netip.Addr] // nil: connections of an address are not bounded
 }
 
 func newLimits(cfg *Config) limits {
-	return limits{
+	l := limits{
 		handshakes:    limit.NewBuckets[netip.Addr](cfg.HandshakeRate),
 		allHandshakes: limit.NewBuckets[struct{}](cfg.HandshakesRate),
 		connections:   limit.NewCounts[netip.Addr](cfg.MaxAddressConnections, 0),
 		unconnected:   limit.NewCounts[netip.Addr]((cfg.MaxUnconnected+addressShare-1)/addressShare, cfg.MaxUnconnected),
-		bounded:       cfg.MaxAddressConnections > 0,
 	}
-}
-
-// part returns of which part of a burst a new connection of an address may do each thing: the more
-// connections it has, the less each, lest their bursts come together.
-func (l *limits) part(at netip.Addr) int {
-	if !l.bounded {
-		return 1
+	if cfg.MaxAddressConnections > 0 {
+		l.turns = limit.NewTurns[netip.Addr]()
 	}
-	return 1 + l.connections.Of(at)/crowd
+	return l
 }
 
 // IsShutOut reports whether an address has had so many clients closed for excess that nothing of it is to be
 // read for a while. It has been noted then. An address that has a crowd of other clients may be a proxy's
 // that nobody has named in TRUSTED_PROXIES: what it asks is answered.
 func (srv *Server) IsShutOut(at netip.Addr) bool {
-	is := srv.limits.handshakes.IsDeepInDebt(at) && srv.limits.connections.Of(at) < crowd
+	is := srv.limits.handshakes.IsDeepInDebt(at) && srv.limits.connections.Of(at) < limit.Crowd
 	if is {
 		srv.refusals.Note(refusedDebtor, "from", at)
 	}
 	return is
 }
+
+// Charge has an address pay n handshakes for what was refused to it elsewhere.
+func (srv *Server) Charge(at netip.Addr, n int) { srv.limits.handshakes.Debit(at, n) }
 
 // excessError is the error of a request that is one too many.
 type excessError struct {
@@ -139,12 +133,15 @@ func (s *Session) noteConnected() {
 	}
 }
 
-// Address returns the address by which the client of a request is limited.
-func (srv *Server) Address(r *http.Request) netip.Addr {
+// Address returns the address by which the client of a request is limited: limit.Key of Client.
+func (srv *Server) Address(r *http.Request) netip.Addr { return limit.Key(srv.Client(r)) }
+
+// Client returns the address of the client of a request.
+func (srv *Server) Client(r *http.Request) netip.Addr {
 	if f, ok := r.Context().Value(forwardedKey{}).(netip.Addr); ok && f.IsValid() {
 		return f
 	}
-	return srv.cfg.Addresses.Of(r)
+	return srv.cfg.Addresses.Client(r)
 }
 
 // refuseExcess answers a request that is one too many. The connection ends with the answer.
@@ -182,7 +179,12 @@ func (s *Session) TakeHandshake() (wait time.Duration) {
 
 // Take takes one token of the client's for something that it does, or returns how long it is to wait
 // for one: then it is to be refused, and Excess be told.
-func (s *Session) Take(k limit.Kind) (wait time.Duration) { return s.allowance.Take(k) }
+func (s *Session) Take(k limit.Kind) (wait time.Duration) {
+	if wait = s.allowance.Take(k); wait == 0 {
+		s.turn.Take(kindPrice[k])
+	}
+	return wait
+}
 
 // Overdrawn returns zero unless the client has sent more bytes than it may: what it asks is to be refused
 // then. It returns how long it is until what it asks, of size bytes, may come again.
@@ -220,6 +222,7 @@ func (s *Session) shed() {
 // of it is to be read: it was closed for excess, or goes on sending after another close. Of what is too
 // large the rest is read past.
 func (s *Session) received(n int) (ok bool) {
+	s.turn.Take(time.Duration(n) * bytePrice)
 	if s.allowance.Debit(limit.Bytes, n) {
 		s.shed()
 	}

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"setu/relay/limit"
 	"setu/relay/wiretest"
 )
 
@@ -191,28 +192,24 @@ func TestUpgradesAreLimited(t *testing.T) {
 	}, "EVENT_RATE=1/s:3")
 }
 
-// The more connections an address has, the less a new one may do at once. It is refused less before it is
+// The more connections an address has, the less each may do at once. It is refused less before it is
 // closed, too.
 func TestCrowdOfAnAddress(t *testing.T) {
-	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
-		refused := func() int {
-			p := r.Poll()
-			got := p.Post("3" + strings.Repeat("\x1e3", 79))
-			if got.Status == 429 {
-				return 80
-			}
-			return 0
-		}
-		if refused() > 0 {
-			t.Error("one alone may not do all at once")
-		}
-		for range crowd {
-			r.Poll()
-		}
-		if refused() == 0 {
-			t.Error("one of many may do as much at once")
-		}
-	}, "EVENT_RATE=1/s:20", "MAX_ADDRESS_CONNECTIONS=1000")
+	r := overTCP(t, tapes(echo), "EVENT_RATE=1/s:20", "MAX_ADDRESS_CONNECTIONS=1000")
+	refused := func(p *wiretest.Poller) bool { return p.Post("3"+strings.Repeat("\x1e3", 79)).Status == 429 }
+	first := r.Poll()
+	if refused(r.Poll()) {
+		t.Error("one alone may not do all at once")
+	}
+	for range limit.Crowd {
+		r.Poll()
+	}
+	if !refused(r.Poll()) {
+		t.Error("one of many may do as much at once")
+	}
+	if !refused(first) {
+		t.Error("the first of many may do as much at once")
+	}
 }
 
 // An address that owes much is not read, unless it has many clients.
@@ -228,7 +225,7 @@ func TestShutOut(t *testing.T) {
 		if !r.srv.IsShutOut(at) {
 			t.Error("it is read, though it owes half of a burst")
 		}
-		for range crowd {
+		for range limit.Crowd {
 			r.srv.limits.connections.Add(at)
 		}
 		if r.srv.IsShutOut(at) {
@@ -243,8 +240,8 @@ func TestFraming(t *testing.T) {
 	paid := 0
 	read := func(came, payload int, last error) {
 		f.of(readerFunc(func(p []byte) (int, error) {
-			for ; came > 0; came -= readBuffer {
-				paid += f.price(min(came, readBuffer))
+			for ; came > 0; came -= aheadBytes {
+				paid += f.price(min(came, aheadBytes))
 			}
 			return min(payload, len(p)), last
 		}))

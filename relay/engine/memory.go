@@ -29,9 +29,18 @@ func (srv *Server) releaseMemory(done <-chan struct{}) {
 		settled := abs(now-before) <= stormSessions/50
 		before = now
 		if settled && abs(now-released) >= max(stormSessions, released/10) {
+			srv.tidy()
 			debug.FreeOSMemory()
 			released = now
 		}
+	}
+}
+
+// tidy has all sessions let go of what they can do without.
+func (srv *Server) tidy() {
+	now := time.Now()
+	for _, s := range srv.all() {
+		s.allowance.Tidy(now)
 	}
 }
 

@@ -56,16 +56,20 @@ func (o *outbox) put(f *engineio.Frame) bool {
 	return true
 }
 
-// bypass queues f before all that is held. What is held does not count against f at low water: the
-// client may have waited for it, but has not been slow.
-func (o *outbox) bypass(f *engineio.Frame) bool {
+// bypass queues frames before all that is held, so that one write may carry them. What is held does not
+// count against them at low water: the client may have waited for it, but has not been slow.
+func (o *outbox) bypass(frames ...*engineio.Frame) bool {
+	size := 0
+	for _, f := range frames {
+		size += f.Size()
+	}
 	o.mu.Lock()
-	if o.closing || !o.isLow() && o.bytes+f.Size() > o.limit {
+	if o.closing || !o.isLow() && o.bytes+size > o.limit {
 		o.mu.Unlock()
 		return false
 	}
-	o.bytes += f.Size()
-	o.queue(f)
+	o.bytes += size
+	o.queue(frames...)
 	return true
 }
 

@@ -319,6 +319,7 @@ func (p *pollingTransport) receive(w http.ResponseWriter, r *http.Request) (stat
 	}
 	s.received(len(body))
 	for b := range engineio.SplitPayload(body) {
+		s.awaitTurn(packetPrice)
 		packet, err := engineio.ParseText(b)
 		if err == nil {
 			err = s.take(packet)

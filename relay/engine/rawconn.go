@@ -11,6 +11,7 @@ import (
 
 	"setu/relay/engineio"
 	"setu/relay/metrics"
+	"setu/relay/socket"
 )
 
 // rawConn is the connection under a WebSocket. The WebSocket library reads from it and writes
@@ -19,9 +20,16 @@ import (
 type rawConn struct {
 	net.Conn
 	fd       syscall.RawConn       // nil if the connection has no descriptor
-	unread   []byte                // what net/http had read ahead; owned by the reader
+	fill     func(fd uintptr) bool // tryFill; made once
 	metrics  *metrics.Metrics      // nil: nothing is counted
 	received func(n int) (ok bool) // told of what was read, and says whether to go on; nil: nobody. Set before anything is read
+	turn     func()                // waits before something is read; nil: nothing does. Set before anything is read
+	onClose  func()                // nil: nobody wants to know. Set before the library knows of the connection
+
+	readMu sync.Mutex  // guards what follows; held while something is waited for
+	unread []byte      // what was read ahead: by net/http, or into ahead
+	ahead  *readBuffer // nil if unread is not in one
+	shed   bool        // received said not to go on
 
 	mu        sync.Mutex  // guards what follows; held while whole frames are written
 	rest      net.Buffers // of a write that did not wait: it goes out before anything else
@@ -29,45 +37,127 @@ type rawConn struct {
 }
 
 func newRawConn(c net.Conn, unread []byte) *rawConn {
-	conn := &rawConn{Conn: c, unread: unread}
-	if sc, ok := c.(syscall.Conn); ok {
-		if fd, err := sc.SyscallConn(); err == nil {
-			conn.fd = fd
-		}
-	}
+	conn := &rawConn{Conn: c, fd: socket.Of(c), unread: unread}
+	conn.fill = conn.tryFill
 	return conn
 }
 
-// Read implements net.Conn.
+// Read implements net.Conn, for the library. Its buffer is the smallest there is and gets a byte at a time,
+// so that nothing is in there when a message has been read: what has come is in unread, or still in the
+// socket.
 func (c *rawConn) Read(p []byte) (int, error) {
-	n, err := c.read(p)
-	if c.received != nil && !c.received(n) {
+	c.readMu.Lock()
+	defer c.readMu.Unlock()
+	if len(c.unread) == 0 && !c.shed && c.turn != nil {
+		c.turn()
+	}
+	if len(c.unread) == 0 && c.fd != nil && len(p) <= libraryBuffer {
+		c.readAhead()
+	}
+	if len(c.unread) == 0 && !c.shed {
+		n, err := c.readConn(p)
+		c.noteReceived(n)
+		if !c.shed {
+			return n, err
+		}
+	}
+	if c.shed {
 		<-time.After(flushTimeout + shedTimeout) // by then the connection has been closed, with what is to be told
 		return 0, net.ErrClosed
 	}
-	return n, err
+	if len(p) <= libraryBuffer {
+		p = p[:min(len(p), 1)]
+	}
+	return c.takeUnread(p), nil
 }
 
-func (c *rawConn) read(p []byte) (int, error) {
-	if len(c.unread) > 0 {
-		n := copy(p, c.unread)
-		if c.unread = c.unread[n:]; len(c.unread) == 0 {
-			c.unread = nil
-		}
-		c.countReceived(n)
-		return n, nil
+// Close implements net.Conn.
+func (c *rawConn) Close() error {
+	err := c.Conn.Close()
+	if c.onClose != nil {
+		c.onClose()
 	}
-	n, err := c.Conn.Read(p)
+	return err
+}
+
+// takeUnread takes from what was read ahead. c.readMu is held.
+func (c *rawConn) takeUnread(p []byte) int {
+	n := copy(p, c.unread)
+	if c.unread = c.unread[n:]; len(c.unread) == 0 {
+		c.dropUnread()
+	}
+	return n
+}
+
+func (c *rawConn) dropUnread() {
+	if c.ahead != nil {
+		readBuffers.Put(c.ahead)
+	}
+	c.unread, c.ahead = nil, nil
+}
+
+// hasUnread reports whether something was read ahead, or may be: while a close reads, nobody waits for it here.
+func (c *rawConn) hasUnread() bool {
+	if !c.readMu.TryLock() {
+		return true
+	}
+	defer c.readMu.Unlock()
+	return len(c.unread) > 0
+}
+
+// readAhead waits for what comes, and reads it into unread. Of an error the next Read tells. c.readMu is held.
+func (c *rawConn) readAhead() { _ = c.fd.Read(c.fill) }
+
+// tryFill reads what has come. It reports false if nothing has, and is to be waited for. c.readMu is held.
+func (c *rawConn) tryFill(fd uintptr) bool {
+	b := readBuffers.Get().(*readBuffer)
+	n, wait := socket.TryRead(fd, b[:])
+	if n <= 0 {
+		readBuffers.Put(b)
+		return !wait
+	}
+	c.unread, c.ahead = b[:n], b
+	c.noteReceived(n)
+	return true
+}
+
+// noteReceived counts what has come. If nothing more is to be read, it is forgotten. c.readMu is held.
+func (c *rawConn) noteReceived(n int) {
 	c.countReceived(n)
-	return n, err
+	if c.received != nil && !c.received(n) {
+		c.shed = true
+		c.dropUnread()
+	}
+}
+
+// readConn and writeConn are the connection's own Read and Write.
+
+func (c *rawConn) readConn(p []byte) (int, error) {
+	if c.fd != nil {
+		return socket.Read(c.fd, p)
+	}
+	return c.Conn.Read(p)
+}
+
+func (c *rawConn) writeConn(p []byte) (int, error) {
+	if c.fd != nil {
+		return socket.Write(c.fd, p)
+	}
+	return c.Conn.Write(p)
 }
 
 // Buffers of a WebSocket: net/http's own are 4 KB each. The library writes control frames alone, of
-// at most 127 bytes, so each is one Write.
+// at most 127 bytes, so each is one Write. It reads from a buffer that a connection has as long as something
+// is in it.
 const (
-	readBuffer  = 512
-	writeBuffer = 128
+	aheadBytes    = 4 << 10
+	libraryBuffer = 16
+	writeBuffer   = 128
 )
+
+type readBuffer [aheadBytes]byte
+
+var readBuffers = sync.Pool{New: func() any { return new(readBuffer) }}
 
 // hijacker lets the WebSocket library take the connection with small buffers, and keeps hold of it.
 // It keeps the library's answer to the handshake back, so that it goes out together with the first
@@ -75,6 +165,7 @@ const (
 type hijacker struct {
 	http.ResponseWriter
 	metrics *metrics.Metrics
+	onClose func()
 	conn    *rawConn
 }
 
@@ -93,8 +184,8 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	ahead, _ := rw.Reader.Peek(rw.Reader.Buffered())
 	h.conn = newRawConn(c, append([]byte(nil), ahead...))
-	h.conn.metrics = h.metrics
-	return h.conn, bufio.NewReadWriter(bufio.NewReaderSize(h.conn, readBuffer), bufio.NewWriterSize(h.conn, writeBuffer)), nil
+	h.conn.metrics, h.conn.onClose = h.metrics, h.onClose
+	return h.conn, bufio.NewReadWriter(bufio.NewReaderSize(h.conn, libraryBuffer), bufio.NewWriterSize(h.conn, writeBuffer)), nil
 }
 
 // answer completes the handshake (RFC 6455, 4.2.2) and sends the first frame, if there is one.

@@ -149,6 +149,16 @@ func (srv *Server) refuseHandshake(w http.ResponseWriter, r *http.Request, err e
 	http.Error(w, err.Error(), http.StatusServiceUnavailable)
 }
 
+// RefuseUnknown answers a request that ServeHTTP has not seen that the session it names is nowhere. A
+// page of another site may read that, as it may all of the engine's answers.
+func (srv *Server) RefuseUnknown(w http.ResponseWriter, r *http.Request, kind Refusal, args ...any) {
+	if srv.originAllowed(r) {
+		srv.allowOrigin(w.Header(), r)
+	}
+	srv.Refused(kind, r, args...)
+	Refuse(w, http.StatusBadRequest, engineio.ErrSessionUnknown)
+}
+
 // refuseSession answers that a session is not here. Its node is no secret; the rest of its id is.
 func (srv *Server) refuseSession(w http.ResponseWriter, r *http.Request, sid string) {
 	if srv.isExcess(w, r) {

@@ -49,6 +49,8 @@ func settings(t testing.TB, pairs ...string) (cfg Config) {
 			cfg.PingTimeout = duration
 		case name == "MAX_PAYLOAD" && notNumber == nil:
 			cfg.MaxPayload = number
+		case name == "COMPRESSION" && notNumber == nil:
+			cfg.Compression = number
 		case name == "OUTBOX_BYTES" && notNumber == nil:
 			cfg.OutboxBytes = number
 		case name == "MAX_CONNECTIONS" && notNumber == nil:
@@ -130,6 +132,16 @@ func (r *rig) close() {
 func (r *rig) greeted() *wiretest.Peer {
 	r.T.Helper()
 	p := r.Open()
+	if s := p.Packet(); !strings.HasPrefix(s, "0{") {
+		r.T.Fatal("no handshake but ", s)
+	}
+	return p
+}
+
+// offering makes a client over WebSocket that offers compression, and has read the handshake.
+func (r *rig) offering() *wiretest.Peer {
+	r.T.Helper()
+	p := wiretest.UpgradeOffering(r.T, r.Dial(), "", wiretest.DeflateOffer)
 	if s := p.Packet(); !strings.HasPrefix(s, "0{") {
 		r.T.Fatal("no handshake but ", s)
 	}

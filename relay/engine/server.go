@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -23,6 +24,7 @@ import (
 	"setu/relay/engineio"
 	"setu/relay/limit"
 	"setu/relay/metrics"
+	"setu/relay/pool"
 )
 
 // Config is what an engine needs to know. The zero value works.
@@ -63,8 +65,14 @@ type Config struct {
 	// MaxAddressConnections bounds the sessions from one address, MaxUnconnected those that are
 	// connected to nothing yet: of one address a quarter.
 	MaxAddressConnections, MaxUnconnected int
+	// Compression is from how many bytes on messages are compressed for clients that can take that. Zero:
+	// none are, in either direction.
+	Compression int
 	// Addresses find out whose a request is. Zero: the peer's.
 	Addresses limit.Addresses
+	// KeepOpening has sessions keep the request that opened them: its address, its query, and these
+	// headers, by their canonical names. Nil: they don't.
+	KeepOpening *[]string
 }
 
 func (c Config) withDefaults() Config {
@@ -98,9 +106,13 @@ type Server struct {
 	refusals *Refusals
 	open     func(*Session) Handler
 	limits   limits
+	began    time.Time
 
-	writers *writers
-	wg      sync.WaitGroup // goroutines of sessions
+	writers   *writers
+	deflaters deflaters
+	poller    poller
+	wg        sync.WaitGroup // goroutines of sessions
+	pool      pool.Pool      // those of short pieces of their work
 
 	mu       sync.Mutex // guards what follows
 	sessions map[string]*Session
@@ -112,8 +124,8 @@ type Server struct {
 // not block. Shutdown ends what New starts.
 func New(cfg Config, log *slog.Logger, open func(*Session) Handler) *Server {
 	cfg = cfg.withDefaults()
-	srv := &Server{cfg: cfg, log: log, refusals: NewRefusals(log, cfg.Metrics), open: open, limits: newLimits(&cfg),
-		writers: newWriters(cfg.Metrics), sessions: map[string]*Session{}, gone: make(chan struct{})}
+	srv := &Server{cfg: cfg, log: log, refusals: NewRefusals(log, cfg.Metrics), open: open, limits: newLimits(&cfg), began: time.Now(),
+		writers: newWriters(cfg.Metrics), deflaters: newDeflaters(), sessions: map[string]*Session{}, gone: make(chan struct{})}
 	cfg.Metrics.OnGather(srv.measure)
 	srv.wg.Go(func() { srv.releaseMemory(srv.gone) })
 	return srv
@@ -121,6 +133,7 @@ func New(cfg Config, log *slog.Logger, open func(*Session) Handler) *Server {
 
 // ServeHTTP implements http.Handler.
 func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	srv.AwaitRequest(r)
 	srv.boundRequest(w, r)
 	if !srv.originAllowed(r) {
 		srv.Refused(refusedOrigin, r, "origin", Clip(r.Header.Get("Origin")), "host", Clip(r.Host))
@@ -257,7 +270,9 @@ func (srv *Server) openSession(w http.ResponseWriter, r *http.Request) *Session 
 		return nil
 	}
 	s.from = from(r) // nobody else knows of s yet
-	s.forwarded.Store(isForwarded(r))
+	if srv.cfg.KeepOpening != nil {
+		s.opening = srv.openingOf(r)
+	}
 	return s
 }
 
@@ -295,19 +310,6 @@ func Forwarded(r *http.Request, at netip.Addr) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), forwardedKey{}, at))
 }
 
-func isForwarded(r *http.Request) bool {
-	_, is := r.Context().Value(forwardedKey{}).(netip.Addr)
-	return is
-}
-
-func (srv *Server) newSession(at netip.Addr) *Session {
-	s := &Session{srv: srv, id: newID() + "." + srv.cfg.Node, address: at, allowance: limit.NewClient(&srv.cfg.Rates, srv.limits.part(at))}
-	s.waiting.Store(true)
-	s.out.limit = srv.cfg.OutboxBytes
-	s.handler = srv.open(s)
-	return s
-}
-
 // session returns the session with this id, or nil.
 func (srv *Server) session(id string) *Session {
 	if id == "" {
@@ -322,6 +324,7 @@ func (srv *Server) session(id string) *Session {
 func (srv *Server) remove(s *Session) {
 	s.noteConnected()
 	srv.limits.connections.Remove(s.address)
+	s.turn.Leave()
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	delete(srv.sessions, s.id)
@@ -356,6 +359,13 @@ func (srv *Server) Draining() error {
 	return nil
 }
 
+// all returns the sessions that there are, in no order.
+func (srv *Server) all() []*Session {
+	srv.mu.Lock()
+	defer srv.mu.Unlock()
+	return slices.Collect(maps.Values(srv.sessions))
+}
+
 // Count returns how many sessions there are.
 func (srv *Server) Count() int {
 	srv.mu.Lock()
@@ -369,12 +379,8 @@ func (srv *Server) drain() []*Session {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	srv.draining = true
-	all := make([]*Session, 0, len(srv.sessions))
-	for _, s := range srv.sessions {
-		all = append(all, s)
-	}
 	srv.noteEmpty()
-	return all
+	return slices.Collect(maps.Values(srv.sessions))
 }
 
 // maxSpread is the longest pause between two closes of a drain: few clients need no spreading.
@@ -409,6 +415,8 @@ func (srv *Server) Shutdown(ctx context.Context) (had bool, err error) {
 	}
 	srv.writers.stop() // before wg, to which writers add
 	srv.wg.Wait()
+	srv.pool.Close()
+	srv.poller.close()
 	return len(all) > 0, err
 }
 

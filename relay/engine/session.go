@@ -56,12 +56,13 @@ type Session struct {
 	from    string // names the client to who reads the log
 	handler Handler
 	address netip.Addr // by which it is limited
+	opening *Opening   // nil unless Config.KeepOpening
 
 	allowance *limit.Client // what it may still do
+	turn      *limit.Turn   // its address' account; nil: nothing waits
 
 	out       outbox
 	heartbeat heartbeat
-	forwarded atomic.Bool // its newest transport goes through another relay
 	waiting   atomic.Bool // it counts as unconnected
 	ending    sync.Once
 	handlerMu sync.Mutex // held during Handler.Message: two transports may read during an upgrade
@@ -74,6 +75,17 @@ type Session struct {
 	late      int    // bytes that came after it ended
 }
 
+// newSession makes a session for a client at this address.
+func (srv *Server) newSession(at netip.Addr) *Session {
+	s := &Session{srv: srv, id: newID() + "." + srv.cfg.Node, address: at, turn: srv.limits.enterTurn(at)}
+	s.turn.Take(openPrice)
+	s.allowance = limit.NewClient(&srv.cfg.Rates, s.turn.Crowd())
+	s.waiting.Store(true)
+	s.out.limit = srv.cfg.OutboxBytes
+	s.handler = srv.open(s)
+	return s
+}
+
 // Errors that end a session.
 var (
 	errPing    = errors.New("a ping is the server's to send")
@@ -83,9 +95,6 @@ var (
 
 // ID returns the session's id, a secret between the client and this server.
 func (s *Session) ID() string { return s.id }
-
-// Forwarded reports whether another relay has brought the client here, as long as that one lives.
-func (s *Session) Forwarded() bool { return s.forwarded.Load() }
 
 // handshake is the first packet, which the transport sends. upgrades are the transports that may
 // come next.
@@ -128,7 +137,9 @@ func (s *Session) change(t transport) bool {
 func (s *Session) Send(f *engineio.Frame) bool { return s.queued(s.out.put(f)) }
 
 // SendBypass is Send for what goes before all that is held.
-func (s *Session) SendBypass(f *engineio.Frame) bool { return s.queued(s.out.bypass(f)) }
+func (s *Session) SendBypass(frames ...*engineio.Frame) bool {
+	return s.queued(s.out.bypass(frames...))
+}
 
 // queued closes a client for which there was no room.
 func (s *Session) queued(ok bool) bool {
@@ -163,6 +174,10 @@ func (s *Session) SetConnectDeadline(d time.Duration) {
 	}
 	s.heartbeat.setConnectDeadline(d)
 }
+
+// Go runs f, a short piece of the session's work, beside the caller. It may be called until Handler.Closed
+// returns.
+func (s *Session) Go(f func()) { s.srv.pool.Go(f) }
 
 // Close sends the client away once what it was sent is written, for no fault of its own.
 func (s *Session) Close(reason string) { s.close(closeNormal, reason, false) }

@@ -62,9 +62,7 @@ func (srv *Server) upgrade(w http.ResponseWriter, r *http.Request, s *Session) {
 			t.turnAway(ctx, "this session has its WebSocket")
 			return
 		}
-		was := s.forwarded.Swap(isForwarded(r))
 		if !p.upgrade(ctx, t) {
-			s.forwarded.Store(was)
 			p.endProbe()
 			srv.cfg.Metrics.Upgrades.Of(metrics.UpgradeFailed).Inc()
 			t.turnAway(ctx, "the upgrade failed")
@@ -120,7 +118,7 @@ func (p *pollingTransport) upgrade(ctx context.Context, t *webSocketTransport) b
 	}
 	p.handOver(t)
 	t.srv.cfg.Metrics.Upgrades.Of(metrics.Upgraded).Inc()
-	t.run()
+	t.start()
 	return true
 }
 

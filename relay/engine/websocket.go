@@ -2,12 +2,15 @@ package engine
 
 import (
 	"bytes"
+	"compress/flate"
 	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"setu/relay/engineio"
@@ -36,15 +39,20 @@ func closeWait(code int) time.Duration {
 // webSocketTransport is a session's WebSocket. The library accepts, reads, answers pings and closes;
 // shared frames go out beside it (write.go).
 type webSocketTransport struct {
-	srv    *Server
-	s      *Session
-	ws     *websocket.Conn
-	conn   *rawConn
-	out    *outbox
-	writer *writer
-	ends   sync.WaitGroup // closes under way
+	srv  *Server
+	s    *Session
+	ws   *websocket.Conn
+	conn *rawConn
+	out  *outbox
+	ends sync.WaitGroup // closes under way
 
-	// owned by run
+	deflates bool // messages may be compressed; set before anything is sent or read
+
+	resting atomic.Bool // nobody reads until something comes
+	closed  atomic.Bool // the connection was closed here
+	slot    int         // of the poller's; set once
+
+	// owned by who reads
 	limited io.LimitedReader // of the message that is read
 	framing framing
 }
@@ -62,7 +70,7 @@ func (srv *Server) openWebSocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.begin(t)
-	srv.wg.Go(t.run)
+	t.start()
 }
 
 // accept completes a WebSocket handshake. A new session's first frame goes out with it, after which
@@ -74,14 +82,15 @@ func (srv *Server) accept(w http.ResponseWriter, r *http.Request, s *Session, fi
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return nil, err
 	}
-	t := &webSocketTransport{srv: srv, s: s, out: &s.out, writer: srv.writers.next()}
-	h := &hijacker{ResponseWriter: w, metrics: srv.cfg.Metrics}
+	t := &webSocketTransport{srv: srv, s: s, out: &s.out}
+	h := &hijacker{ResponseWriter: w, metrics: srv.cfg.Metrics, onClose: t.onClosed}
 	ws, err := websocket.Accept(h, r, &websocket.AcceptOptions{
 		Subprotocols:       offered,
 		InsecureSkipVerify: true, // the origin was checked for every transport alike
-		CompressionMode:    websocket.CompressionDisabled,
+		CompressionMode:    srv.compressionMode(),
 		OnPingReceived: func(_ context.Context, payload []byte) bool {
 			t.framing.allow(len(payload))
+			s.awaitTurn(packetPrice)
 			return s.takePacket()
 		},
 	})
@@ -89,9 +98,16 @@ func (srv *Server) accept(w http.ResponseWriter, r *http.Request, s *Session, fi
 		srv.Refused(refusedRequest, r, "error", Clip(err.Error()))
 		return nil, err
 	}
+	runtime.SetFinalizer(ws, nil)              // it is closed in any case, and the collector has enough to do
 	ws.SetReadLimit(int64(srv.cfg.MaxPayload)) // until run: an upgrade's own packets are short
 	t.ws, t.conn = ws, h.conn
 	h.conn.received = t.received
+	h.conn.turn = func() { s.awaitTurn(readPrice + packetPrice) }
+	h.conn.noteReceived(len(h.conn.unread))               // by net/http
+	if h.Header().Get("Sec-WebSocket-Extensions") != "" { // the library has agreed to what the client offers
+		t.deflates = true
+		t.framing.inflating = &inflating{pay: s.received}
+	}
 	if first != nil {
 		s.out.wake = t.wake // nobody else knows of s yet
 	}
@@ -102,32 +118,81 @@ func (srv *Server) accept(w http.ResponseWriter, r *http.Request, s *Session, fi
 	return t, nil
 }
 
-// run reads until the connection ends: by the heartbeat at the latest, since no pong comes in the
-// middle of a message.
-func (t *webSocketTransport) run() {
+// start has the session read, until the connection ends: by the heartbeat at the latest, since no pong
+// comes in the middle of a message. The session is one of srv.wg's as long as it reads.
+func (t *webSocketTransport) start() {
 	t.ws.SetReadLimit(int64(t.srv.cfg.MaxPayload) * OversizeFactor)
-	for {
-		data, size, binary, err := t.read()
-		if errors.Is(err, websocket.ErrMessageTooBig) { // the library has said 1009
-			t.s.Fail(&TooLargeError{"a message"})
-		}
-		if err != nil {
-			t.s.lost(err)
-			break
-		}
-		if err := t.take(data, size, binary); err != nil {
-			t.s.Fail(err)
-			break
-		}
-		if t.s.isShed() {
-			break
+	t.srv.wg.Add(1)
+	if t.conn.hasUnread() || !t.rest() {
+		t.srv.pool.Go(t.run)
+	}
+}
+
+// run takes what has come, and a message of which a part has. A client that says nothing has no goroutine.
+func (t *webSocketTransport) run() {
+	for t.takeMessage() {
+		if t.conn.hasUnread() {
+			t.s.awaitTurn(packetPrice)
+		} else if t.rest() {
+			return
 		}
 	}
 	t.s.onTransportClosed()
 	t.ends.Wait()
-	_ = t.ws.CloseNow() // else a finalizer does, one cycle of the collector later
+	_ = t.ws.CloseNow()
+	t.srv.poller.remove(t)
 	t.srv.remove(t.s)
+	t.srv.wg.Done()
 }
+
+// rest has run called when something comes, or the connection is closed. It reports false if that can't be
+// had: what comes is to be waited for then.
+func (t *webSocketTransport) rest() bool {
+	if t.conn.fd == nil {
+		return false
+	}
+	t.resting.Store(true)
+	if t.srv.poller.arm(t) && !t.closed.Load() {
+		return true
+	}
+	return !t.resting.CompareAndSwap(true, false)
+}
+
+// rouse ends a rest.
+func (t *webSocketTransport) rouse() {
+	if t.resting.CompareAndSwap(true, false) {
+		t.srv.pool.Go(t.run)
+	}
+}
+
+// onClosed is called when the connection is closed here.
+func (t *webSocketTransport) onClosed() {
+	t.closed.Store(true)
+	t.rouse()
+}
+
+// takeMessage reads one message and hands it on. It reports false if that was the last.
+func (t *webSocketTransport) takeMessage() bool {
+	data, size, binary, err := t.read()
+	var corrupt flate.CorruptInputError
+	switch {
+	case errors.Is(err, websocket.ErrMessageTooBig): // the library has said 1009
+		t.s.Fail(&TooLargeError{"a message"})
+	case errors.As(err, &corrupt):
+		t.s.Fail(errCorrupt)
+	}
+	if err != nil {
+		t.s.lost(err)
+		return false
+	}
+	if err := t.take(data, size, binary); err != nil {
+		t.s.Fail(err)
+		return false
+	}
+	return !t.s.isShed()
+}
+
+var errCorrupt = errors.New("a message that can't be decompressed")
 
 // headBytes is how much of a message is kept that is too large: more than what says who is to be
 // answered.
@@ -136,8 +201,8 @@ const headBytes = 512
 // messageBuffers are those in which messages are put together: what is kept of one is as large as it is.
 var messageBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// read reads one message, and says how large it was. Of one that is larger than MaxPayload data is
-// the beginning alone.
+// read reads one message, and says how large it was. Of one that is larger than MaxPayload, as which a
+// bomb counts however large it is, data is the beginning alone.
 func (t *webSocketTransport) read() (data []byte, size int, binary bool, err error) {
 	kind, r, err := t.ws.Reader(context.Background())
 	if err != nil {
@@ -149,15 +214,17 @@ func (t *webSocketTransport) read() (data []byte, size int, binary bool, err err
 	b := messageBuffers.Get().(*bytes.Buffer)
 	b.Reset()
 	_, err = b.ReadFrom(&t.limited)
-	if size = b.Len(); size > most {
+	size = b.Len()
+	large := size > most || err == errBomb
+	if large {
 		b.Truncate(min(size, headBytes))
 	}
 	data = bytes.Clone(b.Bytes())
 	messageBuffers.Put(b)
-	if err == nil && size > most {
+	if large && (err == nil || err == errBomb) {
 		var n int64
 		n, err = io.Copy(io.Discard, r)
-		size += int(n)
+		size = max(size+int(n), most+1)
 	}
 	return data, size, kind == websocket.MessageBinary, err
 }
@@ -175,10 +242,10 @@ func (t *webSocketTransport) take(data []byte, size int, binary bool) error {
 }
 
 // wake is the outbox's: there is something to write and nobody writes.
-func (t *webSocketTransport) wake() { t.writer.add(t) }
+func (t *webSocketTransport) wake() { t.srv.writers.add(t) }
 
 // breakConn ends a connection that can't be written to.
-func (t *webSocketTransport) breakConn() { _ = t.conn.Conn.Close() }
+func (t *webSocketTransport) breakConn() { _ = t.conn.Close() }
 
 // end implements transport.
 func (t *webSocketTransport) end(code int, reason string, force bool) {

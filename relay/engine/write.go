@@ -3,13 +3,14 @@ package engine
 import (
 	"net"
 	"runtime"
+	"slices"
 	"sync"
-	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"setu/relay/engineio"
 	"setu/relay/metrics"
+	"setu/relay/socket"
 )
 
 // Everything that is written to a WebSocket's connection is written here: by the writers, which
@@ -17,14 +18,28 @@ import (
 // once; and by the library, for control frames. Each takes rawConn.mu and gives it back. A frame
 // that is half written stands in rawConn.rest: whoever comes next writes that first.
 
-// writers write what is in outboxes, as many goroutines as there are processors. While they work,
-// frames gather in the outboxes that wait, and one system call carries them all: cost per delivery
-// falls as load rises.
+// writers write what is in outboxes: one goroutine while little waits, as many as there are processors
+// when more does. While they work, frames gather in the outboxes that wait, and one system call carries
+// them all: cost per delivery falls as load rises.
 type writers struct {
-	all  []*writer
-	turn atomic.Uint32
-	wg   sync.WaitGroup
+	// immutable
+	count int
+	wake  chan struct{} // has room for one for each writer that is to go on
+
+	wg sync.WaitGroup
+
+	mu      sync.Mutex            // guards what follows
+	dirty   []*webSocketTransport // whose outboxes have something, from next on
+	next    int
+	awake   int // writers that write, or have been woken
+	stopped bool
 }
+
+// A writer takes a few clients at a time, and has another one woken when more than it wakes for wait.
+const (
+	writerTakes = 8
+	writerLoad  = 16
+)
 
 // gatherBytes is how many bytes of small frames are gathered for one write. A copy is cheaper than
 // an iovec.
@@ -32,12 +47,8 @@ const gatherBytes = 64 << 10
 
 type writer struct {
 	// immutable
-	wake    chan struct{} // holds one
+	all     *writers
 	counter prometheus.Counter
-
-	mu      sync.Mutex // guards what follows
-	dirty   []*webSocketTransport
-	stopped bool
 
 	// owned by run
 	frames []*engineio.Frame
@@ -48,61 +59,73 @@ type writer struct {
 }
 
 func newWriters(m *metrics.Metrics) *writers {
-	ws := &writers{}
-	for range runtime.GOMAXPROCS(0) {
-		w := &writer{wake: make(chan struct{}, 1), counter: m.SentBytes.Of(metrics.WebSocket), gather: make([]byte, 0, gatherBytes)}
+	count := runtime.GOMAXPROCS(0)
+	ws := &writers{count: count, awake: count, wake: make(chan struct{}, count)}
+	for range count {
+		w := &writer{all: ws, counter: m.SentBytes.Of(metrics.WebSocket), gather: make([]byte, 0, gatherBytes)}
 		w.tryFn = w.try.write
-		ws.all = append(ws.all, w)
 		ws.wg.Go(w.run)
 	}
 	return ws
 }
 
-// next returns the writer for one more client.
-func (ws *writers) next() *writer { return ws.all[ws.turn.Add(1)%uint32(len(ws.all))] }
-
 // stop ends the writers, when no session is left.
 func (ws *writers) stop() {
-	for _, w := range ws.all {
-		w.mu.Lock()
-		w.stopped = true
-		w.mu.Unlock()
-		w.nudge()
+	ws.mu.Lock()
+	ws.stopped = true
+	asleep := ws.count - ws.awake
+	ws.awake = ws.count
+	ws.mu.Unlock()
+	for range asleep {
+		ws.wake <- struct{}{}
 	}
 	ws.wg.Wait()
 }
 
 // add queues a client whose outbox has something.
-func (w *writer) add(t *webSocketTransport) {
-	w.mu.Lock()
-	w.dirty = append(w.dirty, t)
-	first := len(w.dirty) == 1
-	w.mu.Unlock()
-	if first {
-		w.nudge()
+func (ws *writers) add(t *webSocketTransport) {
+	ws.mu.Lock()
+	ws.dirty = append(ws.dirty, t)
+	more := ws.awake < ws.count && len(ws.dirty)-ws.next > writerLoad*ws.awake
+	if more {
+		ws.awake++
+	}
+	ws.mu.Unlock()
+	if more {
+		ws.wake <- struct{}{}
 	}
 }
 
-func (w *writer) nudge() {
-	select {
-	case w.wake <- struct{}{}:
-	default:
+// take moves clients whose outboxes have something to dst. If there are none the writer is to wait for
+// wake, unless it is to stop.
+func (ws *writers) take(dst []*webSocketTransport) (taken []*webSocketTransport, stopped bool) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	n := min(writerTakes, len(ws.dirty)-ws.next)
+	if n == 0 {
+		ws.awake--
+		return dst, ws.stopped
 	}
+	some := ws.dirty[ws.next : ws.next+n]
+	dst = append(dst, some...)
+	clear(some)
+	if ws.next += n; 2*ws.next >= len(ws.dirty) {
+		ws.dirty, ws.next = slices.Delete(ws.dirty, 0, ws.next), 0
+	}
+	return dst, false
 }
 
 func (w *writer) run() {
 	var work []*webSocketTransport
 	for {
-		w.mu.Lock()
-		work, w.dirty = w.dirty, work[:0]
-		stopped := w.stopped
-		w.mu.Unlock()
+		var stopped bool
+		work, stopped = w.all.take(work[:0])
 		if len(work) == 0 {
 			w.countSent()
 			if stopped {
 				return
 			}
-			<-w.wake
+			<-w.all.wake
 			continue
 		}
 		for i, t := range work {
@@ -124,13 +147,14 @@ func (w *writer) drain(t *webSocketTransport) {
 			return
 		}
 		written = sizeOf(w.frames)
+		t.compress(w.frames)
 		left, err := w.writeNow(t.conn)
 		if err != nil {
 			t.breakConn()
 			left = 0
 		}
 		if left > 0 {
-			t.drainLater(w.frames, left)
+			t.drainLater(w.frames, left, written)
 		}
 		clear(w.frames)
 		if left > 0 {
@@ -186,13 +210,25 @@ func (w *writer) writeFrames(c *rawConn) (done int, err error) {
 	return done, nil
 }
 
+// tryWrite is one write to a descriptor that does not wait.
+type tryWrite struct {
+	buf []byte
+	n   int
+	err error
+}
+
+// write is called with the descriptor; true says not to wait for it.
+func (w *tryWrite) write(fd uintptr) bool {
+	w.n, w.err = socket.TryWrite(fd, w.buf)
+	return true
+}
+
 // drainLater goes on with a drain in a goroutine of the client's own, for as long as there is
 // something to write. Of frames, left bytes are not written; what was begun of them is in the
-// connection's rest.
-func (t *webSocketTransport) drainLater(frames []*engineio.Frame, left int) {
+// connection's rest. The outbox knows them as size bytes.
+func (t *webSocketTransport) drainLater(frames []*engineio.Frame, left, size int) {
 	var mine []*engineio.Frame
-	size := sizeOf(frames)
-	if left == size {
+	if left == sizeOf(frames) {
 		mine = append(mine, frames...)
 	}
 	t.srv.wg.Go(func() {
@@ -205,6 +241,7 @@ func (t *webSocketTransport) drainLater(frames []*engineio.Frame, left int) {
 				return
 			}
 			size = sizeOf(mine)
+			t.compress(mine)
 		}
 	})
 }
@@ -247,7 +284,7 @@ func (c *rawConn) Write(p []byte) (int, error) {
 	if len(p) > 0 && p[0] == closeByte {
 		c.closeSent = true
 	}
-	n, err := c.Conn.Write(p)
+	n, err := c.writeConn(p)
 	c.countSent(n)
 	return n, err
 }
@@ -276,7 +313,7 @@ func (c *rawConn) sendClose(code int, reason string) {
 	defer c.mu.Unlock()
 	if c.writeRest() == nil && !c.closeSent {
 		c.closeSent = true
-		_, _ = c.Conn.Write(closeMessage(code, reason))
+		_, _ = c.writeConn(closeMessage(code, reason))
 	}
 }
 

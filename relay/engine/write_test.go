@@ -69,8 +69,7 @@ func filler(i, n int) []byte {
 // its client reads in fits, and checks every byte.
 func interleave(t testing.TB, r *rig, seed uint64, frames, biggest int) {
 	g := rand.New(rand.NewPCG(seed, 1))
-	p := r.Open()
-	p.Packet()
+	p := r.offering()
 	s := r.only()
 	size := make([]int, frames)
 	for i := range size {
@@ -135,13 +134,15 @@ func interleave(t testing.TB, r *rig, seed uint64, frames, biggest int) {
 
 func TestInterleave(t *testing.T) {
 	for name, over := range map[string]func(testing.TB, ...string) *rig{"tcp": overTightTCP, "pipe": overRealPipes} {
-		t.Run(name, func(t *testing.T) {
-			r := over(t, "OUTBOX_BYTES=1073741824")
-			for seed := range uint64(10) {
-				interleave(t, r, seed, 60, 70_000)
-				awaitGone(t, r)
-			}
-		})
+		for _, compression := range []string{"COMPRESSION=0", "COMPRESSION=100"} {
+			t.Run(name+" "+compression, func(t *testing.T) {
+				r := over(t, "OUTBOX_BYTES=1073741824", compression)
+				for seed := range uint64(10) {
+					interleave(t, r, seed, 60, 70_000)
+					awaitGone(t, r)
+				}
+			})
+		}
 	}
 }
 
@@ -157,14 +158,14 @@ func awaitGone(t testing.TB, r *rig) {
 
 func FuzzInterleave(f *testing.F) {
 	for seed := range uint64(8) {
-		f.Add(seed, seed%2 == 0, uint16(20), uint32(200_000))
+		f.Add(seed, seed%2 == 0, uint16(20), uint32(200_000), uint8(seed&4))
 	}
-	f.Fuzz(func(t *testing.T, seed uint64, tcp bool, frames uint16, biggest uint32) {
+	f.Fuzz(func(t *testing.T, seed uint64, tcp bool, frames uint16, biggest uint32, compression uint8) {
 		over := overRealPipes
 		if tcp {
 			over = overTightTCP
 		}
-		interleave(t, over(t, "OUTBOX_BYTES=1073741824"), seed, int(frames%100)+1, int(biggest%200_000)+1)
+		interleave(t, over(t, "OUTBOX_BYTES=1073741824", fmt.Sprint("COMPRESSION=", compression)), seed, int(frames%100)+1, int(biggest%200_000)+1)
 	})
 }
 

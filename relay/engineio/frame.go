@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"iter"
+	"sync"
 )
 
 // Frame is one event as it is sent, encoded once for all sessions that receive it: a text packet
@@ -15,6 +16,26 @@ type Frame struct {
 	packetEnd int // offset in wire of the text packet's end; 0: no text packet
 	pos       uint64
 	tag       any
+
+	form     Form                // in which it can be had, too; 0: in no other
+	makeForm func(*Frame) *Frame // nil: the frame itself will do
+	formed   variant
+	deflated variant
+}
+
+// Form is another form in which some sessions want frames: what they say is the same. Forms add up.
+type Form uint8
+
+// Forms of frames. None has two of them.
+const (
+	Compact Form = 1 << iota // without what follows from the rest
+	Object                   // a named event as the object that lists have of it
+)
+
+// variant is what some sessions are sent in a frame's place. It is made once, when the first of them is.
+type variant struct {
+	once  sync.Once
+	frame *Frame
 }
 
 // maxHeader is the longest header of a server's frame: two bytes and a 64-bit length.
@@ -63,6 +84,22 @@ func (f *Frame) Mark(tag any) *Frame {
 
 // Tag returns the argument of Mark, or nil if that was not called.
 func (f *Frame) Tag() any { return f.tag }
+
+// WithForm sets how the frame is made in another form, and returns f. It must be called before f is
+// shared.
+func (f *Frame) WithForm(form Form, make func(*Frame) *Frame) *Frame {
+	f.form, f.makeForm = form, make
+	return f
+}
+
+// In returns the frame for a session that wants these forms: f itself, if it has none of them.
+func (f *Frame) In(forms Form) *Frame {
+	if f.form&forms == 0 {
+		return f
+	}
+	f.formed.once.Do(func() { f.formed.frame = f.makeForm(f) })
+	return f.formed.frame
+}
 
 // appendHeader appends a WebSocket header for n bytes of payload.
 func appendHeader(dst []byte, first byte, n int) []byte {

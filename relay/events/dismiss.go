@@ -1,6 +1,7 @@
 package events
 
 import (
+	"slices"
 	"time"
 
 	"setu/relay/auth"
@@ -27,12 +28,18 @@ func (c *connection) banish() {
 
 func revokedFault() *fault { return &fault{Code: codeRevoked, Message: namespace.Revoked} }
 
-// register makes the connection known to revocations. One that was under way meanwhile applies to it,
-// too.
-func (root *Root) register(c *connection) {
+// register makes the connection known to revocations, and to what the application has done about it, and has
+// accept answer its CONNECT: nobody finds the connection before it is answered, or misses it then. accept must
+// not block.
+func (root *Root) register(c *connection, accept func()) {
 	root.mu.Lock()
-	root.connections[c] = struct{}{}
-	root.mu.Unlock()
+	defer root.mu.Unlock()
+	root.connections.add(c)
+	accept()
+}
+
+// checkRevoked applies a revocation to the connection that was under way while it was registered.
+func (root *Root) checkRevoked(c *connection) {
 	if r, revoked := root.revoked(c.User().ID, c.id, c.grant.Load()); revoked {
 		c.revoke(r)
 	}
@@ -41,15 +48,24 @@ func (root *Root) register(c *connection) {
 func (root *Root) unregister(c *connection) {
 	root.mu.Lock()
 	defer root.mu.Unlock()
-	delete(root.connections, c)
+	root.connections.remove(c)
 }
 
-// revoke applies new revocations to whoever is connected. It does not block, or call the broker: what
+// revoke applies new revocations to whoever is connected, and mutes. It does not block, or call the broker: what
 // it sends is queued, and the connections end by themselves.
 func (root *Root) revoke(all []broker.Revocation) {
+	all = slices.DeleteFunc(slices.Clone(all), func(r broker.Revocation) bool {
+		if r.Muted != "" {
+			root.mutes.note(r)
+		}
+		return r.Muted != ""
+	})
+	if len(all) == 0 {
+		return
+	}
 	root.mu.Lock()
 	defer root.mu.Unlock()
-	for c := range root.connections {
+	for c := range root.connections.all() {
 		for _, r := range all {
 			if c.isMeant(r) {
 				c.revoke(r)

@@ -2,7 +2,6 @@ package events
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -16,13 +15,19 @@ import (
 // What a client may do, it may by its grant: that of the token that it showed last or, without one,
 // what guests may do. It is looked at whenever a request is handled.
 
-// may returns an error that names the first of rights that the client lacks in a room. It says nothing
-// of whether there is such a room.
+// may returns an error that names the first of rights that the client lacks in a room, or says that it may
+// not speak for a while. It says nothing of whether there is such a room.
 func (c *connection) may(name string, rights ...auth.Rights) error {
 	has := c.grant.Load().Rooms.Of(name)
 	for _, want := range rights {
 		if want&^has != 0 {
 			return &fault{Code: codeForbidden, Message: "this takes the right to " + want.String(), Right: want.String()}
+		}
+		if want&(auth.Publish|auth.Signal) == 0 {
+			continue
+		}
+		if left := c.root.mutes.left(c.User().ID, name); left > 0 {
+			return &fault{Code: codeMuted, Message: "you may not speak now", Retry: max(1, left.Milliseconds())}
 		}
 	}
 	return nil
@@ -35,8 +40,11 @@ const everything = auth.All &^ auth.Invisible
 // everything but be invisible.
 func (c *connection) rightsText(name string) string {
 	rights := c.grant.Load().Rooms.Of(name)
-	if rights == everything {
+	switch rights {
+	case everything:
 		return ""
+	case 0: // the application has put it there
+		return "[]"
 	}
 	return `["` + strings.ReplaceAll(rights.String(), ",", `","`) + `"]`
 }
@@ -44,11 +52,10 @@ func (c *connection) rightsText(name string) string {
 // authorize returns what a token allows or, if it is empty, what guests may do.
 func (root *Root) authorize(ctx context.Context, token string) (*auth.Grant, error) {
 	if token == "" {
-		rooms, admitted := root.auth.Guests()
-		if !admitted {
+		if root.guests == nil {
 			return nil, &fault{Code: codeUnauthorized, Message: "connect with a token"}
 		}
-		return &auth.Grant{Rooms: rooms}, nil
+		return root.guests, nil
 	}
 	g, err := root.auth.Verify(ctx, token)
 	var refused *auth.Error
@@ -76,14 +83,17 @@ func (c *connection) renewToken(ctx context.Context, token string) (left []strin
 	if err != nil {
 		return nil, err
 	}
-	if u := c.User(); u.Guest || g.UserID != u.ID {
+	if c.tokenUser == "" || g.UserID != c.tokenUser {
 		return nil, &fault{Code: codeUnauthorized, Message: "the token is another user's: connect anew with it"}
 	}
-	if _, revoked := c.root.revoked(g.UserID, c.id, g); revoked {
+	if _, revoked := c.root.revoked(c.User().ID, c.id, g); revoked {
 		return nil, revokedFault()
 	}
+	if c.app.rights != nil { // the app's word holds until it is asked again
+		g.Rooms = *c.app.rights
+	}
 	c.grant.Store(g)
-	if u := c.User(); g.Name != "" && g.Name != u.Name {
+	if u := c.User(); g.Name != "" && g.Name != u.Name && !c.app.named {
 		u.Name = g.Name
 		c.Rename(u)
 	}
@@ -103,7 +113,7 @@ func (c *connection) leaveForbidden() (left []string) {
 	left = []string{}
 	for _, name := range append([]string(nil), c.rooms...) {
 		rights := c.grant.Load().Rooms.Of(name)
-		if !mayStay(rights, c.root.hub.IsInvisible(name, c)) {
+		if !c.isGiven(name) && !mayStay(rights, c.root.hub.IsInvisible(name, c)) {
 			c.leave(ended, name)
 			left = append(left, name)
 		} else if rights&auth.Members == 0 && c.root.hub.IgnorePresence(name, c) {
@@ -198,8 +208,7 @@ func (c *connection) requestToken(g *auth.Grant, deadline time.Time, why *fault)
 		case err != nil:
 			c.emitError(faultOf(err))
 		case len(left) > 0: // an answer has no answer that could say so
-			rooms, _ := json.Marshal(left) // strings
-			c.Emit(fmt.Appendf(nil, `["left",{"rooms":%s}]`, rooms))
+			c.tellLeft(left)
 		}
 	})
 }

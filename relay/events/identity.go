@@ -11,6 +11,7 @@ import (
 
 	"setu/relay/auth"
 	"setu/relay/broker"
+	"setu/relay/engineio"
 )
 
 // Bounds of what a client may say of itself.
@@ -34,6 +35,10 @@ type identity struct {
 	keyed       bool // user.ID comes from a key or a token, and is not made up
 	named       bool // user.Name is the client's own, or the token's
 	pid, offset string
+
+	forms engineio.Form   // in which it wants messages
+	moves bool            // it wants to hear of users that are at other places
+	rooms json.RawMessage // that it wants to be in from the start
 }
 
 // identify reads who a client is from the payload of its CONNECT. With a token it is whom that names;
@@ -45,6 +50,11 @@ func (root *Root) identify(ctx context.Context, payload []byte) (who identity, e
 		Token  *string         `json:"token"`
 		PID    json.RawMessage `json:"pid"`
 		Offset json.RawMessage `json:"offset"`
+
+		Compact json.RawMessage `json:"compact"`
+		Objects json.RawMessage `json:"objects"`
+		Places  json.RawMessage `json:"places"`
+		Rooms   json.RawMessage `json:"rooms"`
 	}
 	if len(payload) > 0 {
 		if err := decode(payload, &a); err != nil {
@@ -59,6 +69,13 @@ func (root *Root) identify(ctx context.Context, payload []byte) (who identity, e
 		return who, err
 	}
 	who.pid, who.offset = anyText(a.PID), anyText(a.Offset) // what is no text resumes nothing
+	if string(a.Compact) == "true" {
+		who.forms |= engineio.Compact
+	}
+	if string(a.Objects) == "true" {
+		who.forms |= engineio.Object
+	}
+	who.moves, who.rooms = string(a.Places) == "true", a.Rooms
 	if token == "" {
 		err = who.asGuest(a.Name, a.Key)
 	} else {
@@ -99,9 +116,14 @@ func (who *identity) asGuest(name, key *string) error {
 		who.user.Name = strings.TrimSpace(*name)
 	}
 	if who.named = who.user.Name != ""; !who.named {
-		who.user.Name = "guest-" + strings.ToLower(id[:4])
+		who.user.Name = broker.GuestName(who.user.ID)
 	}
-	if utf8.RuneCountInString(who.user.Name) > maxName || strings.ContainsFunc(who.user.Name, unicode.IsControl) {
+	return CheckName(who.user.Name)
+}
+
+// CheckName returns an error if nobody can be called so.
+func CheckName(name string) error {
+	if utf8.RuneCountInString(name) > maxName || strings.ContainsFunc(name, unicode.IsControl) {
 		return badRequest("name must have at most 64 characters and no control characters")
 	}
 	return nil

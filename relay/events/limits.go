@@ -41,17 +41,30 @@ func (c *connection) spend(k limit.Kind, e namespace.Event) bool {
 		c.Excess(limit.Bytes)
 		return false
 	}
-	if wait := c.Take(k); wait > 0 {
-		c.fail(e, rateLimited(k.String(), wait))
+	f, ofUser := c.take(k)
+	switch {
+	case f == nil:
+		return true
+	case ofUser:
+		c.fail(e, f)
+		c.ExcessOf(refusedUserRates[k])
+	default:
+		c.fail(e, f)
 		c.Excess(k)
-		return false
+	}
+	return false
+}
+
+// take takes what something costs, or returns the fault of it, and whether it is more than the user may
+// do, and not this connection.
+func (c *connection) take(k limit.Kind) (f *fault, ofUser bool) {
+	if wait := c.Take(k); wait > 0 {
+		return rateLimited(k.String(), wait), false
 	}
 	if wait := c.limits.Take(k); wait > 0 {
-		c.fail(e, rateLimited(k.String()+" of this user", wait))
-		c.ExcessOf(refusedUserRates[k])
-		return false
+		return rateLimited(k.String()+" of this user", wait), true
 	}
-	return true
+	return nil, false
 }
 
 // enterUser counts one more connection of the user's.

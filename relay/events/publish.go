@@ -2,6 +2,8 @@ package events
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"unicode/utf8"
 
@@ -38,6 +40,9 @@ func publish(ctx context.Context, c *connection, batch []namespace.Event) {
 			continue
 		}
 		p, err := c.publication(e)
+		if err == nil {
+			p, err = c.askPublish(ctx, e, p)
+		}
 		if err != nil {
 			c.root.metrics.Publishes.Of(metrics.PublishRefused).Inc()
 			c.fail(e, err)
@@ -53,17 +58,38 @@ func publish(ctx context.Context, c *connection, batch []namespace.Event) {
 			c.answerFailure(asked[i], failure{Room: pubs[i].Room, ID: pubs[i].ID, Error: faultOf(rc.Err)})
 			continue
 		}
-		c.ack(asked[i], published{OK: true, Room: pubs[i].Room, ID: pubs[i].ID, Offset: rc.Offset.String(),
-			Seq: rc.Offset.Seq, At: rc.At, Duplicate: rc.Duplicate})
+		c.ack(asked[i], publishedAs(pubs[i], rc))
 	}
+}
+
+func publishedAs(p broker.Publication, rc broker.Receipt) published {
+	return published{OK: true, Room: p.Room, ID: p.ID, Offset: rc.Offset.String(), Seq: rc.Offset.Seq, At: rc.At, Duplicate: rc.Duplicate}
+}
+
+// newPublishID returns an id for a publish that came without one. It need differ from the same user's
+// others alone, for as long as a repeat is known, and goes to all members: 64 bits of crypto/rand, in
+// 11 characters.
+func newPublishID() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// CheckID returns an error if no publish can have this id.
+func CheckID(id string) error {
+	if id == "" || utf8.RuneCountInString(id) > maxID || !utf8.ValidString(id) {
+		return badRequest("id must have 1 to 64 characters of Unicode")
+	}
+	return nil
 }
 
 // publication checks a publish.
 func (c *connection) publication(e namespace.Event) (p broker.Publication, err error) {
 	var in struct {
-		Room string          `json:"room"`
-		ID   *string         `json:"id"`
-		Data json.RawMessage `json:"data"`
+		Room  string          `json:"room"`
+		ID    *string         `json:"id"`
+		Data  json.RawMessage `json:"data"`
+		Event json.RawMessage `json:"event"`
 	}
 	if err = decodeRequest(e, &in, &in.Room); err != nil {
 		return p, err
@@ -75,14 +101,22 @@ func (c *connection) publication(e namespace.Event) (p broker.Publication, err e
 	switch {
 	case !c.in(in.Room):
 		return p, notJoined()
-	case in.Data == nil:
-		return p, badRequest("publish needs data")
+	case in.Data == nil && !isThere(in.Event):
+		return p, badRequest("publish needs data, or event and args")
 	case in.ID == nil:
-		p.ID = newID()
-	case *in.ID == "" || utf8.RuneCountInString(*in.ID) > maxID:
-		return p, badRequest("id must have 1 to 64 characters")
+		p.ID = newPublishID()
 	default:
 		p.ID = *in.ID
+		if err := CheckID(p.ID); err != nil {
+			return p, err
+		}
+	}
+	if isThere(in.Event) {
+		var ev room.Event
+		if ev, err = c.namedEvent(e, in.Data); err == nil {
+			p.Body, err = c.eventBody(p.ID, ev, e.Attachments)
+		}
+		return p, err
 	}
 	if in.Data, err = canonical(in.Data, e.Attachments); err == nil {
 		p.Body, err = room.Body(p.ID, c.User(), in.Data, e.Attachments...)
@@ -92,8 +126,9 @@ func (c *connection) publication(e namespace.Event) (p broker.Publication, err e
 
 func signal(_ context.Context, c *connection, e namespace.Event) error {
 	var in struct {
-		Room string          `json:"room"`
-		Data json.RawMessage `json:"data"`
+		Room  string          `json:"room"`
+		Data  json.RawMessage `json:"data"`
+		Event json.RawMessage `json:"event"`
 	}
 	if err := decodeRequest(e, &in, &in.Room); err != nil {
 		return err
@@ -103,6 +138,9 @@ func signal(_ context.Context, c *connection, e namespace.Event) error {
 	}
 	if !c.in(in.Room) {
 		return notJoined()
+	}
+	if isThere(in.Event) {
+		return c.signalEvent(e, in.Room, in.Data)
 	}
 	if in.Data == nil {
 		in.Data = json.RawMessage("null")
@@ -117,6 +155,19 @@ func signal(_ context.Context, c *connection, e namespace.Event) error {
 	}
 	c.root.hub.Signal(in.Room, c.id, body)
 	return nil
+}
+
+// signalEvent sends a named event that nobody stores.
+func (c *connection) signalEvent(e namespace.Event, name string, data json.RawMessage) error {
+	ev, err := c.namedEvent(e, data)
+	if err != nil {
+		return err
+	}
+	body, err := c.eventSignalBody(ev, e.Attachments)
+	if err == nil {
+		c.root.hub.Signal(name, c.id, body)
+	}
+	return err
 }
 
 // canonical returns data with its placeholders in their one form. Without attachments there are

@@ -66,6 +66,9 @@ func (c *connection) tryResume(ctx context.Context, who identity, at broker.Offs
 		return false, unlessGone(err)
 	}
 	c.session, c.id = was.Handle, was.ID
+	if was.Data != "" {
+		c.app.data = json.RawMessage(was.Data)
+	}
 	user, same := who.resumes(was.Session)
 	if !same {
 		c.session.End()
@@ -107,10 +110,14 @@ func unlessGone(err error) error {
 
 // giveUp undoes what tryResume has done, and returns why: nil if nothing is left of the session.
 func (c *connection) giveUp(why error) error {
-	for _, name := range c.rooms {
-		c.root.hub.Leave(name, c)
+	leave := c.root.hub.LeaveForNow
+	if why == nil {
+		leave = c.root.hub.Leave
 	}
-	c.rooms, c.forbidden = nil, nil
+	for _, name := range c.rooms {
+		leave(name, c)
+	}
+	c.rooms, c.given, c.forbidden = nil, nil, nil
 	c.leaveUser()
 	c.invalid.Store(false)
 	if why == nil {
@@ -126,7 +133,9 @@ func (c *connection) giveUp(why error) error {
 func (c *connection) allowed(rooms []broker.Membership) (may []broker.Membership, not []string) {
 	for _, m := range rooms {
 		rights := c.grant.Load().Rooms.Of(m.Room)
-		if !mayStay(rights, m.Invisible) {
+		if m.Given {
+			c.given = append(c.given, m.Room)
+		} else if !mayStay(rights, m.Invisible) {
 			not = append(not, m.Room)
 			continue
 		}
@@ -164,6 +173,12 @@ func namesText(names []string) string {
 		return "[]"
 	}
 	text, _ := json.Marshal(names) // strings
+	return string(text)
+}
+
+// nameText returns a name as JSON.
+func nameText(name string) string {
+	text, _ := json.Marshal(name) // a string
 	return string(text)
 }
 
@@ -214,23 +229,32 @@ func (c *connection) enterAll(ctx context.Context, was broker.Resumed, at broker
 	}
 	slots := make(chan struct{}, resumeAtOnce)
 	var all sync.WaitGroup
-	for _, j := range was.Rooms {
+	for i, j := range was.Rooms {
+		if i == len(was.Rooms)-1 { // mostly the only one
+			c.reenter(ctx, was, j, at, a)
+			break
+		}
 		slots <- struct{}{}
 		if a.failed() {
 			break
 		}
 		all.Go(func() {
 			defer func() { <-slots }()
-			o := room.JoinOptions{HasSince: true, Presence: j.Presence, Invisible: j.Invisible, Replay: true}
-			o.Since, o.Vouched = since(j, was, at)
-			err := c.root.hub.Join(ctx, j.Room, c, o, func(r room.Joined) { a.add(j.Room, j.Presence, r) })
-			if err != nil {
-				a.fail(err)
-			}
+			c.reenter(ctx, was, j, at, a)
 		})
 	}
 	all.Wait()
 	return a, a.err
+}
+
+// reenter enters one room.
+func (c *connection) reenter(ctx context.Context, was broker.Resumed, j broker.Membership, at broker.Offset, a *missed) {
+	o := room.JoinOptions{HasSince: true, Presence: j.Presence, Invisible: j.Invisible, Replay: true}
+	o.Since, o.Vouched = since(j, was, at)
+	err := c.root.hub.Join(ctx, j.Room, c, o, func(r room.Joined) { a.add(j.Room, j.Presence, r) })
+	if err != nil {
+		a.fail(err)
+	}
 }
 
 // catchUp waits until all rooms are as far as the one that was read last: a client that has a
@@ -285,9 +309,15 @@ func (c *connection) replay(ctx context.Context, who identity, a *missed) bool {
 			return true // the session ends
 		}
 	}
-	c.AcceptBypass(c.id, who.pid)
+	c.root.register(c, func() { c.AcceptBypass(c.id, who.pid) })
 	c.leaveResumed()
-	c.SendBypass(c.root.welcome(c.User(), c.root.store.Head().Epoch, newest, c.recovered()))
+	more := []byte(c.recovered())
+	joined, err := c.enterRooms(ctx, who, true)
+	if err != nil {
+		c.Close(namespace.ComeBack) // its session stays as it is
+	}
+	text, attachments := c.welcomeText(joined)
+	c.SendBypass(c.root.welcome(c.User(), c.root.store.Head().Epoch, newest, append(more, text...), attachments...))
 	for _, f := range late {
 		c.SendBypass(f)
 	}

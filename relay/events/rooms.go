@@ -38,30 +38,53 @@ func (in joinRequest) wants() []auth.Rights {
 
 func join(ctx context.Context, c *connection, e namespace.Event) error {
 	var in joinRequest
-	if err := decodeRequest(e, &in, &in.Room); err != nil {
+	if err := decodeName(e, &in, &in.Room); err != nil {
 		return err
 	}
+	o, err := c.joinOptions(in)
+	if err != nil {
+		return err
+	}
+	if err := c.checkMaxRooms(in.Room); err != nil {
+		return err
+	}
+	if err := c.askJoin(ctx, in.Room); err != nil {
+		return err
+	}
+	return c.join(ctx, e, in.Room, o)
+}
+
+func (root *Root) tooManyRooms() *fault {
+	return &fault{Code: codeTooLarge, Message: "a connection may be in " + strconv.Itoa(root.maxRooms) + " rooms at a time"}
+}
+
+// joinOptions checks a join, and whether the client may do that.
+func (c *connection) joinOptions(in joinRequest) (o room.JoinOptions, err error) {
 	if in.History < 0 {
-		return badRequest("history must not be negative")
+		return o, badRequest("history must not be negative")
 	}
 	if err := c.may(in.Room, in.wants()...); err != nil {
-		return err
+		return o, err
 	}
-	o := room.JoinOptions{History: min(in.History, maxPage), Presence: in.Presence}
-	var err error
+	o = room.JoinOptions{History: min(in.History, maxPage), Presence: in.Presence}
 	if o.Invisible, err = c.visibility(in); err != nil {
-		return err
+		return o, err
 	}
 	if in.Since != nil {
 		o.HasSince = true
 		if o.Since, err = broker.ParseOffset(*in.Since); err != nil {
-			return badRequest("since must be an offset that a relay gave out")
+			return o, badRequest("since must be an offset that a relay gave out")
 		}
 	}
-	if most := c.root.maxRooms; len(c.rooms) >= most && !c.in(in.Room) {
-		return &fault{Code: codeTooLarge, Message: "a connection may be in " + strconv.Itoa(most) + " rooms at a time"}
+	return o, nil
+}
+
+// checkMaxRooms returns an error if the client can't be in one more room.
+func (c *connection) checkMaxRooms(name string) error {
+	if len(c.rooms) >= c.root.maxRooms && !c.in(name) {
+		return c.root.tooManyRooms()
 	}
-	return c.join(ctx, e, in.Room, o)
+	return nil
 }
 
 // visibility reports whether the client is to be in a room invisibly. A join of a room that it is in
@@ -82,33 +105,52 @@ func (c *connection) visibility(in joinRequest) (invisible bool, err error) {
 // which says where the room stood: the broker knows it before the client does. A client that joins
 // again is sent the room's messages already, and has them before the answer that holds them, too.
 func (c *connection) join(ctx context.Context, e namespace.Event, name string, o room.JoinOptions) error {
-	again := c.in(name)
-	o.Save = func(ctx context.Context, since broker.Offset) error {
-		if again { // it is followed from where it was joined first
-			since = broker.Offset{}
+	return c.enterRoom(ctx, name, o, func(j room.Joined) {
+		if e.WantsAck() {
+			write := func(dst []byte) []byte { return j.Append(dst, name, 0) }
+			c.SendBypass(c.objectFrame(e, j.Size()+len(name), write, j.Attachments()...))
 		}
-		return c.session.Join(ctx, broker.Membership{Room: name, Since: since, Presence: o.Presence, Invisible: o.Invisible})
-	}
+	})
+}
+
+// enterRoom is join, whoever asks for it: reply tells the client how the room stands, by what goes before
+// all that is held.
+func (c *connection) enterRoom(ctx context.Context, name string, o room.JoinOptions, reply func(room.Joined)) error {
+	again := c.in(name)
 	if !again {
 		c.Hold()
 		defer c.Release()
 	}
+	err := c.enter(ctx, name, o, reply)
+	if err == nil && !again {
+		c.rooms = append(c.rooms, name)
+	}
+	return err
+}
+
+// enter has the hub and the store know that the client is in a room. It does not change c.rooms, so
+// several rooms may be entered at a time.
+func (c *connection) enter(ctx context.Context, name string, o room.JoinOptions, reply func(room.Joined)) error {
+	again, given := c.in(name), c.isGiven(name)
+	save := func(ctx context.Context, since broker.Offset) error {
+		if again { // it is followed from where it was joined first
+			since = broker.Offset{}
+		}
+		return c.session.Join(ctx, broker.Membership{Room: name, Since: since, Presence: o.Presence, Invisible: o.Invisible, Given: given})
+	}
+	if !o.Again || o.Presence { // or it is known
+		o.Save = save
+	}
 	recovered := false
 	err := c.root.hub.Join(ctx, name, c, o, func(j room.Joined) {
 		recovered = j.Recovered
-		if e.WantsAck() {
-			j.Rights = c.rightsText(name)
-			write := func(dst []byte) []byte { return j.Append(dst, name) }
-			c.SendBypass(c.objectFrame(e, j.Size()+len(name), write, j.Attachments()...))
-		}
+		j.Rights = c.rightsText(name)
+		reply(j)
 	})
 	if o.HasSince {
 		c.root.metrics.Recoveries.Of(metrics.BySince, metrics.OutcomeOf(recovered, err)).Inc()
 	}
-	switch {
-	case err == nil && !again:
-		c.rooms = append(c.rooms, name)
-	case err != nil && !again:
+	if err != nil && !again {
 		_ = c.session.Leave(ctx, name)
 	}
 	return err
@@ -118,7 +160,7 @@ func leave(ctx context.Context, c *connection, e namespace.Event) error {
 	var in struct {
 		Room string `json:"room"`
 	}
-	if err := decodeRequest(e, &in, &in.Room); err != nil {
+	if err := decodeName(e, &in, &in.Room); err != nil {
 		return err
 	}
 	c.leave(ctx, in.Room)
@@ -133,6 +175,7 @@ func leave(ctx context.Context, c *connection, e namespace.Event) error {
 func (c *connection) leave(ctx context.Context, name string) {
 	if at := slices.Index(c.rooms, name); at >= 0 {
 		c.rooms = slices.Delete(c.rooms, at, at+1)
+		c.given = slices.DeleteFunc(c.given, func(g string) bool { return g == name })
 		c.root.hub.Leave(name, c)
 		_ = c.session.Leave(ctx, name) // the broker makes it good
 	}
@@ -167,6 +210,7 @@ func history(ctx context.Context, c *connection, e namespace.Event) error {
 	if err != nil {
 		return err
 	}
+	messages = messages.For(c.User().ID)
 	c.ackWith(e, messages.Size()+48, func(dst []byte) []byte { // not through json, which would rewrite the messages
 		dst = messages.Append(append(dst, `{"ok":true,"messages":`...))
 		return append(strconv.AppendBool(append(dst, `,"more":`...), more), '}')

@@ -31,14 +31,16 @@ type handler func(ctx context.Context, c *connection, batch []namespace.Event)
 
 // table is the contract with clients: what they may send, and what answers it.
 var table = map[string]handler{
-	"join":    perEvent(limit.Join, join),
-	"leave":   perEvent(limit.Event, leave),
-	"publish": publish,
-	"signal":  perEvent(limit.Signal, signal),
-	"history": perEvent(limit.History, history),
-	"members": perEvent(limit.History, members),
-	"token":   perEvent(limit.Event, renew),
-	"ping":    perEvent(limit.Event, ping),
+	"join":     perEvent(limit.Join, join),
+	"leave":    perEvent(limit.Event, leave),
+	"publish":  publish,
+	"annotate": annotate,
+	"signal":   perEvent(limit.Signal, signal),
+	"history":  perEvent(limit.History, history),
+	"members":  perEvent(limit.History, members),
+	"token":    perEvent(limit.Event, renew),
+	"ping":     perEvent(limit.Event, ping),
+	"relays":   perEvent(limit.Event, relays),
 }
 
 // perEvent makes a handler of a function that answers one request, which is limited as this kind.
@@ -60,16 +62,28 @@ func perEvent(k limit.Kind, answer func(context.Context, *connection, namespace.
 
 // Handle implements namespace.Handler.
 func (c *connection) Handle(ctx context.Context, batch []namespace.Event) {
-	h, ok := table[batch[0].Name]
 	switch {
 	case batch[0].TooLarge:
-		h = perEvent(limit.Event, tooLarge)
+		perEvent(limit.Event, tooLarge)(ctx, c, batch)
 	case batch[0].TooDeep:
-		h = perEvent(limit.Event, tooDeep)
-	case !ok:
-		h = perEvent(limit.Event, unknown)
+		perEvent(limit.Event, tooDeep)(ctx, c, batch)
+	default:
+		c.root.handlerOf(batch[0].Name)(ctx, c, batch)
 	}
-	h(ctx, c, batch)
+}
+
+// handlerOf returns who handles events of a name: the first that knows it.
+func (root *Root) handlerOf(name string) handler {
+	if h, ok := table[name]; ok {
+		return h
+	}
+	if rule, ok := root.lobbyEvents.of(name); ok {
+		return rule.handle
+	}
+	if root.hooks.Asks(metrics.HookEvent) {
+		return perEvent(limit.Event, askEvent)
+	}
+	return perEvent(limit.Event, unknown)
 }
 
 func tooLarge(context.Context, *connection, namespace.Event) error {
@@ -102,6 +116,7 @@ const (
 	codeUnauthorized = "unauthorized" // no token, or one that does not hold
 	codeForbidden    = "forbidden"    // a right is missing, which the fault names
 	codeRevoked      = "revoked"      // the user, the token or the session was revoked
+	codeMuted        = "muted"        // the user may not speak; try again after retry ms
 
 	codeRateLimited = "rate_limited" // too often; try again after retry ms
 	codeFull        = "full"         // the room has as many members as it may
@@ -138,6 +153,13 @@ func faultOf(err error) *fault {
 		return &fault{Code: codeFull, Message: "the room is full"}
 	}
 	return &fault{Code: codeUnavailable, Message: "the message store does not answer", Retry: retryAfter.Milliseconds()}
+}
+
+// Fault says what an error means, as clients are told: a code, a text, and how long to wait before it is
+// tried again, or 0.
+func Fault(err error) (code, message string, retry time.Duration) {
+	f := faultOf(err)
+	return f.Code, f.Message, time.Duration(f.Retry) * time.Millisecond
 }
 
 // failure is the answer to a request that failed. A publish that may have been stored for all that is
@@ -219,19 +241,25 @@ func decodeRequest(e namespace.Event, want any, name *string) error {
 	return checkRoom(*name)
 }
 
+// decodeName is decodeRequest for requests that a room's name alone will do for.
+func decodeName(e namespace.Event, want any, name *string) error {
+	switch {
+	case len(e.Args) != 1 || e.Args[0][0] != '"' && e.Args[0][0] != '{':
+		return badRequest(e.Name + " takes one object, or the name of a room")
+	case e.Args[0][0] == '{':
+		return decodeRequest(e, want, name)
+	}
+	var err error
+	if *name, err = text(e.Args[0]); err != nil {
+		return badRequest(e.Name + ": room " + err.Error())
+	}
+	return checkRoom(*name)
+}
+
+// checkRoom returns an error if no room can have this name.
 func checkRoom(name string) error {
 	if name == "" || len(name) > maxRoom || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
 		return badRequest("room must be 1 to 200 bytes of UTF-8 without control characters")
 	}
-	return nil
-}
-
-// ping answers at once: it is how a client takes its round-trip time, since heartbeats are the
-// server's.
-func ping(_ context.Context, c *connection, e namespace.Event) error {
-	c.ack(e, struct {
-		OK bool  `json:"ok"`
-		At int64 `json:"at"`
-	}{true, time.Now().UnixMilli()})
 	return nil
 }

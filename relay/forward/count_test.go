@@ -74,3 +74,22 @@ func TestReplaysAreCounted(t *testing.T) {
 		t.Errorf("%v replays", n)
 	}
 }
+
+// A page of another site may read why it is refused, wherever that is said.
+func TestPageReadsThatItsRelayIsGone(t *testing.T) {
+	f := newFleet()
+	const site = "https://shop.example"
+	allowed, err := engine.ParseOrigins([]string{site})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := f.join(t, Config{}, engine.Config{AllowedOrigins: allowed})
+	gone := dead(t)
+	f.peers[gone.Node] = gone
+	for _, what := range []string{"tried", "known"} {
+		res, _ := ask(t, "POST", one.URL+polling+"&sid=secret."+gone.Node, "3", map[string][]string{"Origin": {site}})
+		if got := res.Header.Get("Access-Control-Allow-Origin"); res.StatusCode != 400 || got != site {
+			t.Errorf("%s: %s, for %q", what, res.Status, got)
+		}
+	}
+}

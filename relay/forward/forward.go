@@ -17,11 +17,11 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"setu/relay/broker"
 	"setu/relay/engine"
-	"setu/relay/engineio"
 	"setu/relay/metrics"
 )
 
@@ -46,6 +46,7 @@ var (
 type Config struct {
 	Mode    string // Auto, Replay, Proxy or Off
 	Machine string // this machine's id on Fly.io; empty elsewhere
+	Region  string // where this relay is; who wants another region is brought there
 
 	Metrics *metrics.Metrics // count what happens; nil: nobody reads them
 }
@@ -60,6 +61,8 @@ type Forwarder struct {
 	transport *http.Transport // of hops
 	life      context.Context // of hops: ends with Close
 	end       context.CancelFunc
+
+	regionHops atomic.Int64 // that are under way because a client wants another region
 
 	mu     sync.Mutex      // guards what follows
 	peers  map[string]peer // by node
@@ -100,7 +103,9 @@ func (f *Forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case f.cfg.Mode == Off:
 		f.engine.ServeHTTP(w, r)
 	case opensSession(r, sid) && f.engine.Draining() != nil && !choosesItself(r):
-		f.toAnother(w, r)
+		f.toAnother(w, r, regionFirst(f.findOthers(r.Context()), wants(r)))
+	case opensSession(r, sid) && f.isElsewhere(r):
+		f.toRegion(w, r)
 	case node == "" || node == f.engine.Node() || f.replayFailed(r):
 		f.engine.ServeHTTP(w, r) // another's session is unknown to it
 	default:
@@ -131,13 +136,13 @@ func (f *Forwarder) toOwner(w http.ResponseWriter, r *http.Request, node string)
 		f.replay(w, "instance="+p.Machine)
 		return
 	case ok && f.hops(p, r):
+		f.engine.AwaitRequest(r)
 		err := f.hop(w, r, p)
 		if err == nil {
 			return
 		}
 		if isDial(err) {
-			f.engine.Refused(refusedUnreachable, r, "relay", p.URL, "error", err)
-			engine.Refuse(w, http.StatusBadRequest, engineio.ErrSessionUnknown)
+			f.engine.RefuseUnknown(w, r, refusedUnreachable, "relay", p.URL, "error", err)
 			return
 		}
 		f.log.Debug("a request did not get to its relay", "relay", p.URL, "error", err)
@@ -148,18 +153,23 @@ func (f *Forwarder) toOwner(w http.ResponseWriter, r *http.Request, node string)
 // maxTries is how many relays are asked to take a new session before it is refused.
 const maxTries = 2
 
-// toAnother brings r, which opens a session, to a relay that takes new ones. If there is none, the
-// engine here refuses it.
+// toAnother brings r, which opens a session, to one of these relays, which take new ones. If none does, it is
+// for the engine here, which refuses it if this relay drains.
 //
 // A WebSocket that is opened so goes through this relay, and is cut with the last hops. Behind a load
 // balancer that one stretch more costs the client less than a refusal does: each doubles the time
 // that it waits, and a balancer that knows no better brings it here again.
-func (f *Forwarder) toAnother(w http.ResponseWriter, r *http.Request) {
-	tries := 0
-	for _, p := range f.findOthers(r.Context()) {
+func (f *Forwarder) toAnother(w http.ResponseWriter, r *http.Request, others []broker.Peer) {
+	f.engine.AwaitRequest(r)
+	tries, region := 0, wants(r)
+	for _, p := range others {
 		switch {
 		case f.replays(p, r) && !replayed(r):
-			f.replay(w, "elsewhere=true")
+			to := "elsewhere=true"
+			if region != "" && p.Region == region {
+				to = "instance=" + p.Machine
+			}
+			f.replay(w, to)
 			return
 		case !f.hops(p, r):
 			continue

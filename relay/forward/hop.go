@@ -56,7 +56,7 @@ func (f *Forwarder) hop(w http.ResponseWriter, r *http.Request, p broker.Peer) (
 			pr.SetXForwarded()
 			now := time.Now()
 			pr.Out.Header.Set(signatureHeader, sign(secret, p.Node, pr.In, now))
-			pr.Out.Header.Set(clientHeader, signClient(secret, f.engine.Address(pr.In), pr.In))
+			pr.Out.Header.Set(clientHeader, signClient(secret, f.engine.Client(pr.In), pr.In))
 		},
 		ModifyResponse: func(res *http.Response) error {
 			if res.StatusCode == http.StatusServiceUnavailable && r.URL.Query().Get("sid") == "" {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -56,6 +57,8 @@ func (f *fleet) Others(context.Context) ([]broker.Peer, error) {
 }
 
 func (f *fleet) Drain() {}
+
+func (f *fleet) RoundTrip() time.Duration { return 0 }
 
 func (f *fleet) Secret(context.Context) ([]byte, error) { return []byte(f.secret), nil }
 
@@ -169,7 +172,13 @@ func ask(t *testing.T, method, url, body string, header http.Header) (*http.Resp
 // open opens a session by polling, and returns its id or what the relay said instead.
 func open(t *testing.T, url string, header http.Header) string {
 	t.Helper()
-	_, body := ask(t, "GET", url+polling, "", header)
+	return openWith(t, url, "", header)
+}
+
+// openWith is open with more in the request's query.
+func openWith(t *testing.T, url, query string, header http.Header) string {
+	t.Helper()
+	_, body := ask(t, "GET", url+polling+query, "", header)
 	if sid, ok := strings.CutPrefix(body, `0{"sid":"`); ok {
 		sid, _, _ = strings.Cut(sid, `"`)
 		return sid

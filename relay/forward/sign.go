@@ -36,8 +36,8 @@ func signature(secret []byte, head string, r *http.Request) string {
 	return head + " " + hex.EncodeToString(mac.Sum(nil))
 }
 
-// clientHeader of a request that another relay has sent on says for which address that one limits its
-// client: "<address> <MAC>". It has a MAC of its own, since relays of before know nothing of it.
+// clientHeader of a request that another relay has sent on says which address its client has:
+// "<address> <MAC>". It has a MAC of its own, since relays of before know nothing of it.
 const clientHeader = "Setu-Client"
 
 // signClient returns what clientHeader says.

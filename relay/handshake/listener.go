@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http/httpguts"
+
+	"setu/relay/pool"
 )
 
 // Listener accepts connections, keeps handshakes and returns the others from Accept.
@@ -24,12 +26,14 @@ type Listener struct {
 	net.Listener
 
 	// immutable
-	web     *http.Server // whose ReadHeaderTimeout, ConnState and ErrorLog hold here, too
-	path    []byte       // "GET ", and where WebSockets are
+	web     *http.Server                   // whose ReadHeaderTimeout and ErrorLog hold here, too
+	counted func(net.Conn, http.ConnState) // web's ConnState, or nil
+	path    []byte                         // "GET ", and where WebSockets are
 	handler http.Handler
 	others  chan accepted
 	done    chan struct{}
 	begun   sync.Once
+	pool    pool.Pool
 
 	mu     sync.Mutex // guards what follows
 	closed bool
@@ -41,18 +45,20 @@ type accepted struct {
 	err  error
 }
 
-// Listen returns l for web.Serve, with which it begins. Handshakes at path are served by handler.
+// Listen returns l for web.Serve, with which it begins. Handshakes at path are served by handler. web is as
+// it is to be, and its ConnState hears of connections that web itself never sees.
 func Listen(l net.Listener, web *http.Server, path string, handler http.Handler) *Listener {
-	return &Listener{Listener: l, web: web, path: []byte("GET " + path), handler: handler,
+	return &Listener{Listener: l, web: web, counted: web.ConnState, path: []byte("GET " + path), handler: handler,
 		others: make(chan accepted), done: make(chan struct{}), silent: map[net.Conn]struct{}{}}
 }
 
 // run accepts until the listener is closed. Errors are for the server to judge.
 func (l *Listener) run() {
+	defer l.pool.Close()
 	for {
 		c, err := l.Listener.Accept()
 		if err == nil {
-			go l.serve(c)
+			l.pool.Go(func() { l.serve(c) })
 		} else if !l.pass(accepted{nil, err}) || errors.Is(err, net.ErrClosed) {
 			return
 		}
@@ -235,8 +241,8 @@ func (l *Listener) giveAway(c net.Conn, read []byte) {
 }
 
 func (l *Listener) state(c net.Conn, s http.ConnState) {
-	if l.web.ConnState != nil {
-		l.web.ConnState(c, s)
+	if l.counted != nil {
+		l.counted(c, s)
 	}
 }
 
@@ -264,8 +270,11 @@ func (c *conn) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-// SyscallConn implements syscall.Conn.
+// SyscallConn implements syscall.Conn. It fails as long as something of what has been read is to come.
 func (c *conn) SyscallConn() (syscall.RawConn, error) {
+	if len(c.ahead) > 0 {
+		return nil, errors.ErrUnsupported
+	}
 	if sc, ok := c.Conn.(syscall.Conn); ok {
 		return sc.SyscallConn()
 	}

@@ -15,13 +15,15 @@ type Addresses struct {
 	Trusted []netip.Prefix
 }
 
-// Of returns the address by which the client of a request is limited, as Key gives it: of an address
-// that a client can make up, nothing is believed. It is the zero Addr, the same for all, if the peer
-// has none.
+// Of returns the address by which the client of a request is limited: Key of Client.
+func (a Addresses) Of(r *http.Request) netip.Addr { return Key(a.Client(r)) }
+
+// Client returns the address of the client of a request: of one that a client can make up, nothing is
+// believed. It is the zero Addr, the same for all, if the peer has none.
 //
 // X-Forwarded-For is read from the right, where the nearest proxy has written who came to it: as long
 // as that one is a trusted proxy, too, the next to the left is as good.
-func (a Addresses) Of(r *http.Request) netip.Addr {
+func (a Addresses) Client(r *http.Request) netip.Addr {
 	at := parseAddress(r.RemoteAddr)
 	var hops []string
 	if h := r.Header["Fly-Client-Ip"]; a.Fly && len(h) == 1 {
@@ -43,7 +45,7 @@ func (a Addresses) Of(r *http.Request) netip.Addr {
 		}
 		at, hops = next, hops[:last]
 	}
-	return Key(at)
+	return at
 }
 
 // OfPeer returns the address by which a peer is limited, and whether it may be: whom a proxy brings is

@@ -104,7 +104,7 @@ func TestCounts(t *testing.T) {
 func TestClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rates := Rates{Publish: perSecond(10, 5), Bytes: perSecond(1000, 2000)}
-		c := NewClient(&rates, 1)
+		c := NewClient(&rates, nil)
 		for range 5 {
 			if c.Take(Publish) != 0 {
 				t.Fatal("limited")
@@ -138,7 +138,7 @@ func TestClient(t *testing.T) {
 
 func BenchmarkClientTake(b *testing.B) {
 	rates := Rates{Publish: perSecond(1_000_000_000, 1_000_000_000)}
-	c := NewClient(&rates, 1)
+	c := NewClient(&rates, nil)
 	b.ReportAllocs()
 	for b.Loop() {
 		c.Take(Publish)
@@ -147,7 +147,7 @@ func BenchmarkClientTake(b *testing.B) {
 
 func BenchmarkClientTakeRefused(b *testing.B) {
 	rates := Rates{Publish: Rate{1, time.Hour, 1}}
-	c := NewClient(&rates, 1)
+	c := NewClient(&rates, nil)
 	b.ReportAllocs()
 	for b.Loop() {
 		c.Take(Publish)

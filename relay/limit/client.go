@@ -2,6 +2,7 @@ package limit
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -33,8 +34,8 @@ type Rates [kinds]Rate
 // Client is what one connection may still do. Its buckets are made as they are needed: who is idle has
 // none.
 type Client struct {
-	rates *Rates // immutable
-	part  int    // immutable
+	rates *Rates        // immutable
+	crowd *atomic.Int64 // immutable: connections that share out bursts, or nil
 
 	mu      sync.Mutex // guards what follows
 	buckets [kinds]*rate.Limiter
@@ -49,15 +50,28 @@ var (
 	notices  = Rate{Events: 5, Per: time.Second, Burst: 20}
 )
 
-// NewClient returns the limits of a new connection. Of joins, requests and all else that is no message it
-// may do at once one part of what the rates say: 2 is a half. It is at least 1.
-func NewClient(rates *Rates, part int) *Client { return &Client{rates: rates, part: max(1, part)} }
+// NewClient returns the limits of a new connection. Of joins, requests, bytes and all else that is no message
+// it may do at once one part of what the rates say: all of it, or less in a crowd, as long as that is one.
+func NewClient(rates *Rates, crowd *atomic.Int64) *Client { return &Client{rates: rates, crowd: crowd} }
+
+// Tidy forgets the buckets that are full again, which are as good as none.
+func (c *Client) Tidy(now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	forgetFull(c.buckets[:], now)
+}
+
+// bytesParts is into how many parts the burst of Bytes is divided at most: what is left takes one message of any
+// size that is taken.
+const bytesParts = 4
 
 // rate is how often something of a kind may happen.
 func (c *Client) rate(k Kind) Rate {
 	switch k {
 	case Join, History, Event:
-		return c.rates[k].part(c.part)
+		return c.rates[k].part(partOf(c.crowd))
+	case Bytes:
+		return c.rates[k].part(min(partOf(c.crowd), bytesParts))
 	}
 	return c.rates[k]
 }
@@ -74,7 +88,7 @@ func (c *Client) Take(k Kind) (wait time.Duration) {
 // Debit counts n that have come already. It reports true once twice as many have come as may come at
 // once: whoever sends them does not look at what is refused.
 func (c *Client) Debit(k Kind, n int) (tooMany bool) {
-	r := c.rates[k]
+	r := c.rate(k)
 	if r.IsOff() || n <= 0 {
 		return false
 	}
@@ -90,7 +104,7 @@ func (c *Client) Debit(k Kind, n int) (tooMany bool) {
 // Wait returns how long it is until n may come of a kind that is debited, if something is owed of it; else
 // zero.
 func (c *Client) Wait(k Kind, n int) time.Duration {
-	r := c.rates[k]
+	r := c.rate(k)
 	if r.IsOff() {
 		return 0
 	}
@@ -104,17 +118,20 @@ func (c *Client) Wait(k Kind, n int) time.Duration {
 // Refused counts something that was refused, whatever the limit. It reports true if it happens too
 // often: the client does not look at what it is told.
 func (c *Client) Refused() (tooOften bool) {
-	return !c.bucket(&c.refused, refusals.part(c.part)).Allow()
+	return !c.bucket(&c.refused, refusals.part(partOf(c.crowd))).Allow()
 }
 
 // MayTell reports whether the client may be told of something without having asked.
 func (c *Client) MayTell() bool { return c.bucket(&c.told, notices).Allow() }
 
+// bucket returns the bucket for a rate, whose burst may be another than it was.
 func (c *Client) bucket(at **rate.Limiter, r Rate) *rate.Limiter {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if *at == nil {
 		*at = r.bucket()
+	} else if burst := max(1, r.Burst); (*at).Burst() != burst {
+		(*at).SetBurst(burst)
 	}
 	return *at
 }

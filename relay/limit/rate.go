@@ -154,6 +154,15 @@ func debit(b *rate.Limiter, now time.Time, n, floor int) {
 	}
 }
 
+// forgetFull forgets the buckets that are as good as new ones.
+func forgetFull(buckets []*rate.Limiter, now time.Time) {
+	for i, b := range buckets {
+		if isFull(b, now) {
+			buckets[i] = nil
+		}
+	}
+}
+
 // isFull reports whether a bucket is as good as a new one.
 func isFull(b *rate.Limiter, now time.Time) bool {
 	return b == nil || b.TokensAt(now) >= float64(b.Burst())

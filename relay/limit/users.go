@@ -237,7 +237,7 @@ func (us *Users) Report() []byte {
 	us.others = us.freshOthers(now)
 	us.mu.Unlock()
 	for _, u := range active {
-		if used, much := u.takeUse(); much {
+		if used, much := u.takeUse(now); much {
 			t := told[u]
 			t.ID, t.Used = u.id, used
 			told[u] = t
@@ -282,10 +282,12 @@ func (us *Users) freshOthers(now time.Time) map[string][]there {
 	return us.others
 }
 
-// takeUse returns what a user has used since the last report, and whether it is worth telling.
-func (u *User) takeUse() (used [userKinds]int, much bool) {
+// takeUse returns what a user has used since the last report, and whether it is worth telling. Buckets that are
+// full again are as good as none.
+func (u *User) takeUse(now time.Time) (used [userKinds]int, much bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	forgetFull(u.buckets[:], now)
 	used, u.used, u.active = u.used, [userKinds]int{}, false
 	for k, n := range used {
 		much = much || n > 0 && float64(n)*reportShare >= u.users.rates[k].PerSecond()*ReportInterval.Seconds()

@@ -187,3 +187,22 @@ func TestApplyWhatIsWrong(t *testing.T) {
 		}
 	})
 }
+
+// What is full again is forgotten, and what is owed is not.
+func TestTidy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rates := Rates{Publish: {Events: 10, Per: time.Second, Burst: 10}, Join: {Events: 1, Per: time.Hour, Burst: 1}}
+		c := NewClient(&rates, nil)
+		if c.Take(Publish) > 0 || c.Take(Join) > 0 {
+			t.Fatal("refused")
+		}
+		<-time.After(time.Second)
+		c.Tidy(time.Now())
+		if c.buckets[Publish] != nil || c.buckets[Join] == nil {
+			t.Error(c.buckets)
+		}
+		if c.Take(Publish) > 0 || c.Take(Join) == 0 {
+			t.Error("another allowance")
+		}
+	})
+}

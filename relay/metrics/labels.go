@@ -51,6 +51,7 @@ const (
 	LimitAddressHandshakes  Limit = "address_handshakes"  // HANDSHAKE_RATE
 	LimitHandshakes         Limit = "handshakes"          // HANDSHAKES_RATE
 	LimitUnconnected        Limit = "unconnected"         // MAX_UNCONNECTED
+	LimitTurns              Limit = "turns"               // an address wants more than its part of the processor
 	LimitExcess             Limit = "excess"              // going on with what was refused
 	LimitRateLimited        Limit = "rate_limited"        // what clients are told of all of these
 	LimitFull               Limit = "full"                // MAX_MEMBERS
@@ -60,7 +61,7 @@ func (Limit) values() []Limit {
 	return []Limit{LimitOrigin, LimitVersion, LimitNoUpgrade, LimitPayload, LimitConnections, LimitDraining, LimitSession,
 		LimitRequest, LimitNamespace, LimitConnect, LimitComeBack, LimitSignature, LimitUnreachable, LimitFiles, LimitPanic,
 		LimitUnauthorized, LimitForbidden, LimitRevoked, LimitRate, LimitBytes, LimitUserRate, LimitUserConnections,
-		LimitAddressConnections, LimitAddressHandshakes, LimitHandshakes, LimitUnconnected, LimitExcess, LimitRateLimited,
+		LimitAddressConnections, LimitAddressHandshakes, LimitHandshakes, LimitUnconnected, LimitTurns, LimitExcess, LimitRateLimited,
 		LimitFull}
 }
 
@@ -226,3 +227,62 @@ const (
 func (Forward) values() []Forward {
 	return []Forward{ForwardOK, ForwardUnreachable, ForwardRefused, ForwardFailed}
 }
+
+// Hook is what the app is asked, or told.
+type Hook string
+
+// Hooks.
+const (
+	HookConnect Hook = "connect"
+	HookEvent   Hook = "event"
+	HookJoin    Hook = "join"
+	HookPublish Hook = "publish"
+
+	HookPresence Hook = "presence" // told, not asked
+)
+
+func (Hook) values() []Hook {
+	return []Hook{HookConnect, HookEvent, HookJoin, HookPublish, HookPresence}
+}
+
+// Notice is what came of a try to tell the app of presence.
+type Notice string
+
+// Notices.
+const (
+	NoticeTold    Notice = "told"
+	NoticeRetried Notice = "retried" // it is told again
+	NoticeDead    Notice = "dead"    // the app did not take it in time
+)
+
+func (Notice) values() []Notice { return []Notice{NoticeTold, NoticeRetried, NoticeDead} }
+
+// HookOutcome is what came of a request to the app.
+type HookOutcome string
+
+// Outcomes of requests to the app.
+const (
+	HookOK      HookOutcome = "ok"
+	HookRefused HookOutcome = "refused"   // the app does not allow it
+	HookStatus  HookOutcome = "status"    // an answer that says that it failed, by a status of neither
+	HookBad     HookOutcome = "malformed" // an answer that is not as it should be, or too large
+	HookTimeout HookOutcome = "timeout"
+	HookFailed  HookOutcome = "failed" // no connection, or one that broke
+	HookBusy    HookOutcome = "busy"   // no turn: HOOK_CONCURRENCY, HOOK_QUEUE
+	HookOpen    HookOutcome = "open"   // the circuit breaker was: the app was not asked
+)
+
+func (HookOutcome) values() []HookOutcome {
+	return []HookOutcome{HookOK, HookRefused, HookStatus, HookBad, HookTimeout, HookFailed, HookBusy, HookOpen}
+}
+
+// HookLane is one of those who send to the app, each with a circuit breaker of its own.
+type HookLane string
+
+// Lanes.
+const (
+	HookAsked HookLane = "asked" // somebody waits for the answer
+	HookTold  HookLane = "told"  // sent until it is taken
+)
+
+func (HookLane) values() []HookLane { return []HookLane{HookAsked, HookTold} }

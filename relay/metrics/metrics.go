@@ -46,8 +46,11 @@ type Metrics struct {
 	// Recoveries are the attempts to go on without a gap: of a session, and of a room by its since.
 	Recoveries Counters2[By, Outcome] `name:"setu_recoveries_total" labels:"by,outcome" help:"Attempts to go on without a gap, by pid (a session) or since (a join)."`
 
-	// Publishes are the messages that clients sent.
-	Publishes Counters[Publish] `name:"setu_publishes_total" labels:"result" help:"Messages that clients sent, by what came of them."`
+	// API are the requests to the server API.
+	API Counters2[Operation, Class] `name:"setu_api_requests_total" labels:"operation,class" help:"Requests to the server API, by operation and class of the answer's status."`
+
+	// Publishes are the messages that clients sent, and the application.
+	Publishes Counters[Publish] `name:"setu_publishes_total" labels:"result" help:"Messages that clients and the server API sent, by what came of them."`
 	// PublishSeconds is how long the store took: one trip may carry several messages.
 	PublishSeconds Histogram `name:"setu_publish_duration_seconds" help:"How long the store took for a trip with publishes."`
 	// Deliveries count a message once for each member that it was queued for.
@@ -70,6 +73,18 @@ type Metrics struct {
 
 	// Forwards are the requests that were another relay's to serve.
 	Forwards Counters2[Mode, Forward] `name:"setu_forwards_total" labels:"mode,result" help:"Requests brought to another relay, by how and what came of it."`
+
+	// Hooks are the requests to the app, each try one.
+	Hooks Counters2[Hook, HookOutcome] `name:"setu_hook_requests_total" labels:"type,outcome" help:"Requests to the app at HOOK_URL, by what they were and what came of them."`
+	// HookSeconds is how long the app took, without the wait for a turn.
+	HookSeconds Histograms[Hook] `name:"setu_hook_duration_seconds" labels:"type" help:"How long requests to the app took, without the wait for a turn."`
+	// HookBreaker is 1 while the app is not asked, for it has failed too often.
+	HookBreaker Gauges[HookLane] `name:"setu_hook_breaker_open" labels:"lane" help:"1 while the app is not asked, or only tried, since it has failed too often, else 0."`
+
+	// Notices are the tries to tell the app of presence.
+	Notices Counters[Notice] `name:"setu_presence_notices_total" labels:"result" help:"Tries to tell the app who comes online and goes, and which rooms are occupied and vacated, by what came of them."`
+	// NoticeSeconds is how long notices waited, and were tried.
+	NoticeSeconds Histogram `name:"setu_presence_notice_duration_seconds" help:"How long it took until the app had taken a notice of presence."`
 
 	// Ready is 1 when /readyz says so, else 0.
 	Ready Gauge `name:"setu_ready" help:"1 when the relay can serve, as /readyz says, else 0."`

@@ -43,6 +43,7 @@ type client struct {
 	changed sync.Cond  // on mu: events were taken, or the session ended
 	queue   []Event
 	bytes   int // of queue
+	tasks   int // in queue, or taken from it and not begun
 	working bool
 	ended   bool
 	cancel  context.CancelFunc // of the work under way
@@ -70,7 +71,7 @@ var (
 // Refusals of a CONNECT. The session stays.
 var (
 	refusedNamespace = engine.Refusal{Level: slog.LevelInfo, Text: "refused a CONNECT to a namespace that does not exist", Limit: metrics.LimitNamespace}
-	sentAway         = engine.Refusal{Level: slog.LevelInfo, Text: "sent a client away, to come back: its session can't be recovered now", Limit: metrics.LimitComeBack}
+	sentAway         = engine.Refusal{Level: slog.LevelInfo, Text: "sent a client away, to come back: its session can't be recovered, or the app not be asked, now", Limit: metrics.LimitComeBack}
 	refusedConnect   = engine.Refusal{Level: slog.LevelInfo, Text: "refused a CONNECT", Limit: metrics.LimitConnect}
 )
 
@@ -80,13 +81,25 @@ const largePacket = 16 << 10
 // parsing has a place for each large packet that may be parsed at a time: one processor stays free of them.
 var parsing = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))
 
-// parse parses a packet. Large ones wait for each other, and nothing small waits for many of them.
+// parse parses a packet. Large ones wait for each other, and nothing small waits for many of them. A CONNECT
+// that is too large anyway is not looked at.
 func parse(data []byte) (socketio.Packet, error) {
+	if isHugeConnect(data) {
+		return socketio.ParseHead(data[:maxConnectHead])
+	}
 	if len(data) > largePacket {
 		parsing <- struct{}{}
 		defer func() { <-parsing }()
 	}
 	return socketio.Parse(data)
+}
+
+// maxConnectHead is how many bytes of a CONNECT may precede what comes with it, at least.
+const maxConnectHead = socketio.MaxNamespace + 64
+
+// isHugeConnect reports whether a packet is a CONNECT with more than maxAuth.
+func isHugeConnect(data []byte) bool {
+	return len(data) > maxAuth+maxConnectHead && socketio.Type(data[0]) == socketio.Connect
 }
 
 // Message implements engine.Handler.
@@ -107,7 +120,11 @@ func (c *client) Message(data []byte, binary bool) error {
 	if c.opened = c.opened || p.Type == socketio.Connect; !c.opened {
 		return errConnect
 	}
+	if isHugeConnect(data) {
+		p.Data = nil
+	}
 	e, err := eventOf(p, deep)
+	e.TooLarge = isHugeConnect(data)
 	switch {
 	case err != nil:
 		return err
@@ -269,14 +286,21 @@ func (c *client) enqueue(e Event) {
 	}
 	c.queue = append(c.queue, e)
 	c.bytes += e.size()
+	c.startWork()
+}
+
+// startWork starts the worker if there is none. c.mu is held.
+func (c *client) startWork() {
 	if !c.working {
 		c.working = true
-		c.workers.Go(c.work)
+		c.workers.Add(1)
+		c.session.Go(c.work)
 	}
 }
 
 // work handles events until none is left.
 func (c *client) work() {
+	defer c.workers.Done()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	for queue := c.takeQueue(cancel); len(queue) > 0; queue = c.takeQueue(cancel) {
@@ -300,7 +324,9 @@ func (c *client) takeQueue(cancel context.CancelFunc) []Event {
 	defer c.mu.Unlock()
 	queue := c.queue
 	c.queue, c.bytes = nil, 0
-	c.working, c.cancel = len(queue) > 0, cancel
+	if c.working, c.cancel = len(queue) > 0, nil; c.working {
+		c.cancel = cancel
+	}
 	if c.ended {
 		cancel()
 	}
@@ -324,6 +350,8 @@ func (c *client) handle(ctx context.Context, batch []Event) error {
 	first := batch[0]
 	conn := c.conn(first.namespace)
 	switch {
+	case first.task != nil:
+		c.runTask(ctx, first.task)
 	case ctx.Err() != nil && first.kind != socketio.Disconnect:
 	case first.kind == socketio.Connect && conn != nil:
 		return errPacket
@@ -346,14 +374,14 @@ func (c *client) handle(ctx context.Context, batch []Event) error {
 }
 
 func (c *client) connect(ctx context.Context, e Event) {
-	conn := &Conn{session: c.session, name: e.namespace}
+	conn := &Conn{client: c, session: c.session, name: e.namespace}
 	space, known := c.spaces[e.namespace]
 	if !known {
 		c.session.Refused(refusedNamespace, "namespace", engine.Clip(e.namespace))
 		c.refuse(conn, errors.New("Invalid namespace")) //lint:ignore ST1005 the stock server's words
 		return
 	}
-	if e.size() > maxAuth {
+	if e.TooLarge || e.size() > maxAuth {
 		c.refuse(conn, &ConnectError{Code: "too_large", Message: "what comes with a CONNECT has more than 65536 bytes"})
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"net/netip"
 	"slices"
 	"strconv"
 	"sync"
@@ -20,6 +21,7 @@ import (
 // Conn is a client's connection to one namespace.
 type Conn struct {
 	// immutable
+	client  *client
 	session *engine.Session
 	name    string
 
@@ -48,9 +50,11 @@ var (
 // SessionID returns the id of the client's session of Engine.IO, which is a secret.
 func (c *Conn) SessionID() string { return c.session.ID() }
 
-// Forwarded reports whether another relay has brought the client here. Its connection ends with that
-// relay, and then it comes back.
-func (c *Conn) Forwarded() bool { return c.session.Forwarded() }
+// Opening returns what is kept of the request that opened the session; nil if nothing is.
+func (c *Conn) Opening() *engine.Opening { return c.session.Opening() }
+
+// Address returns the address by which the client is limited.
+func (c *Conn) Address() netip.Addr { return c.session.Address() }
 
 // Send queues a frame, or holds it during a Hold. It never blocks, and reports false if the
 // connection ends.
@@ -78,9 +82,11 @@ func (c *Conn) OnPong(f func()) { c.session.OnPong(f) }
 
 // Reasons of a Disconnect or a Close.
 const (
-	Replaced = engine.Replaced // somebody else has resumed the session
-	Expired  = engine.Expired  // no token came in place of one that has expired
-	Revoked  = engine.Revoked
+	Replaced  = engine.Replaced // somebody else has resumed the session
+	Expired   = engine.Expired  // no token came in place of one that has expired
+	Revoked   = engine.Revoked
+	ComeBack  = engine.ComeBack  // something can't be known or done now
+	Dismissed = engine.Dismissed // the application has closed the connection
 )
 
 // End says by which transport a client that is gone was reached last, and why its session ended.
@@ -122,8 +128,10 @@ func (c *Conn) Disconnect(reason string) {
 // on over another one, and is left out if empty.
 func (c *Conn) Accept(sid, pid string) { c.Send(c.accept(sid, pid)) }
 
-// AcceptBypass is Accept for an answer that goes before all that is held.
-func (c *Conn) AcceptBypass(sid, pid string) { c.SendBypass(c.accept(sid, pid)) }
+// AcceptBypass is Accept for an answer that goes before all that is held, and what is to go out with it.
+func (c *Conn) AcceptBypass(sid, pid string, then ...*engineio.Frame) {
+	c.session.SendBypass(append([]*engineio.Frame{c.accept(sid, pid)}, then...)...)
+}
 
 func (c *Conn) accept(sid, pid string) *engineio.Frame {
 	c.session.SetConnectDeadline(0)
@@ -162,6 +170,12 @@ func (c *Conn) frame(p socketio.Packet, attachments ...[]byte) *engineio.Frame {
 func (c *Conn) Emit(payload []byte, attachments ...[]byte) bool {
 	p := socketio.Packet{Type: typeOf(socketio.Event, socketio.BinaryEvent, attachments), Data: payload}
 	return c.Send(c.frame(p, attachments...))
+}
+
+// EmitBypass is Emit for what goes before all that is held.
+func (c *Conn) EmitBypass(payload []byte, attachments ...[]byte) bool {
+	p := socketio.Packet{Type: typeOf(socketio.Event, socketio.BinaryEvent, attachments), Data: payload}
+	return c.SendBypass(c.frame(p, attachments...))
 }
 
 // typeOf returns the type of a packet with these attachments.

@@ -53,6 +53,8 @@ type Event struct {
 	namespace string
 	id        uint64 // of the ack that is wanted or given
 	hasID     bool
+
+	task *task // nil, but for what is no event
 }
 
 // WantsAck reports whether the client waits for an answer.
@@ -77,7 +79,7 @@ func (e *Event) size() (n int) {
 
 // joins reports whether e may be handled in one batch with o.
 func (e *Event) joins(o *Event) bool {
-	return e.kind == socketio.Event && o.kind == socketio.Event && e.Name == o.Name &&
+	return e.task == nil && o.task == nil && e.kind == socketio.Event && o.kind == socketio.Event && e.Name == o.Name &&
 		e.TooDeep == o.TooDeep && e.TooLarge == o.TooLarge && e.namespace == o.namespace
 }
 

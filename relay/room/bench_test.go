@@ -2,6 +2,7 @@ package room
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,14 +17,16 @@ type sink struct{ *member }
 func (sink) Send(*engineio.Frame) bool { return true }
 
 // crowd makes a hub with n members in a room.
-func crowd(b *testing.B, n int, o JoinOptions) *Hub {
-	h, _ := newTestHub(b)
+func crowd(tb testing.TB, n int, o JoinOptions) *Hub {
+	h, _ := newTestHub(tb)
 	for i := range n {
 		m := sink{guest(fmt.Sprint(i))}
-		join(b, h, "room", m, o)
-		b.Cleanup(func() { h.Leave("room", m) })
+		join(tb, h, "room", m, o)
+		tb.Cleanup(func() { h.Leave("room", m) })
 	}
-	b.ReportAllocs()
+	if b, ok := tb.(*testing.B); ok {
+		b.ReportAllocs()
+	}
 	return h
 }
 
@@ -34,6 +37,90 @@ func BenchmarkDeliver(b *testing.B) {
 	for b.Loop() {
 		m.Pos, m.Seq = m.Pos+1, m.Seq+1
 		r.Deliver(m)
+	}
+}
+
+// A message takes the same memory however many hear it: it is encoded once, and nothing is made for a member.
+func TestDeliverAllocates(t *testing.T) {
+	allocated := func(members int) float64 {
+		r, m := crowd(t, members, JoinOptions{}).room("room"), story("e", 1, 1)[0]
+		return testing.AllocsPerRun(100, func() {
+			m.Pos, m.Seq = m.Pos+1, m.Seq+1
+			r.Deliver(m)
+		})
+	}
+	if few, many := allocated(1), allocated(1000); many > few {
+		t.Errorf("a message takes %v allocations for one member, and %v for a thousand", few, many)
+	}
+}
+
+// BenchmarkEncode is a message that comes from the store, made ready for all who are to hear it.
+func BenchmarkEncode(b *testing.B) {
+	body, err := Body("0123456789abcdef0123456789", broker.User{ID: "u", Name: "Asha"}, []byte(`"`+strings.Repeat("x", 126)+`"`))
+	if err != nil {
+		b.Fatal(err)
+	}
+	m := story("e", 1, 1)[0]
+	m.Body = body
+	b.ReportAllocs()
+	for b.Loop() {
+		newEncoder("").encode(`"lobby"`, m)
+	}
+}
+
+// BenchmarkBody is a message as its publisher's relay gives it to the store.
+func BenchmarkBody(b *testing.B) {
+	u, data := broker.User{ID: "u", Name: "Asha"}, []byte(`"`+strings.Repeat("x", 126)+`"`)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Body("0123456789abcdef0123456789", u, data); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// benchEvent is as much said under a name as BenchmarkEncode's message says.
+var benchEvent = Event{Name: "chat message", Args: raw(`"` + strings.Repeat("x", 126) + `"`)}
+
+// BenchmarkEncodeEvent is BenchmarkEncode of a named event.
+func BenchmarkEncodeEvent(b *testing.B) {
+	body, err := EventBody("0123456789abcdef0123456789", broker.User{ID: "u", Name: "Asha"}, benchEvent)
+	if err != nil {
+		b.Fatal(err)
+	}
+	m := story("e", 1, 1)[0]
+	m.Body = body
+	b.ReportAllocs()
+	for b.Loop() {
+		newEncoder("").encode(`"lobby"`, m)
+	}
+}
+
+// BenchmarkEventBody is BenchmarkBody of a named event.
+func BenchmarkEventBody(b *testing.B) {
+	u := broker.User{ID: "u", Name: "Asha"}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := EventBody("0123456789abcdef0123456789", u, benchEvent); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkDeliverEvent is one named event to 1,000 members, which one of them is not to hear or all are.
+func BenchmarkDeliverEvent(b *testing.B) {
+	for _, except := range []string{"", "conn-7"} {
+		b.Run("except="+except, func(b *testing.B) {
+			r := crowd(b, 1000, JoinOptions{}).room("room")
+			m := story("e", 1, 1)[0]
+			e := benchEvent
+			e.Except = except
+			m.Body = eventBodyOf(b, e)
+			for b.Loop() {
+				m.Pos, m.Seq = m.Pos+1, m.Seq+1
+				r.Deliver(m)
+			}
+		})
 	}
 }
 

@@ -53,18 +53,19 @@ func TestBadBody(t *testing.T) {
 			t.Errorf("%q: %q, %q", body, text, attachments)
 		}
 	}
-	s := encode(`"r"`, broker.Message{Epoch: "e", Seq: 1, Pos: 1, Digest: "d", Body: "b9"})
+	s := newEncoder("").encode(`"r"`, broker.Message{Epoch: "e", Seq: 1, Pos: 1, Digest: "d", Body: "b9"})
 	if want := `42["message",{"room":"r","seq":1,"data":null,"at":0,"offset":"e.1.1.d"},"e.1.1.d"]`; string(s.frame.Packet()) != want {
 		t.Errorf("%s", s.frame.Packet())
 	}
 }
 
 func FuzzBody(f *testing.F) {
-	for _, s := range []string{`"data":1`, "", "b", "b1 1 1 xy", "b10 1 0 0 0 0 0 0 0 0 0 0 x", "b2 1 0 9 x", "b1 1 1 ", "b1 9999999999 1 x"} {
+	for _, s := range []string{`"data":1`, "", "b", "b1 1 1 xy", "b10 1 0 0 0 0 0 0 0 0 0 0 x", "b2 1 0 9 x", "b1 1 1 ", "b1 9999999999 1 x", `"event":"a","data":[]`, `"event":"a\","except":"","x":1,"data":[1]`, `"event":"`,
+		`b1 20 1 "event":"a","data":[]x`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
-		s := encode(`"r"`, broker.Message{Body: body})
+		s := newEncoder("").encode(`"r"`, broker.Message{Body: body})
 		signalFrame(`"r"`, broker.Signal{Body: body})
 		text, attachments := unpack(body)
 		if len(text) > max(len(body), len(badBody)) || len(attachments) != s.attached || s.attached > socketio.MaxAttachments {

@@ -21,15 +21,17 @@ type change struct {
 	here    bool
 	user    string // the user's JSON now, or as the user left
 	flipped bool   // the user came or went more than once
+	named   bool   // something else than the user's places may have changed
 }
 
 // netChange is a user who joined, left or was renamed.
 type netChange struct{ id, user string }
 
-// netChanges are the changes of a moment, as members are told them. Those who came back, came and went,
+// netChanges are the changes of a moment, as members are told them. Those who moved are called what they
+// were, and are at other places, which is told to whoever asked. Those who came back, came and went,
 // or are called again what they were, are news only to whoever was told in between who is there.
 type netChanges struct {
-	joined, left, renamed, back, gone, same []netChange
+	joined, left, renamed, moved, back, gone, same []netChange
 
 	after int64 // when the changes were announced at the earliest, ms
 }
@@ -38,7 +40,13 @@ func (n netChanges) empty() bool { return len(n.joined)+len(n.left)+len(n.rename
 
 // whole is n for somebody who was told in between who is there.
 func (n netChanges) whole() netChanges {
-	return netChanges{joined: slices.Concat(n.joined, n.back), left: slices.Concat(n.left, n.gone), renamed: slices.Concat(n.renamed, n.same)}
+	return netChanges{joined: slices.Concat(n.joined, n.back), left: slices.Concat(n.left, n.gone), renamed: slices.Concat(n.renamed, n.same), moved: n.moved}
+}
+
+// withMoves is n for somebody who is told of places, too.
+func (n netChanges) withMoves() netChanges {
+	n.renamed, n.moved = slices.Concat(n.renamed, n.moved), nil
+	return n
 }
 
 // add notes a change. was is what members know the user as if it is renamed; empty if that is not
@@ -64,6 +72,7 @@ func (c *changes) add(id string, ch broker.Change, was string) {
 	} else if !ch.Renamed {
 		noted.flipped = true
 	}
+	noted.named = noted.named || !ch.Moved
 	noted.here, noted.user = ch.Joined || ch.Renamed, ch.User
 }
 
@@ -80,6 +89,8 @@ func (c *changes) take() (net netChanges) {
 			net.joined = append(net.joined, n)
 		case ch.wasHere && !ch.here:
 			net.left = append(net.left, n)
+		case ch.here && ch.user != ch.was && !ch.named:
+			net.moved = append(net.moved, n)
 		case ch.here && ch.user != ch.was:
 			net.renamed = append(net.renamed, n)
 		}

@@ -50,41 +50,70 @@ func quote(s string) string {
 // appendObject writes a message as members get it. room is the room's name as JSON, text the JSON
 // of the body.
 func appendObject(dst []byte, room, text string, m broker.Message) []byte {
+	return appendOffset(appendHead(dst, room, text, m), m)
+}
+
+// appendHead begins an object: room, text, and at.
+func appendHead(dst []byte, room, text string, m broker.Message) []byte {
 	dst = append(append(dst, `{"room":`...), room...)
 	dst = strconv.AppendUint(append(dst, `,"seq":`...), m.Seq, 10)
 	dst = append(append(dst, ','), text...)
-	dst = strconv.AppendInt(append(dst, `,"at":`...), m.At, 10)
-	dst = append(dst, `,"offset":"`...)
-	return append(m.Offset().Append(dst), `"}`...)
+	return strconv.AppendInt(append(dst, `,"at":`...), m.At, 10)
+}
+
+// appendOffset ends an object.
+func appendOffset(dst []byte, m broker.Message) []byte {
+	return append(m.Offset().Append(append(dst, `,"offset":"`...)), `"}`...)
+}
+
+// messageName begins a message's packet, after what appendEvent writes.
+const messageName = `["message",`
+
+// encoder encodes messages on a relay, which is in a region.
+type encoder struct {
+	compact func(*engineio.Frame) *engineio.Frame // one for all messages
+}
+
+func newEncoder(region string) encoder {
+	here := ""
+	if region != "" {
+		here = regionMember + quote(region)
+	}
+	return encoder{func(f *engineio.Frame) *engineio.Frame { return compact(f, here) }}
 }
 
 // encode encodes a message once for all members, and for all lists that it will be part of.
-func encode(room string, m broker.Message) stored {
-	const name = `["message",`
+func (enc encoder) encode(room string, m broker.Message) stored {
+	if m.Note != nil {
+		return encodeNote(room, m)
+	}
 	text, attachments := unpack(m.Body)
+	if e, ok := parseNamed(text); ok {
+		return encodeNamed(room, e, attachments, m)
+	}
 	from, to := 0, 0 // of the object in the packet
-	f := engineio.NewFrame(len(event)+len(name)+len(room)+len(text)+2*broker.MaxOffset+96, func(dst []byte) []byte {
+	f := engineio.NewFrame(len(event)+len(messageName)+len(room)+len(text)+2*broker.MaxOffset+96, func(dst []byte) []byte {
 		start := len(dst)
-		dst = append(appendEvent(dst, len(attachments)), name...)
+		dst = append(appendEvent(dst, len(attachments)), messageName...)
 		from = len(dst) - start
 		dst = appendObject(dst, room, text, m)
 		to = len(dst) - start
 		return append(m.Offset().Append(append(dst, `,"`...)), `"]`...)
-	}, attachments...).At(m.Pos)
-	return stored{frame: f, object: f.Packet()[from:to:to], attached: len(attachments)}
+	}, attachments...).At(m.Pos).WithForm(engineio.Compact, enc.compact)
+	return stored{frame: f, object: f.Packet()[from:to:to], attached: len(attachments), at: m.At, notes: m.Notes}
 }
 
-func encodeAll(room string, messages []broker.Message) List {
+func (enc encoder) encodeAll(room string, messages []broker.Message) List {
 	out := make(List, len(messages))
 	for i, m := range messages {
-		out[i] = encode(room, m)
+		out[i] = enc.encode(room, m)
 	}
 	return out
 }
 
 // Size is about how many bytes Append writes.
 func (j Joined) Size() int {
-	n := j.Messages.Size() + broker.MaxOffset + 96 + len(j.Rights)
+	n := j.Messages.Size() + j.Notes.Size() + broker.MaxOffset + 96 + len(j.Rights)
 	for _, m := range j.Members {
 		n += len(m) + 1
 	}
@@ -92,13 +121,18 @@ func (j Joined) Size() int {
 }
 
 // Attachments returns what follows a join's answer.
-func (j Joined) Attachments() [][]byte { return j.Messages.Attachments() }
+func (j Joined) Attachments() [][]byte {
+	return append(j.Messages.Attachments(), j.Notes.Attachments()...)
+}
 
-// Frames returns the messages as members get them, one by one.
+// Frames returns the messages as members get them, one by one, and then the annotations.
 func (j Joined) Frames() []*engineio.Frame {
-	out := make([]*engineio.Frame, len(j.Messages))
-	for i, m := range j.Messages {
-		out[i] = m.frame
+	out := make([]*engineio.Frame, 0, len(j.Messages)+len(j.Notes))
+	for _, m := range j.Messages {
+		out = append(out, m.frame)
+	}
+	for _, m := range j.Notes {
+		out = append(out, m.frame)
 	}
 	return out
 }
@@ -108,12 +142,15 @@ func (j Joined) Presence(room string) *engineio.Frame {
 	return membersFrame(quote(room), j.Count, j.Members)
 }
 
-// Append writes j as a join's answer.
-func (j Joined) Append(dst []byte, room string) []byte {
+// Append writes j as a join's answer, of which the packet has so many attachments already.
+func (j Joined) Append(dst []byte, room string, attached int) []byte {
 	dst = append(append(dst, `{"ok":true,"room":`...), quote(room)...)
 	dst = append(j.Offset.Append(append(dst, `,"offset":"`...)), '"')
 	dst = strconv.AppendBool(append(dst, `,"recovered":`...), j.Recovered)
-	dst = j.Messages.Append(append(dst, `,"messages":`...))
+	dst = j.Messages.appendAfter(append(dst, `,"messages":`...), attached)
+	if len(j.Notes) > 0 {
+		dst = j.Notes.appendAfter(append(dst, `,"annotations":`...), attached+j.Messages.attachments())
+	}
 	dst = strconv.AppendInt(append(dst, `,"count":`...), int64(j.Count), 10)
 	if j.Members != nil {
 		dst = appendList(append(dst, `,"members":`...), j.Members)

@@ -12,7 +12,7 @@ import (
 func TestMessageFrameSharesItsObject(t *testing.T) {
 	for _, n := range []int{1, 10, 60, 100, 65000, 65300, 66000} {
 		m := broker.Message{Room: "r", Epoch: "e", Pos: 9, Seq: 8, At: 7, Digest: "d", Body: `"data":"` + string(bytes.Repeat([]byte{'x'}, n)) + `"`}
-		s := encode(quote(m.Room), m)
+		s := newEncoder("").encode(quote(m.Room), m)
 		f, object := s.frame, s.object
 		var args []json.RawMessage
 		if err := json.Unmarshal(f.Packet()[2:], &args); err != nil || len(args) != 3 {
@@ -38,13 +38,13 @@ func TestQuotedNames(t *testing.T) {
 func TestAnswerIsJSON(t *testing.T) {
 	j := Joined{Offset: broker.Offset{Epoch: "e", Pos: 1, Seq: 1, Digest: "d"}, Recovered: true, Count: 2,
 		Messages: List{{object: []byte(`{"seq":1,"data":1.10}`)}, {object: []byte(`{"seq":2}`)}}, Members: []string{`{"id":"a"}`}}
-	got := string(j.Append(nil, "r\"oom"))
+	got := string(j.Append(nil, "r\"oom", 0))
 	want := `{"ok":true,"room":"r\"oom","offset":"e.1.1.d","recovered":true,"messages":[{"seq":1,"data":1.10},{"seq":2}],"count":2,"members":[{"id":"a"}]}`
 	if got != want || j.Size() < len(got)-len("r\"oom")-10 {
 		t.Errorf("%s, size %d of %d", got, j.Size(), len(got))
 	}
 	j.Members = nil
-	if got := string(j.Append(nil, "a")); !json.Valid([]byte(got)) || bytes.Contains([]byte(got), []byte("members")) {
+	if got := string(j.Append(nil, "a", 0)); !json.Valid([]byte(got)) || bytes.Contains([]byte(got), []byte("members")) {
 		t.Error(got)
 	}
 }

@@ -22,6 +22,8 @@ type member struct {
 	id   string
 	user broker.User // as it was first called
 
+	moves bool // it hears of places
+
 	mu      sync.Mutex
 	packets []string
 	renamed *broker.User // as it is called now
@@ -41,6 +43,8 @@ func (m *member) User() broker.User {
 	}
 	return m.user
 }
+
+func (m *member) HearsMoves() bool { return m.moves }
 
 func (m *member) Rename(u broker.User) {
 	m.mu.Lock()
@@ -227,7 +231,7 @@ func seqs(t testing.TB, l List) (out []uint64) {
 	t.Helper()
 	for _, s := range l {
 		var m struct{ Seq uint64 }
-		if err := json.Unmarshal(s.object, &m); err != nil {
+		if err := json.Unmarshal(s.append(nil, 0), &m); err != nil {
 			t.Fatal(err, string(s.object))
 		}
 		out = append(out, m.Seq)

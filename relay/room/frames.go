@@ -24,6 +24,9 @@ func appendEvent(dst []byte, attachments int) []byte {
 
 func signalFrame(room string, s broker.Signal) *engineio.Frame {
 	text, attachments := unpack(s.Body)
+	if e, ok := parseNamed(text); ok {
+		return namedSignalFrame(room, e, attachments)
+	}
 	return engineio.NewFrame(len(room)+len(text)+32, func(dst []byte) []byte {
 		dst = append(append(appendEvent(dst, len(attachments)), `["signal",{"room":`...), room...)
 		return append(append(append(dst, ','), text...), `}]`...)

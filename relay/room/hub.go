@@ -46,6 +46,8 @@ type Member interface {
 	// Send queues a frame. It never blocks or calls back, since it is called under the room's
 	// lock. It returns false if the connection is being closed.
 	Send(*engineio.Frame) bool
+	// HearsMoves reports whether the connection asked to be told of users that are at other places.
+	HearsMoves() bool
 }
 
 // Hub holds the rooms that have members on this relay.
@@ -56,9 +58,11 @@ type Hub struct {
 	ttl     time.Duration
 	metrics *metrics.Metrics
 	most    int // users of a room; 0: no bound
+	encoder
 
 	rooms   sync.Map // name -> *Room
 	opening sync.WaitGroup
+	graces  graces
 
 	mu sync.Mutex
 
@@ -70,13 +74,20 @@ type Hub struct {
 
 // NewHub returns an empty hub. The limits are the broker's.
 func NewHub(b broker.Broker, l broker.Limits) *Hub {
-	return &Hub{broker: b, history: l.History, ttl: l.TTL, metrics: metrics.New(), drain: make(chan struct{})}
+	return &Hub{broker: b, history: l.History, ttl: l.TTL, metrics: metrics.New(), encoder: newEncoder(""), drain: make(chan struct{})}
 }
 
 // CountIn has what happens counted in m, and returns h. It must be called before h is used.
 func (h *Hub) CountIn(m *metrics.Metrics) *Hub {
 	h.metrics = m
 	m.OnGather(h.measure)
+	return h
+}
+
+// In says in which region the relay is, of which compact messages say nothing, and returns h. It must be called
+// before h is used.
+func (h *Hub) In(region string) *Hub {
+	h.encoder = newEncoder(region)
 	return h
 }
 
@@ -116,6 +127,12 @@ type JoinOptions struct {
 	// also while that is being opened: then once more if since was not known by then. Its failure
 	// does not fail the join: the broker makes it good later.
 	Save func(ctx context.Context, since broker.Offset) error
+
+	// Again says that the member has just entered the room, as part of a resumed session, and asks for
+	// its state: the broker has the user there already. Presence that the member had it keeps.
+	Again bool
+
+	known bool // the broker has the user in the room already
 }
 
 // Joined is the state of a room as a member enters it. The frames that the member is sent from
@@ -124,6 +141,7 @@ type Joined struct {
 	Offset    broker.Offset
 	Recovered bool
 	Messages  List
+	Notes     List // the annotations that were missed, if it is Recovered
 	Count     int
 	Members   []string // the JSON of each user; nil if not asked for, or too many
 	Rights    string   // JSON that the answer to a join has as "rights"; empty: it has none
@@ -206,7 +224,7 @@ func (h *Hub) Wait() { h.opening.Wait() }
 // Leave takes m out of the room. It does nothing if m is not in it.
 func (h *Hub) Leave(name string, m Member) {
 	if r := h.room(name); r != nil {
-		r.leave(m, 0)
+		r.leave(m, false)
 	}
 }
 
@@ -214,7 +232,7 @@ func (h *Hub) Leave(name string, m Member) {
 // has left is announced after LeaveGrace.
 func (h *Hub) LeaveForNow(name string, m Member) {
 	if r := h.room(name); r != nil {
-		r.leave(m, LeaveGrace)
+		r.leave(m, true)
 	}
 }
 
@@ -281,8 +299,12 @@ func (h *Hub) readPage(ctx context.Context, name string, before broker.Offset, l
 			return nil, false, ErrElsewhere
 		}
 	}
-	page, more, err := h.broker.History(ctx, name, before, limit)
-	return encodeAll(quote(name), page), more, err
+	read, more, err := h.broker.History(ctx, name, before, limit)
+	page := h.encodeAll(quote(name), read).messages()
+	if r := h.room(name); r != nil {
+		r.update(page)
+	}
+	return page, more, err
 }
 
 // Members returns the JSON of a room's users, or their count alone if they are too many.

@@ -28,8 +28,9 @@ func (r *Room) join(ctx context.Context, m Member, o JoinOptions, f *first, repl
 		r.release()
 		return err
 	}
-	j := r.state(past, o)
+	j := r.state(past, o, m)
 	u, text, again := r.admit(m, o.Invisible)
+	o.known = o.Again && again || !o.Invisible && !again && r.isBack(u.ID, text)
 	o.Invisible = r.members[m].invisible
 	from := r.roster.log.begin()
 	if f != nil {
@@ -44,7 +45,7 @@ func (r *Room) join(ctx context.Context, m Member, o JoinOptions, f *first, repl
 	if err := ctx.Err(); err != nil { // nobody waits for the answer
 		r.mu.Unlock()
 		if !again {
-			r.leave(m, 0)
+			r.leave(m, false)
 		}
 		return err
 	}
@@ -54,15 +55,15 @@ func (r *Room) join(ctx context.Context, m Member, o JoinOptions, f *first, repl
 	}
 	if r.isOver(count, again, o) {
 		r.mu.Unlock()
-		r.leave(m, 0)
+		r.leave(m, false)
 		r.mu.Lock() // for the deferred unlock
 		return ErrFull
 	}
 	if again { // frames of the room have gone out since, ahead of this answer
-		j = r.state(past, o)
+		j = r.state(past, o, m)
 	}
 	j.Count, j.Members, j.Partial = r.roster.total(), r.roster.withLocal(applyChanges(users, heard)), partial
-	r.roster.ask(r.members[m], o.Presence)
+	r.roster.ask(r.members[m], o.Presence || o.Again && r.members[m].presence)
 	if o.Presence {
 		r.members[m].listed = time.Now().UnixMilli()
 	}
@@ -117,10 +118,13 @@ func (r *Room) lockedPast(ctx context.Context, o JoinOptions) (past, error) {
 	return past{}, broker.ErrUnavailable
 }
 
-// state is how the room stands for a member that enters it now. r.mu is held.
-func (r *Room) state(p past, o JoinOptions) Joined {
-	p = r.complete(p, o)
-	j := Joined{Offset: r.ring.tail, Recovered: p.recovered, Messages: p.messages}
+// state is how the room stands for m, which enters it now. What m was not to hear it has not missed.
+// r.mu is held.
+func (r *Room) state(p past, o JoinOptions, m Member) Joined {
+	if p = r.complete(p, o); p.recovered {
+		p.messages = p.messages.without(m.ID())
+	}
+	j := Joined{Offset: r.ring.tail, Recovered: p.recovered, Messages: p.messages.messages().For(m.User().ID), Notes: p.messages.notes()}
 	if p.recovered && len(p.messages) == 0 && o.Since.Pos > j.Offset.Pos && !o.Vouched {
 		j.Offset = o.Since // the room's last message had expired by then
 	}
@@ -176,21 +180,21 @@ func (r *Room) announce(ctx context.Context, u broker.User, text string, o JoinO
 func (r *Room) enter(ctx context.Context, u broker.User, text string, o JoinOptions) (count int, users []string, partial bool) {
 	var entering sync.WaitGroup
 	var entered error
-	if !o.Invisible {
-		entering.Go(func() { count, entered = r.hub.broker.Enter(ctx, r.name, u) })
-	}
-	if !o.Presence {
-		entering.Wait()
+	enter := func() {
+		if !o.Invisible && !o.known {
+			count, entered = r.hub.broker.Enter(ctx, r.name, u)
+		}
 		if entered != nil {
 			count = 0
 		}
+	}
+	if !o.Presence {
+		enter()
 		return count, nil, false
 	}
+	entering.Go(enter)
 	users, n, err := r.hub.broker.MembersNow(ctx, r.name, MaxMembers) // at the same time: what it does not show yet is heard
 	entering.Wait()
-	if entered != nil {
-		count = 0
-	}
 	if err != nil && !errors.Is(err, broker.ErrPartial) {
 		users, n = r.localUsers()
 	}
@@ -206,9 +210,9 @@ func (r *Room) enter(ctx context.Context, u broker.User, text string, o JoinOpti
 	return max(count, len(users)), users, err != nil
 }
 
-// leave takes m out of the room, and announces after a grace that its user has left. It does nothing if
-// m is not a member.
-func (r *Room) leave(m Member, grace time.Duration) {
+// leave takes m out of the room, and announces that its user has left, after a grace if they are expected
+// back. It does nothing if m is not a member.
+func (r *Room) leave(m Member, isExpected bool) {
 	id := m.User().ID
 	r.mu.Lock()
 	ms := r.members[m]
@@ -217,33 +221,23 @@ func (r *Room) leave(m Member, grace time.Duration) {
 		return
 	}
 	r.remove(ms)
-	last := !ms.invisible && r.roster.leave(id)
-	r.mu.Unlock()
-	switch {
-	case !last || r.hub.isDraining():
-		r.release()
-	case grace > 0:
-		r.hub.opening.Go(func() { r.leaveAfter(id, grace) })
-	default:
-		r.hub.announceLeave(r.name, id)
-		r.release()
+	text, last := "", false
+	if !ms.invisible {
+		text, last = r.roster.leave(id)
 	}
-}
-
-// leaveAfter announces after a grace that a user has left, if they are not back by then. The reference
-// of the membership is given back with it.
-func (r *Room) leaveAfter(id string, grace time.Duration) {
-	defer r.release()
-	timer := time.NewTimer(grace)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-r.hub.drain:
+	if last && isExpected && !r.hub.isDraining() {
+		one := r.expect(id, text)
+		r.mu.Unlock()
+		if r.hub.graces.add(one) {
+			r.hub.opening.Go(r.hub.endGraces)
+		}
 		return
 	}
-	if _, back := r.lookup(id); !back {
+	r.mu.Unlock()
+	if last && !r.hub.isDraining() {
 		r.hub.announceLeave(r.name, id)
 	}
+	r.release()
 }
 
 // remove ends a membership. r.mu is held.

@@ -81,7 +81,7 @@ func checkSees(t *testing.T, what string, l List, want ...string) {
 
 func TestBinaryFrames(t *testing.T) {
 	body, _ := Body("m", asha, json.RawMessage(photo(2)), []byte("one"), []byte("two"))
-	s := encode(`"r"`, broker.Message{Epoch: "e", Pos: 9, Seq: 8, At: 7, Digest: "d", Body: body})
+	s := newEncoder("").encode(`"r"`, broker.Message{Epoch: "e", Pos: 9, Seq: 8, At: 7, Digest: "d", Body: body})
 	object := `{"room":"r","seq":8,"id":"m",` + fromAsha + `,"data":` + photo(2) + `,"at":7,"offset":"e.9.8.d"}`
 	if got, want := string(s.frame.Packet()), `452-["message",`+object+`,"e.9.8.d"]`; got != want || string(s.object) != object || s.frame.Pos() != 9 {
 		t.Errorf("%s, not %s", got, want)
@@ -120,7 +120,7 @@ func TestListFits(t *testing.T) {
 			}
 			// A name that reads like a placeholder is no reason to suspect the data.
 			body, _ := Body("m", broker.User{ID: "u", Name: "<_placeholder>"}, json.RawMessage(data), make([][]byte, n)...)
-			l = append(l, encode(`"r"`, broker.Message{Body: body}))
+			l = append(l, newEncoder("").encode(`"r"`, broker.Message{Body: body}))
 		}
 		return l
 	}
@@ -145,7 +145,7 @@ func TestListFits(t *testing.T) {
 	}
 	heavy := List{of("1")[0], of(".")[0]}
 	body, _ := Body("m", asha, json.RawMessage(photo(1)), make([]byte, MaxReplay-heavy.weight()))
-	if got := append(heavy, encode(`"r"`, broker.Message{Body: body})).fit(); len(got) != 2 {
+	if got := append(heavy, newEncoder("").encode(`"r"`, broker.Message{Body: body})).fit(); len(got) != 2 {
 		t.Errorf("attachments count: %d fit", len(got))
 	}
 }
@@ -166,7 +166,7 @@ func TestListsOfBinaryMessages(t *testing.T) {
 	}
 	j := join(t, h, "room", guest("a"), JoinOptions{History: 10})
 	checkSees(t, "all", j.Messages, `"one"`, b1, `"two"`, b2, b3)
-	if got := string(j.Append(nil, "room")); strings.Count(got, `"num":9`) != 1 || j.Size() < len(got) || len(j.Attachments()) != 10 {
+	if got := string(j.Append(nil, "room", 0)); strings.Count(got, `"num":9`) != 1 || j.Size() < len(got) || len(j.Attachments()) != 10 {
 		t.Errorf("%s, size %d", got, j.Size())
 	}
 	j = join(t, h, "room", guest("b"), JoinOptions{HasSince: true, Since: early})

@@ -14,6 +14,7 @@ import (
 func (r *Room) Presence(ch broker.Change) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.expectRenamed(ch)
 	if ch.Missed {
 		r.refresh()
 		return
@@ -68,6 +69,18 @@ func (h *Hub) IsInvisible(name string, m Member) bool {
 	return ms != nil && ms.invisible
 }
 
+// HasPresence reports whether m asked for JoinOptions.Presence in a room.
+func (h *Hub) HasPresence(name string, m Member) bool {
+	r := h.room(name)
+	if r == nil {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ms := r.members[m]
+	return ms != nil && ms.presence
+}
+
 // sendChanges sends the changes of the last moment to those who asked.
 func (r *Room) sendChanges() {
 	r.mu.Lock()
@@ -75,22 +88,32 @@ func (r *Room) sendChanges() {
 	r.presenceTimer = nil
 	net := r.roster.pending.take()
 	if r.roster.count > MaxMembers {
-		net.renamed, net.same = nil, nil // the count alone is told, and has not changed by that
+		net.renamed, net.moved, net.same = nil, nil, nil // the count alone is told, and has not changed by that
 	}
 	if r.closed {
 		return
 	}
-	u := presenceUpdate{room: r.quoted, count: r.roster.count, net: net}
-	fresh := presenceUpdate{room: r.quoted, count: r.roster.count, net: net.whole()}
+	update := func(net netChanges) *presenceUpdate {
+		return &presenceUpdate{room: r.quoted, count: r.roster.count, net: net}
+	}
+	updates := map[audience]*presenceUpdate{ // the list of who is fresh may know of what these changes undid
+		{}: update(net), {moves: true}: update(net.withMoves()),
+		{fresh: true}: update(net.whole()), {fresh: true, moves: true}: update(net.whole().withMoves()),
+	}
 	for _, m := range r.list {
-		isFresh := m.listed >= net.after // the list may know of what these changes undid
-		switch {
-		case m.presence && isFresh && !fresh.net.empty():
-			fresh.send(m.member)
-		case m.presence && !isFresh && !net.empty():
+		if !m.presence {
+			continue
+		}
+		if u := updates[audience{m.listed >= net.after, m.member.HearsMoves()}]; !u.net.empty() {
 			u.send(m.member)
 		}
 	}
+}
+
+// audience is what decides what a member is told of a moment's changes.
+type audience struct {
+	fresh bool // it was told in between who is there
+	moves bool // it is told of places
 }
 
 // presenceUpdate is what has changed, for the members that asked.

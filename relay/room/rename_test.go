@@ -16,9 +16,9 @@ import (
 // as returns a user under a name.
 func as(name string) broker.User { return broker.User{ID: "u", Name: name, Guest: true} }
 
-// changeOf reads a change of the user: "+A" joined, "-A" left, "=A" renamed, as A.
+// changeOf reads a change of the user: "+A" joined, "-A" left, "=A" renamed, ">A" moved, as A.
 func changeOf(s string) broker.Change {
-	return broker.Change{Joined: s[0] == '+', Renamed: s[0] == '=', Count: 1, User: userJSON(as(s[1:]))}
+	return broker.Change{Joined: s[0] == '+', Renamed: s[0] == '=' || s[0] == '>', Moved: s[0] == '>', Count: 1, User: userJSON(as(s[1:]))}
 }
 
 // What members are told is how a user's state after a moment differs from the state before it.
@@ -42,6 +42,13 @@ func TestChangesOfAMoment(t *testing.T) {
 		{"A", "=B -B +B", "=B"},
 		{"", "-A +B =A", ""},
 		{"", "+A -A +B", "+B"},
+		{"", ">A", ">A"},
+		{"A", ">A", ""},
+		{"A", ">B >C", ">C"},
+		{"", ">A =B", "=B"},
+		{"", "=B >B", "=B"},
+		{"", "+A >A", "+A"},
+		{"", ">A -A", "-A"},
 	} {
 		var c changes
 		for _, s := range strings.Fields(row.changes) {
@@ -53,13 +60,13 @@ func TestChangesOfAMoment(t *testing.T) {
 		}
 		net := c.take()
 		var got []string
-		for sign, list := range map[string][]netChange{"+": net.joined, "-": net.left, "=": net.renamed} {
+		for sign, list := range map[string][]netChange{"+": net.joined, "-": net.left, "=": net.renamed, ">": net.moved} {
 			for _, n := range list {
 				u, _ := parseUser(n.user)
 				got = append(got, sign+u.Name)
 			}
 		}
-		if strings.Join(got, " ") != row.want || net.empty() != (row.want == "") {
+		if strings.Join(got, " ") != row.want || net.withMoves().empty() != (row.want == "") || net.empty() != (row.want == "" || row.want[0] == '>') {
 			t.Errorf("%s, known as %q: %v, want %q", row.changes, row.known, got, row.want)
 		}
 		if again := c.take(); !again.empty() {
@@ -180,6 +187,30 @@ func TestRename(t *testing.T) {
 		<-time.After(time.Second)
 		if got := told(t, watcher, "joined"); got != "bob" {
 			t.Errorf("joined and renamed: told of %q", got)
+		}
+	})
+}
+
+// Who is at other places is told to whoever asked for that, and to nobody else.
+func TestMoves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, _ := newTestHub(t)
+		plain, moves := guest("plain"), guest("moves")
+		moves.moves = true
+		for _, m := range []*member{plain, moves} {
+			join(t, h, "room", m, JoinOptions{Presence: true})
+		}
+		<-time.After(time.Second)
+		plain.got("")
+		moves.got("")
+		moved := broker.User{ID: "~far", Name: "far", Guest: true}
+		h.room("room").Presence(broker.Change{Renamed: true, Moved: true, Count: 3, User: userJSON(moved)})
+		<-time.After(time.Second)
+		if got := told(t, moves, "renamed"); got != "far" {
+			t.Errorf("told of %q", got)
+		}
+		if got := plain.got("presence"); len(got) > 0 {
+			t.Error("did not ask: ", got)
 		}
 	})
 }

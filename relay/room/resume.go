@@ -107,9 +107,9 @@ func (r *Room) oldest() broker.Offset {
 func (r *Room) readSince(ctx context.Context, options JoinOptions) (p past, v verdict, err error) {
 	o, before := options.Since, r.oldest()
 	p = past{recovered: true, settled: true}
-	size := 0
-	for len(p.older) < r.hub.history && size < MaxReplay {
-		page, more, err := r.hub.broker.History(ctx, r.name, before, r.hub.history-len(p.older))
+	size, messages := 0, 0
+	for messages < r.hub.history && size < MaxReplay {
+		page, more, err := r.hub.broker.History(ctx, r.name, before, r.hub.history-messages)
 		if errors.Is(err, broker.ErrGap) {
 			return past{}, lost, nil
 		}
@@ -123,8 +123,8 @@ func (r *Room) readSince(ctx context.Context, options JoinOptions) (p past, v ve
 		for at > 0 && page[at-1].Pos > o.Pos {
 			at--
 		}
-		p.older = append(encodeAll(r.quoted, page[at:]), p.older...)
-		size = p.older.weight()
+		p.older = append(r.hub.encodeAll(r.quoted, page[at:]), p.older...)
+		size, messages = p.older.weight(), len(p.older.messages())
 		if at > 0 { // page[at-1] is at or before o
 			found := page[at-1]
 			if options.Vouched && o.Seq == 0 || found.Seq == o.Seq && found.Digest == o.Digest {
@@ -165,7 +165,7 @@ func (r *Room) readLast(ctx context.Context, n int) past {
 		if p.olderEnd.IsZero() {
 			p.olderEnd = page[len(page)-1].Offset()
 		}
-		p.older = append(encodeAll(r.quoted, page), p.older...)
+		p.older = append(r.hub.encodeAll(r.quoted, page).messages(), p.older...)
 		before = page[0].Offset()
 	}
 	return p
@@ -191,6 +191,7 @@ func (r *Room) complete(p past, o JoinOptions) past {
 		p.messages, p.recovered = list(missed), v == covered
 	}
 	if !p.olderEnd.IsZero() {
+		r.ring.update(p.older)
 		if rest, v := r.ring.since(p.olderEnd, false, now); v == covered {
 			p.messages = append(p.older, list(rest)...)
 		} else {
@@ -206,10 +207,11 @@ func (r *Room) complete(p past, o JoinOptions) past {
 			return p
 		}
 		if p.recovered = false; o.History == 0 && !o.Replay {
-			p.messages = kept // the newest of what was missed
+			p.messages = kept.messages() // the newest of what was missed
 			return p
 		}
 	}
+	p.messages = p.messages.messages()
 	if newest, _ := r.ring.last(o.History); len(newest) > len(p.messages) {
 		p.messages = list(newest)
 	}

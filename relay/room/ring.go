@@ -1,6 +1,7 @@
 package room
 
 import (
+	"slices"
 	"time"
 
 	"setu/relay/broker"
@@ -11,15 +12,18 @@ import (
 // a Room, and guarded by Room.mu.
 type ring struct {
 	// immutable
-	count int           // messages at most
+	count int           // messages at most; of annotations broker.AnnotationsKept of it
 	bytes int           // of their objects and attachments at most; the newest stays in any case
 	ttl   time.Duration // all expire this long after the newest
+	enc   encoder       // of messages that annotations change
+	room  string        // its name as JSON
 
 	// guarded by Room.mu
 	base    broker.Offset // what precedes the oldest entry
 	tail    broker.Offset // the newest message, or the moment that stands for an empty room
 	entries []entry
 	size    int       // bytes of the entries
+	notes   int       // how many of the entries are annotations
 	whole   bool      // nothing older is stored anywhere
 	newest  time.Time // when the newest message came
 }
@@ -41,22 +45,28 @@ const (
 )
 
 func (r *ring) load(s broker.Snapshot, messages List, now time.Time) {
-	r.entries, r.size = nil, 0
+	r.entries, r.size, r.notes = nil, 0, 0
 	r.tail, r.base, r.whole, r.newest = s.Tail, s.Tail, !s.More, now
 	if len(s.Messages) == 0 {
 		return
 	}
 	first := s.Messages[0]
 	r.base = broker.Offset{Epoch: first.Epoch, Pos: first.Pos - 1, Seq: first.Seq - 1, Digest: first.Prev}
+	if first.Note != nil {
+		r.base.Seq = first.Seq
+	}
 	for i, m := range s.Messages {
 		r.add(entry{m.Offset(), messages[i]})
+		if m.Note != nil { // it may have come after its message was read
+			r.take(messages[i])
+		}
 	}
 	r.newest = now.Add(-s.Age)
 }
 
 func (r *ring) append(e entry, now time.Time) {
-	if e.Seq == 1 && r.tail.Seq > 0 { // the history had expired whole
-		r.entries, r.size, r.base, r.whole = nil, 0, r.tail, true
+	if e.Seq == 1 && r.tail.Seq > 0 && e.note == nil { // the history had expired whole
+		r.entries, r.size, r.notes, r.base, r.whole = nil, 0, 0, r.tail, true
 	}
 	r.newest = now
 	r.add(e)
@@ -66,19 +76,31 @@ func (r *ring) add(e entry) {
 	r.entries = append(r.entries, e)
 	r.size += e.size()
 	r.tail = e.Offset
-	for len(r.entries) > r.count || r.size > r.bytes && len(r.entries) > 1 {
-		r.base, r.whole = r.entries[0].Offset, false
-		r.size -= r.entries[0].size()
-		r.entries[0] = entry{}
-		r.entries = r.entries[1:]
+	if e.note != nil {
+		r.notes++
 	}
+	for len(r.entries)-r.notes > r.count || (r.size > r.bytes || r.notes > broker.AnnotationsKept(r.count)) && len(r.entries) > 1 {
+		r.drop()
+	}
+}
+
+// drop lets go of the oldest entry.
+func (r *ring) drop() {
+	first := &r.entries[0]
+	if first.note != nil {
+		r.notes--
+	}
+	r.base, r.whole = first.Offset, false
+	r.size -= first.size()
+	*first = entry{}
+	r.entries = r.entries[1:]
 }
 
 // expire drops what has expired in the store by now. The tail stays: a member that was here knows
 // that nothing came after it.
 func (r *ring) expire(now time.Time) {
 	if len(r.entries) > 0 && now.Sub(r.newest) >= r.ttl {
-		r.entries, r.size, r.base, r.whole = nil, 0, r.tail, true
+		r.entries, r.size, r.notes, r.base, r.whole = nil, 0, 0, r.tail, true
 	}
 }
 
@@ -130,16 +152,25 @@ func (r *ring) before(o broker.Offset, now time.Time) verdict {
 	return lost
 }
 
-// last returns the newest n entries. It reports whether the store may have older ones, if there are
+// last returns the newest n messages. It reports whether the store may have older ones, if there are
 // fewer than n.
 func (r *ring) last(n int) (newest []entry, short bool) {
-	if n >= len(r.entries) {
-		return r.entries, n > len(r.entries) && !r.whole
+	messages := onlyMessages(r.entries, r.notes)
+	if n >= len(messages) {
+		return messages, n > len(messages) && !r.whole
 	}
-	return r.entries[len(r.entries)-n:], false
+	return messages[len(messages)-n:], false
 }
 
-// page returns at most n entries before o. The verdict is older if the store has to be asked, and lost if
+// onlyMessages returns the entries without annotations, of which there are so many at most.
+func onlyMessages(entries []entry, notes int) []entry {
+	if notes == 0 {
+		return entries
+	}
+	return slices.DeleteFunc(slices.Clone(entries), func(e entry) bool { return e.note != nil })
+}
+
+// page returns at most n messages before o. The verdict is older if the store has to be asked, and lost if
 // o is of a message that is not in this room, since the ring has no holes.
 func (r *ring) page(o broker.Offset, n int) (page []entry, more bool, v verdict) {
 	end := len(r.entries)
@@ -154,11 +185,12 @@ func (r *ring) page(o broker.Offset, n int) (page []entry, more bool, v verdict)
 			return nil, false, lost
 		}
 	}
-	if end < n && !r.whole {
+	page = onlyMessages(r.entries[:end], r.notes)
+	if len(page) < n && !r.whole {
 		return nil, false, older
 	}
-	start := max(0, end-n)
-	return r.entries[start:end], start > 0 || !r.whole, covered
+	start := max(0, len(page)-n)
+	return page[start:], start > 0 || !r.whole, covered
 }
 
 func list(entries []entry) List {

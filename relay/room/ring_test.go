@@ -30,7 +30,7 @@ func loaded(messages []broker.Message, more bool, now time.Time) *ring {
 	for i := range messages {
 		messages[i].At = now.UnixMilli()
 	}
-	r.load(broker.Snapshot{Tail: messages[len(messages)-1].Offset(), Messages: messages, More: more}, encodeAll(`"r"`, messages), now)
+	r.load(broker.Snapshot{Tail: messages[len(messages)-1].Offset(), Messages: messages, More: more}, newEncoder("").encodeAll(`"r"`, messages), now)
 	return r
 }
 
@@ -196,7 +196,7 @@ func TestRingLoadsAge(t *testing.T) {
 	messages := story("e", 1, 3)
 	messages[2].At = now.Add(-2 * time.Hour).UnixMilli() // the store's clock is behind ours
 	r := &ring{count: 100, bytes: 1 << 20, ttl: time.Hour}
-	r.load(broker.Snapshot{Tail: messages[2].Offset(), Messages: messages, Age: 50 * time.Minute}, encodeAll(`"r"`, messages), now)
+	r.load(broker.Snapshot{Tail: messages[2].Offset(), Messages: messages, Age: 50 * time.Minute}, newEncoder("").encodeAll(`"r"`, messages), now)
 	if r.expire(now.Add(9 * time.Minute)); len(r.entries) != 3 {
 		t.Error("too early")
 	}

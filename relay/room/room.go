@@ -36,7 +36,8 @@ type Room struct {
 	ring          ring
 	moved         chan struct{} // closed at the next message; nil while nobody waits for it
 	roster        roster
-	presenceTimer *time.Timer // runs sendChanges; nil if no change waits
+	expected      map[string]expected // users who are not here and are expected back, by id; nil if there were none
+	presenceTimer *time.Timer         // runs sendChanges; nil if no change waits
 }
 
 // membership is a connection's being in the room: Room.list[at], whose member is Room.sinks[at].
@@ -52,7 +53,7 @@ func newRoom(h *Hub, name string, f *first) *Room {
 	return &Room{hub: h, name: name, quoted: quote(name), refs: 2, first: f,
 		ready: make(chan struct{}), gone: make(chan struct{}),
 		members: map[Member]*membership{}, roster: newRoster(),
-		ring: ring{count: h.history, bytes: RingBytes, ttl: h.ttl}}
+		ring: ring{count: h.history, bytes: RingBytes, ttl: h.ttl, enc: h.encoder, room: quote(name)}}
 }
 
 // open subscribes to the room, within the broker's own time-outs, and lists its users if list is set.
@@ -106,7 +107,7 @@ func (r *Room) release() {
 func (r *Room) Load(s broker.Snapshot, reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.ring.load(s, encodeAll(r.quoted, s.Messages), time.Now())
+	r.ring.load(s, r.hub.encodeAll(r.quoted, s.Messages), time.Now())
 	r.wakeWaiters()
 	if reason == "" {
 		r.roster.count = s.Count
@@ -117,10 +118,14 @@ func (r *Room) Load(s broker.Snapshot, reason string) {
 	if reason == "" || len(r.list) == 0 {
 		return
 	}
-	newest, _ := r.ring.last(resetMessages)
-	f := resetFrame(r.quoted, reason, s.Tail, list(newest).fit(), r.roster.count)
-	f = f.Mark(&Reset{r.name, s.Tail})
+	last, _ := r.ring.last(resetMessages)
+	newest := list(last).fit()
+	f := resetFrame(r.quoted, reason, s.Tail, newest, r.roster.count).Mark(&Reset{r.name, s.Tail})
+	noted := newest.isNoted()
 	for _, m := range r.list {
+		if noted { // each is told which of the reactions are its own
+			f = resetFrame(r.quoted, reason, s.Tail, newest.For(m.member.User().ID), r.roster.count).Mark(&Reset{r.name, s.Tail})
+		}
 		m.member.Send(f)
 	}
 	r.hub.metrics.Resets.Of(metrics.Reset(reason)).Add(float64(len(r.list)))
@@ -128,15 +133,34 @@ func (r *Room) Load(s broker.Snapshot, reason string) {
 
 // Deliver implements broker.Subscriber.
 func (r *Room) Deliver(m broker.Message) {
-	s := encode(r.quoted, m)
+	s := r.hub.encode(r.quoted, m)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ring.append(entry{m.Offset(), s}, time.Now())
+	if s.note != nil {
+		r.ring.take(s)
+	}
 	r.wakeWaiters()
+	if s.envelope != nil && s.envelope.except != "" {
+		r.sendExcept(s)
+		return
+	}
 	for _, m := range r.sinks {
 		m.Send(s.frame)
 	}
 	r.hub.metrics.Deliveries.Add(float64(len(r.sinks)))
+}
+
+// sendExcept sends a message to all but the connection that is not to hear it. r.mu is held.
+func (r *Room) sendExcept(s stored) {
+	sent := 0
+	for _, m := range r.sinks {
+		if !s.isExcepted(m.ID()) {
+			m.Send(s.frame)
+			sent++
+		}
+	}
+	r.hub.metrics.Deliveries.Add(float64(sent))
 }
 
 // Signal implements broker.Subscriber.
@@ -164,6 +188,13 @@ func (r *Room) tail() (broker.Offset, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.ring.tail, !r.closed
+}
+
+// update has messages that were read from the store be as they are by now.
+func (r *Room) update(read List) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ring.update(read)
 }
 
 // page returns a page of history from the ring, if its verdict is covered.

@@ -42,14 +42,15 @@ func (r *roster) enter(u broker.User, text string, again bool) {
 	}
 }
 
-// leave takes one connection from a user. It reports whether that was the last one here.
-func (r *roster) leave(id string) (last bool) {
+// leave takes one connection from a user, who is returned as JSON. It reports whether that was the last
+// one here.
+func (r *roster) leave(id string) (text string, last bool) {
 	u := r.users[id]
 	if u.connections--; u.connections > 0 {
-		return false
+		return u.json, false
 	}
 	delete(r.users, id)
-	return true
+	return u.json, true
 }
 
 // lookup returns a user that is on this relay.
@@ -130,13 +131,24 @@ func (r *roster) hear(ch broker.Change) (u broker.User, news, renamed bool) {
 	was := ""
 	if here := r.users[u.ID]; here != nil {
 		if was, here.heard = here.heard, ch.User; ch.Renamed {
-			here.user, here.json, renamed = u, ch.User, true
+			here.rename(u)
+			renamed = true
 		}
 	}
 	if r.asking > 0 {
 		r.pending.add(u.ID, ch, was)
 	}
 	return u, r.asking > 0, renamed
+}
+
+// rename takes over what a user who is on this relay is called. That the user may be elsewhere, too, makes
+// no difference here.
+func (here *localUser) rename(u broker.User) {
+	u.Place = here.user.Place
+	text, err := json.Marshal(u)
+	if err == nil {
+		here.user, here.json = u, string(text)
+	}
 }
 
 func parseUser(text string) (u broker.User, err error) {
@@ -150,11 +162,15 @@ func (r *roster) stale(users []string) (renamed []broker.User) {
 	for _, text := range users {
 		id := broker.UserID(text)
 		here := r.users[id]
-		if here == nil || here.json == text {
+		if here == nil {
+			continue
+		}
+		here.heard = text
+		if broker.CutPlaces(here.json) == broker.CutPlaces(text) {
 			continue
 		}
 		if u, err := parseUser(text); err == nil && u.ID == id {
-			here.user, here.json, here.heard = u, text, text
+			here.rename(u)
 			renamed = append(renamed, u)
 		}
 	}

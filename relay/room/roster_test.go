@@ -28,8 +28,9 @@ func TestRosterCountsConnections(t *testing.T) {
 	if users, n := r.localUsers(); n != 1 || !slices.Equal(users, []string{userJSON(renamed)}) {
 		t.Error(users, n)
 	}
-	if r.leave(asha.ID) || !r.leave(asha.ID) {
-		t.Error("the second of two connections is the last")
+	_, one := r.leave(asha.ID)
+	if text, two := r.leave(asha.ID); one || !two || text != userJSON(renamed) {
+		t.Errorf("the second of two connections is the last, of %s: %v, %v", text, one, two)
 	}
 	if u, here := r.lookup(asha.ID); here || u != (broker.User{}) {
 		t.Error("has left: ", u)

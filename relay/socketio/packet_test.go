@@ -121,6 +121,24 @@ func TestParseAllocates(t *testing.T) {
 	}
 }
 
+// What is written into a buffer that is large enough takes no memory.
+func TestAppendAllocates(t *testing.T) {
+	p := Packet{Type: Ack, ID: 12, HasID: true, Data: []byte(`[{"ok":true,"room":"lobby"}]`)}
+	dst := make([]byte, 0, 100)
+	if n := testing.AllocsPerRun(100, func() { dst, _ = p.Append(dst[:0]) }); n != 0 {
+		t.Errorf("Append allocates %v times", n)
+	}
+}
+
+func BenchmarkAppend(b *testing.B) {
+	p := Packet{Type: Ack, ID: 12, HasID: true, Data: []byte(`[{"ok":true,"room":"lobby"}]`)}
+	dst := make([]byte, 0, 100)
+	b.ReportAllocs()
+	for b.Loop() {
+		dst, _ = p.Append(dst[:0])
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	for _, file := range []string{"packets.txt", "events.txt"} {
 		for _, v := range vectors(f, file) {

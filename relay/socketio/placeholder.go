@@ -44,14 +44,33 @@ func Canonical(data []byte, attachments int) ([]byte, error) {
 	if err != nil || !slices.ContainsFunc(found, func(p placeholder) bool { return !p.canonical(data) }) {
 		return data, err
 	}
-	out := make([]byte, 0, len(data)) // no spelling is shorter
+	return replace(data, found, AppendPlaceholder), nil // no spelling is shorter
+}
+
+// Resolve checks the placeholders in data as Canonical does, and has write append what stands in place of
+// each, given its attachment's number. Every other byte stays. If there are none, it returns data itself.
+func Resolve(data []byte, attachments int, write func(dst []byte, n int) []byte) ([]byte, error) {
+	found, err := placeholders(data, attachments)
+	if err != nil || len(found) == 0 {
+		return data, err
+	}
+	return replace(data, found, write), nil
+}
+
+// replace writes data with something else in place of each placeholder.
+func replace(data []byte, found []placeholder, write func(dst []byte, n int) []byte) []byte {
+	out := make([]byte, 0, len(data))
 	at := 0
 	for _, p := range found {
-		out = append(append(out, data[at:p.start]...), canonicalHead...)
-		out = append(strconv.AppendInt(out, int64(p.num), 10), '}')
+		out = write(append(out, data[at:p.start]...), p.num)
 		at = p.end
 	}
-	return append(out, data[at:]...), nil
+	return append(out, data[at:]...)
+}
+
+// AppendPlaceholder writes the placeholder of attachment n.
+func AppendPlaceholder(dst []byte, n int) []byte {
+	return append(strconv.AppendInt(append(dst, canonicalHead...), int64(n), 10), '}')
 }
 
 // Renumber appends canonical data to dst with the number of every placeholder raised by so many. It

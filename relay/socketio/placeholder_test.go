@@ -36,6 +36,22 @@ func TestCanonical(t *testing.T) {
 	}
 }
 
+func TestResolve(t *testing.T) {
+	write := func(dst []byte, n int) []byte { return append(append(dst, '#'), byte('0'+n)) }
+	for in, want := range map[string]string{
+		`[1.10]`: `[1.10]`,
+		`[{"num":1,"_placeholder":true}, {"a" : {"_placeholder":true,"num":0,"x":{}}}]`: `[#1, {"a" : #0}]`,
+		`"{\"_placeholder\":true,\"num\":7}"`:                                           `"{\"_placeholder\":true,\"num\":7}"`,
+	} {
+		if got, err := Resolve([]byte(in), 2, write); err != nil || string(got) != want {
+			t.Errorf("%s: %s, %v", in, got, err)
+		}
+	}
+	if _, err := Resolve([]byte(`{"_placeholder":true,"num":2}`), 2, write); !errors.Is(err, ErrPlaceholder) {
+		t.Error(err)
+	}
+}
+
 func TestRenumber(t *testing.T) {
 	for in, want := range map[string]string{
 		`1`:                             `1`,

@@ -22,6 +22,8 @@ type Peer struct {
 	Reader *bufio.Reader
 	Acks   int
 	Held   []string // packets read while waiting for an answer
+
+	Extensions string // that the server has agreed to
 }
 
 // Frame is one WebSocket frame.
@@ -29,6 +31,8 @@ type Frame struct {
 	Op      byte
 	Fin     bool
 	Payload []byte
+
+	Compressed int // bytes of the payload as it came; 0: it was not compressed
 }
 
 // Opcodes of frames (RFC 6455, 11.8).
@@ -54,6 +58,12 @@ func Upgrade(t testing.TB, c net.Conn, follow ...byte) *Peer {
 func UpgradeTo(t testing.TB, c net.Conn, sid string, follow ...byte) *Peer {
 	t.Helper()
 	return upgrade(t, c, sid, "", follow)
+}
+
+// UpgradeOffering is UpgradeTo by a client that offers extensions (RFC 6455, section 9.1).
+func UpgradeOffering(t testing.TB, c net.Conn, sid, offer string) *Peer {
+	t.Helper()
+	return upgrade(t, c, sid, "Sec-WebSocket-Extensions: "+offer+"\r\n", nil)
 }
 
 // UpgradeByProxy is Upgrade by way of a load balancer, as its header says.
@@ -83,6 +93,7 @@ func upgrade(t testing.TB, c net.Conn, sid, lines string, follow []byte) *Peer {
 	if err := <-wrote; err != nil {
 		t.Fatal(err)
 	}
+	p.Extensions = res.Header.Get("Sec-WebSocket-Extensions")
 	return p
 }
 
@@ -125,12 +136,16 @@ func (p *Peer) Text(packets ...string) {
 
 // ReadFrame reads one frame as RFC 6455 has a server write it: no mask, no reserved bits, the shortest
 // length.
-func ReadFrame(r *bufio.Reader) (f Frame, err error) {
+func ReadFrame(r *bufio.Reader) (f Frame, err error) { return readFrame(r, false) }
+
+// readFrame is ReadFrame where frames may be compressed, or not.
+func readFrame(r *bufio.Reader, deflates bool) (f Frame, err error) {
 	var head [2]byte
 	if _, err = io.ReadFull(r, head[:]); err != nil {
 		return f, err
 	}
-	if head[0]&0x70 != 0 || head[1]&0x80 != 0 {
+	compressed := deflates && (head[0] == 0x80|rsv1|OpText || head[0] == 0x80|rsv1|OpBinary)
+	if head[0]&0x70 != 0 && !compressed || head[1]&0x80 != 0 {
 		return f, fmt.Errorf("bad frame header %x", head)
 	}
 	f.Op, f.Fin = head[0]&0xF, head[0]&0x80 != 0
@@ -162,14 +177,17 @@ func ReadFrame(r *bufio.Reader) (f Frame, err error) {
 		return f, fmt.Errorf("unexpected opcode %x", f.Op)
 	}
 	f.Payload = make([]byte, n)
-	_, err = io.ReadFull(r, f.Payload)
+	if _, err = io.ReadFull(r, f.Payload); err == nil && compressed {
+		f.Compressed = len(f.Payload)
+		f.Payload, err = Inflate(f.Payload)
+	}
 	return f, err
 }
 
 // NextFrame reads a frame.
 func (p *Peer) NextFrame() Frame {
 	p.T.Helper()
-	f, err := ReadFrame(p.Reader)
+	f, err := readFrame(p.Reader, p.Extensions != "")
 	if err != nil {
 		p.T.Fatal("reading a frame: ", err)
 	}

@@ -90,6 +90,7 @@ func Run(t *testing.T, h Harness) {
 	run("reach", testReach)
 	run("close", testClose)
 	run("session", testSession)
+	run("session data", testSessionData)
 	run("session sizes", testSessionSizes)
 	run("session offsets", testSessionOffsets)
 	run("session race", testSessionRace)
@@ -100,7 +101,20 @@ func Run(t *testing.T, h Harness) {
 	run("revoked", testRevoked)
 	run("revoked, the stricter holds", testRevokedStricter)
 	run("revocations expire", testRevocationsExpire)
+	run("muted", testMuted)
+	run("rooms", testRooms)
+	run("command", testCommand)
+	run("command, slow", testCommandSlow)
+	run("notices", testNotices)
+	run("notices after a grace", testNoticesGrace)
+	run("notices in order", testNoticesInOrder)
+	run("notices die", testNoticesDie)
+	run("notices taken again", testNoticesTakenAgain)
+	run("no notices", testNoNotices)
+	run("notices that nobody takes", testNoticesUntaken)
 	if h.Shared {
+		run("shared command", testSharedCommand)
+		run("command of the dead", testCommandDead)
 		run("shared order", testSharedOrder)
 		run("shared idempotent", testSharedIdempotent)
 		run("shared signals", testSharedSignals)
@@ -115,7 +129,10 @@ func Run(t *testing.T, h Harness) {
 		run("shared secret", testSharedSecret)
 		run("revoked everywhere", testRevokedEverywhere)
 		run("revoked, then delivered", testRevokedThenDelivered)
+		run("shared notices", testSharedNotices)
+		run("notices of who moves", testSharedNoticesMove)
 	}
+	runAnnotations(h, run)
 	if h.Shared && h.Outages {
 		runOutages(run)
 	}
@@ -155,6 +172,11 @@ func runOutages(run func(string, func(*testing.T, Harness))) {
 	run("revoked, then flushed", testRevokedFlushed)
 	run("revoked, then rolled back", testRevokedRolledBack)
 	run("revoke without the store", testRevokeUnavailable)
+	run("command, connections dropped", testCommandDropped)
+	run("command without the store", testCommandUnavailable)
+	run("notices flushed", testNoticesFlushed)
+	run("notices restarted", testNoticesRestarted)
+	run("notices lost", testNoticesLost)
 }
 
 func defaults() Options {

@@ -136,7 +136,11 @@ func (r *recorder) refreshed() {
 
 func (r *recorder) checkFollows(tail broker.Offset, m broker.Message) {
 	begins := m.Seq == 1 && m.Prev == ""
-	goesOn := m.Seq == tail.Seq+1 && m.Prev == tail.Digest
+	seq := tail.Seq + 1
+	if m.Note != nil {
+		seq = tail.Seq
+	}
+	goesOn := m.Seq == seq && m.Prev == tail.Digest
 	if m.Room != r.name || m.Epoch != tail.Epoch || m.Pos <= tail.Pos || m.Digest == "" || !begins && !goesOn {
 		r.t.Errorf("%s: %+v after %v", r.name, m, tail)
 	}

@@ -296,3 +296,41 @@ func testRevokeWaits(t *testing.T, h Harness) {
 	revokedAt(t, false, "ben", other)
 	eventually(t, "heard", func() bool { _, revoked := other.IsRevoked("ben", "", "", 0); return revoked })
 }
+
+// Of mutes the last word holds, on all relays; they end nobody's right to be connected.
+func testMuted(t *testing.T, h Harness) {
+	store := h.New(t, defaults())
+	relays := openLeased(t, store, map[bool]int{false: 1, true: 2}[h.Shared])
+	one, other := relays[0], relays[len(relays)-1]
+	v := judgeAt(other)
+	want, _ := v.state()
+	now := time.Now()
+	long, short, over := now.Add(5*time.Hour), now.Add(2*time.Hour), now.Add(-time.Second)
+	for _, said := range []broker.Revocation{broker.Mute("ann", "", long), broker.Mute("ann", "", short), broker.Mute("ann", "a room", long),
+		broker.Mute("ann", "", over), broker.Mute("ann", "", long)} {
+		revoke(t, one, said, len(relays))
+		said.Until = long.UnixMilli()
+		want = append(want, said)
+	}
+	v.are(t, want...)
+	revokedAt(t, false, "ann", relays...)
+	for _, bad := range []broker.Revocation{broker.Mute("", "", long), {User: "a", Room: "r", Until: inAnHour()}, broker.Mute("a\x00b", "", long),
+		broker.Mute("a", string(make([]byte, broker.MaxRevokedID+1)), long), {User: "a", Muted: "a", Until: inAnHour()}} {
+		if err := bad.Check(); err == nil {
+			t.Errorf("%+v is good", bad)
+		}
+	}
+	if h.Shared {
+		late := store.Open(t)
+		ready(t, late)
+		heard, _ := judgeAt(late).state()
+		for _, w := range want[len(want)-3:] {
+			if w.Room == "" && w.IssuedBefore == over.UnixMilli() {
+				continue // not the last word
+			}
+			if !slices.Contains(heard, w) {
+				t.Errorf("one that opens later hears %+v, and not %+v", heard, w)
+			}
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -121,6 +122,31 @@ func (c *connection) is(r broker.Resumed, want broker.Session) {
 // pass lets time go by.
 func pass(d time.Duration) { <-time.After(d) }
 
+// What the application keeps with a session goes with it, as it is by then.
+func testSessionData(t *testing.T, h Harness) {
+	relay := h.New(t, defaults()).Open(t)
+	at := relay.Head()
+	c := &connection{t: t, name: "ann"}
+	state := session("ann")
+	state.Data = `{"a":"é"}`
+	c.SessionHandle = relay.Keep("ann", state, func() { c.fences.Add(1) })
+	c.join(in("a", at))
+	for _, data := range []string{"", strings.Repeat("x", broker.MaxSessionData), `"\x00"`} {
+		again, r := resume(t, relay, "ann", at)
+		state.Rooms = []broker.Membership{in("a", at)}
+		again.is(r, state)
+		again.SetData(data)
+		state.Data = data
+		awaitStored(t, relay)
+	}
+	again, r := resume(t, relay, "ann", at)
+	again.is(r, state)
+	again.End()
+	again.SetData("late")
+	awaitStored(t, relay)
+	gone(t, relay, "ann", at)
+}
+
 func testSession(t *testing.T, h Harness) {
 	relay := h.New(t, defaults()).Open(t)
 	gone(t, relay, "ann", relay.Head())
@@ -129,11 +155,11 @@ func testSession(t *testing.T, h Harness) {
 	c := keep(t, relay, "ann", in("z", start), in("b", first), in("a", start))
 	keep(t, relay, "ben", in("b", start))
 	second := publish(t, relay, "b", "ann", "2", "x").Offset
-	c.join(broker.Membership{Room: "b", Presence: true}) // its Since stays
+	c.join(broker.Membership{Room: "b", Presence: true, Given: true}) // its Since stays
 	c.leave("z")
 	c.leave("nowhere")
 	c.join(in("d", first), in("d", second), in("z", second)) // d moves
-	want := session("ann", broker.Membership{Room: "b", Since: first, Presence: true}, in("a", start), in("d", second), in("z", second))
+	want := session("ann", broker.Membership{Room: "b", Since: first, Presence: true, Given: true}, in("a", start), in("d", second), in("z", second))
 	for i := range 3 {
 		var r broker.Resumed
 		was := c
@@ -163,7 +189,7 @@ func testSessionSizes(t *testing.T, h Harness) {
 	})
 	var many []broker.Membership
 	for i := range 200 {
-		many = append(many, broker.Membership{Room: fmt.Sprint("room ", 1000-i, " 0 1"), Since: at, Presence: i%3 == 0})
+		many = append(many, broker.Membership{Room: fmt.Sprint("room ", 1000-i, " 0 1"), Since: at, Presence: i%3 == 0, Given: i%5 == 0})
 	}
 	keep(t, relay, "many", many...)
 	c, r := resume(t, relay, "many", publish(t, relay, many[199].Room, "ann", "1", "x").Offset)

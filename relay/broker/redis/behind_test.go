@@ -18,7 +18,7 @@ func offline() *Broker {
 	b.cfg.Recovery = broker.DefaultRecovery
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.feed = newFeed(b)
-	b.presence, b.sessions = newPresence(b), newSessions(b)
+	b.presence, b.sessions, b.notices = newPresence(b), newSessions(b), newNotices(b)
 	return b
 }
 

@@ -303,7 +303,7 @@ func (u *catchUp) takeMissed(m *missing, now tail, fd found) bool {
 		}
 		m.from = e.Offset()
 		u.pending = append(u.pending, event{pos: e.Pos, m: e})
-		u.bytes += len(e.Body)
+		u.bytes += sizeOf(e)
 	}
 	m.frontier = m.from.Pos
 	if m.reason != "" || fd.more {

@@ -80,7 +80,7 @@ func (u *catchUp) takePending(to uint64) (events []event) {
 			return false
 		}
 		events = append(events, e)
-		u.bytes -= len(e.m.Body)
+		u.bytes -= sizeOf(e.m)
 		return true
 	})
 	return events

@@ -2,8 +2,6 @@ package redis
 
 import (
 	"context"
-	"crypto/sha1"
-	"encoding/hex"
 	"errors"
 	"strings"
 	"sync"
@@ -117,14 +115,18 @@ func nameOf(words []string) metrics.Call {
 	return metrics.Call(name)
 }
 
-// scriptNames are the scripts' names, by hash and by text.
+// scriptNames are the scripts' names, by hash and by text. What writes notices as well goes by the same name.
 var scriptNames = sync.OnceValue(func() map[string]metrics.Call {
 	names := map[string]metrics.Call{}
 	files, _ := lua.ReadDir("lua") // it is in the binary
 	for _, f := range files {
-		text, _ := lua.ReadFile("lua/" + f.Name())
-		sum, name := sha1.Sum(text), metrics.Call(strings.TrimSuffix(f.Name(), ".lua"))
-		names[hex.EncodeToString(sum[:])], names[string(text)] = name, name
+		name, isScript := strings.CutSuffix(f.Name(), ".lua")
+		if !isScript {
+			continue
+		}
+		for _, s := range []script{load(name, false), loadNoticing(name, 0), loadNoticing(name, 3), loadWith(name, false, "notes"), loadWith(name, false, "trim")} {
+			names[s.sha], names[s.text] = metrics.Call(name), metrics.Call(name)
+		}
 	}
 	return names
 })
@@ -158,6 +160,9 @@ func (t *timed) end(number uint64) {
 		t.took, t.since = time.Since(t.since), time.Time{}
 	}
 }
+
+// RoundTrip implements broker.Broker.
+func (b *Broker) RoundTrip() time.Duration { return b.feed.lag() }
 
 // lag is how long what is published takes to come back or, if that is more, has not come.
 func (f *feed) lag() time.Duration {

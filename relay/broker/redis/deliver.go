@@ -32,12 +32,20 @@ type hold struct {
 }
 
 func (h *hold) add(m broker.Message) {
-	if h.over || len(h.messages) >= holdMessages || h.bytes+len(m.Body) > holdBytes {
+	if h.over || len(h.messages) >= holdMessages || h.bytes+sizeOf(m) > holdBytes {
 		*h = hold{over: true}
 		return
 	}
 	h.messages = append(h.messages, heldMessage{m: m})
-	h.bytes += len(m.Body)
+	h.bytes += sizeOf(m)
+}
+
+// sizeOf is about how many bytes a message takes.
+func sizeOf(m broker.Message) int {
+	if m.Note != nil {
+		return len(m.Note.About) + len(m.Note.Body)
+	}
+	return len(m.Body)
 }
 
 // age notes that Redis is asked for all that is held.
@@ -55,7 +63,7 @@ func (h *hold) take(to uint64) (some []heldMessage) {
 			return false
 		}
 		some = append(some, held)
-		h.bytes -= len(held.m.Body)
+		h.bytes -= sizeOf(held.m)
 		return true
 	})
 	return some
@@ -69,6 +77,10 @@ func (f *feed) receive(session int, push rueidis.PubSubMessage) {
 	}
 	if push.Channel == f.b.keys.revocations {
 		f.b.revoked.receive(push.Message)
+		return
+	}
+	if push.Channel == f.b.keys.commands {
+		f.b.commands.receive(push.Message)
 		return
 	}
 	room, ok := f.b.keys.room(push.Channel)
@@ -101,11 +113,11 @@ func (f *feed) receive(session int, push rueidis.PubSubMessage) {
 		if f.revoked {
 			s.sub.Signal(broker.Signal{Sender: head, Body: rest})
 		}
-	case 'j', 'l', 'r':
+	case 'j', 'l', 'r', 'w':
 		count, _ := strconv.Atoi(head)
-		ch := broker.Change{Joined: kind == 'j', Renamed: kind == 'r', Count: count, User: rest, After: f.after}
-		if ch.Renamed {
-			f.b.presence.renamed(room, rest)
+		ch := broker.Change{Joined: kind == 'j', Renamed: kind == 'r' || kind == 'w', Moved: kind == 'w', Count: count, User: placedAsHeard(rest), After: f.after}
+		if kind == 'r' {
+			f.b.presence.renamed(room, broker.CutPlaces(rest))
 		}
 		f.b.presence.hear(room, ch)
 		switch {
@@ -156,13 +168,26 @@ func (f *feed) advance(s *subscription, m broker.Message) bool {
 	if !m.Follows(s.tail) {
 		return false
 	}
-	s.tail, s.tailAt = m.Offset(), m.At
-	if len(m.Body) >= largeBody {
-		s.big = m.Seq
+	if m.Epoch != s.tail.Epoch {
+		s.recent = recent{}
 	}
+	s.tail, s.tailAt = m.Offset(), m.At
+	s.recent.add(m)
+	s.noteSize(m)
 	f.pos = max(f.pos, m.Pos)
 	s.sub.Deliver(m)
 	return true
+}
+
+// noteSize takes note of a message that is large, or an annotation: the bare command does not tell how those
+// stand. f.mu is held.
+func (s *subscription) noteSize(m broker.Message) {
+	switch {
+	case m.Note != nil:
+		s.big = annotated
+	case len(m.Body) >= largeBody:
+		s.big = max(s.big, m.Seq)
+	}
 }
 
 // isFormer reports whether the feed has left an epoch. f.mu is held.

@@ -38,14 +38,18 @@ type endedLife struct {
 	life   string
 	left   []place // of what it has left, what is known beside what Redis lists
 	shakes uint64
+	parted map[place]string // of left, the JSON of users who were recorded, if that is to be noticed
 }
 
 // know adds to what is known of what the life has left. The same people are found in each list that is read.
-func (l *endedLife) know(left []place) {
-	for _, at := range left {
+func (l *endedLife) know(more endedLife) {
+	for _, at := range more.left {
 		if !slices.Contains(l.left, at) {
 			l.left = append(l.left, at)
 		}
+	}
+	if l.parted == nil {
+		l.parted = more.parted
 	}
 }
 
@@ -71,7 +75,7 @@ func (e *evictor) add(shakes uint64, lives ...endedLife) {
 		i := slices.IndexFunc(e.waiting, func(w endedLife) bool { return w.life == l.life })
 		switch {
 		case i >= 0:
-			e.waiting[i].know(l.left)
+			e.waiting[i].know(l)
 		case l.life == e.current && len(l.left) == 0 || len(e.waiting) >= maxEvicted:
 		default:
 			l.shakes = shakes
@@ -134,7 +138,7 @@ func (b *Broker) evict(ctx context.Context, c rueidis.Client, l endedLife, may f
 		if !may() {
 			return errUnsettled
 		}
-		if _, err := b.takeOut(ctx, c, life, some); err != nil {
+		if _, err := b.takeOut(ctx, c, life, some, l.parted); err != nil {
 			return err
 		}
 	}
@@ -156,7 +160,7 @@ func (b *Broker) evict(ctx context.Context, c rueidis.Client, l endedLife, may f
 		if cursor = next; !may() {
 			return errUnsettled
 		}
-		if left, err = b.takeOut(ctx, c, life, places); err != nil {
+		if left, err = b.takeOut(ctx, c, life, places, nil); err != nil {
 			return err
 		}
 	}
@@ -165,12 +169,12 @@ func (b *Broker) evict(ctx context.Context, c rueidis.Client, l endedLife, may f
 
 // takeOut takes users out of rooms for a life that has ended, and ends it if nothing is left of it. It
 // returns how many are.
-func (b *Broker) takeOut(ctx context.Context, c rueidis.Client, life string, places []place) (left int64, err error) {
-	calls := []call{b.leaving(life, "", nil)}
+func (b *Broker) takeOut(ctx context.Context, c rueidis.Client, life string, places []place, parted map[place]string) (left int64, err error) {
+	calls := []call{b.leaving(life, "", nil, nil)}
 	for some := range slices.Chunk(places, evictBatch) {
-		calls = append(calls, b.leaving(life, "", some))
+		calls = append(calls, b.leaving(life, "", some, parted))
 	}
-	for _, r := range b.runWithin(ctx, c, leaveScript, calls) {
+	for _, r := range b.runWithin(ctx, c, b.leaveScript(), calls) {
 		if left, err = r.AsInt64(); err != nil {
 			return left, err
 		}
@@ -225,17 +229,30 @@ func (b *Broker) places(ctx context.Context, c rueidis.Client, life string, curs
 	return places, page.Cursor, nil
 }
 
+// keyNumbers numbers the keys that a call has behind its first three, as its arguments name them.
+type keyNumbers map[string]string
+
+func (k keyNumbers) of(do *call, key string) string {
+	if k[key] == "" {
+		do.keys = append(do.keys, key)
+		k[key] = strconv.Itoa(len(do.keys) - 3)
+	}
+	return k[key]
+}
+
 // leaving takes users out of rooms for a life; number is that of the write, or empty if the life has
-// ended.
-func (b *Broker) leaving(life, number string, places []place) call {
+// ended. parted has the JSON of those who were recorded, as far as that is known here.
+func (b *Broker) leaving(life, number string, places []place, parted map[place]string) call {
 	do := call{keys: []string{b.keys.lives, b.keys.life + life, b.keys.write + life}, args: []string{life, number}}
-	keyOf := map[string]string{}
+	keys := b.notices.keyNumbers(&do)
 	for _, at := range places {
-		if keyOf[at.room] == "" {
-			do.keys = append(do.keys, b.keys.members+at.room)
-			keyOf[at.room] = strconv.Itoa(len(do.keys) - 3)
+		do.args = append(do.args, keys.of(&do, b.keys.membersOf(at.room)), b.keys.channel+at.room, at.room, at.user)
+		if b.notices.on {
+			do.args = append(do.args, parted[at])
 		}
-		do.args = append(do.args, keyOf[at.room], b.keys.channel+at.room, at.room, at.user)
+	}
+	if b.notices.on {
+		do.args = append(do.args, onlineRoom)
 	}
 	return do
 }

@@ -40,6 +40,8 @@ func newTail(now int64) (t tail) {
 	return t
 }
 
+const RecentMessages = recentMessages
+
 var (
 	ParsePush  = parsePush
 	ParseEntry = parseEntry

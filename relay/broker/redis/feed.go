@@ -144,6 +144,7 @@ type subscription struct {
 	tail    broker.Offset
 	tailAt  int64  // when the tail's message was stored, ms
 	big     uint64 // the sequence after which no body is large
+	recent  recent
 
 	answer chan stateAnswer // how Redis says that the room stood right after it took the subscription; buffered
 }
@@ -162,7 +163,7 @@ func (s *subscription) refuse(err error) {
 }
 
 func newFeed(b *Broker) *feed {
-	return &feed{b: b, channel: b.keys.private + newEpoch(), wake: make(chan struct{}, 1), kick: make(chan error, 1),
+	return &feed{b: b, channel: b.keys.private + newName(), wake: make(chan struct{}, 1), kick: make(chan error, 1),
 		doubt: make(chan struct{}, 1), tell: make(chan struct{}, 1),
 		decided: make(chan struct{}), passed: make(chan struct{}), rooms: map[string]*subscription{}}
 }

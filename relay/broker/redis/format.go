@@ -20,9 +20,12 @@ import (
 //   - What this version would misread has another format. The relay that first writes such a thing
 //     states it; whoever does not know it is not ready from then on, and neither reads nor writes.
 //
+// Format 2 has annotations in the streams, which a relay of before takes for messages that do not follow. It
+// is stated with the first of them: until then relays of both formats share a Redis.
+//
 // A head without format was written before there were formats, and is of format 1. The sessions of
 // that time are not: they are answered ErrGone, here and there.
-const format = 1
+const format = 2
 
 // errFormat: what is stored in Redis is of a later format.
 var errFormat = errors.New("what Redis holds was written by a later version of this relay")

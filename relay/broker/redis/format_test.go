@@ -25,15 +25,12 @@ func TestFormatAdded(t *testing.T) {
 	at := b.Head()
 	s.do(t, "HSET setu{0}:head later x")
 	later := laterScript(t, "lua/publish.lua", map[string]string{
-		"'i', ARGV[3])":     "'i', ARGV[3], 'later', 'x')",
-		"ARGV[3], receipt)": "ARGV[3], receipt, 'later', 'x')",
-		"return '+ '":       "redis.call('PUBLISH', ARGV[2], 'zlater') return '+ '",
+		"'i', ARGV[3]) end\nif":                "'i', ARGV[3], 'later', 'x') end\nif",
+		"id, 'm', rest, 'i', ARGV[3]) end\n\n": "id, 'm', rest, 'i', ARGV[3], 'later', 'x') end\n\n",
+		"ARGV[3], receipt)":                    "ARGV[3], receipt, 'later', 'x')",
+		"return '+ '":                          "redis.call('PUBLISH', ARGV[2], 'zlater') return '+ '",
 	})
-	publishLater := func(id string) {
-		t.Helper()
-		s.do(t, "EVAL", later, "4", "setu{0}:head", "setu{0}:stream:a", "setu{0}:index:a", "setu{0}:older:a",
-			at.Epoch, "setu{0}:room:a", redis.IDDigest(broker.Publication{User: "ann", ID: id}), "body of "+id, "50", "3600000", "300000", "ann\x00"+id, "4096", "0")
-	}
+	publishLater := func(id string) { publishBy(t, s, later, at.Epoch, id) }
 	publishLater("1")
 	if r := publish(t, b, "a", "2"); r.Offset.Seq != 2 {
 		t.Errorf("after a later version's: %+v", r)
@@ -66,7 +63,52 @@ func TestFormatAdded(t *testing.T) {
 	waitReady(t, b)
 }
 
-// laterScript is a script as a later version may have it.
+// publishBy publishes to room a as another version of the relay does, with its script.
+func publishBy(t *testing.T, s *server, script, epoch, id string) {
+	t.Helper()
+	s.do(t, "EVAL", script, "4", "setu{0}:head", "setu{0}:stream:a", "setu{0}:index:a", "setu{0}:older:a",
+		epoch, "setu{0}:room:a", redis.IDDigest(broker.Publication{User: "ann", ID: id}), "body of "+id, "50", "3600000", "300000", "ann\x00"+id, "4096", "0")
+}
+
+// A relay from before digests were shortened publishes to the same rooms during a deploy: one history,
+// of which every offset can be gone on from, on either.
+func TestFormatLongerDigests(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	s.do(t, "HSET setu{0}:head epoch abcdefghij pos 7 format 1")
+	b, c := open(t, config(s)), &counter{}
+	stop, err := b.Subscribe(t.Context(), "a", c, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	former := laterScript(t, "lua/publish.lua", map[string]string{"1, 10)": "1, 12)"})
+	for _, id := range []string{"1", "3", "5"} {
+		publishBy(t, s, former, "abcdefghij", id)
+		if r := publish(t, b, "a", id); !r.Duplicate || len(r.Offset.Digest) != 12 {
+			t.Errorf("repeated here: %+v", r)
+		}
+		if r := publish(t, b, "a", id+"+"); r.Duplicate || len(r.Offset.Digest) != 10 {
+			t.Errorf("after the former one's: %+v", r)
+		}
+	}
+	eventually(t, "delivered", func() bool { return c.n.Load() == 6 })
+	page, _, err := open(t, config(s)).History(t.Context(), "a", broker.Offset{}, 10)
+	if err != nil || len(page) != 6 {
+		t.Fatalf("history: %+v, %v", page, err)
+	}
+	for i, m := range page[1:] {
+		at, err := broker.ParseOffset(page[i].Offset().String())
+		if err != nil || !m.Follows(at) {
+			t.Errorf("%+v does not follow %v, %v", m, at, err)
+		}
+		if older, _, err := b.History(t.Context(), "a", m.Offset(), 10); err != nil || len(older) != i+1 {
+			t.Errorf("before %v: %d, %v", m.Offset(), len(older), err)
+		}
+	}
+}
+
+// laterScript is a script as another version may have it.
 func laterScript(t *testing.T, name string, changes map[string]string) string {
 	t.Helper()
 	text, err := os.ReadFile(name)
@@ -125,7 +167,7 @@ func TestFormatLater(t *testing.T) {
 	}
 	defer stop()
 	publish(t, b, "a", "1")
-	s.do(t, "HSET setu{0}:head format 2")
+	s.do(t, "HSET setu{0}:head format 3")
 	refuses := func(what string, b broker.Broker, log *wiretest.Log) {
 		t.Helper()
 		eventually(t, what+" refusing", func() bool { return strings.Contains(log.String(), "refusing to serve") })

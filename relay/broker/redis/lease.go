@@ -56,7 +56,7 @@ func (p *presence) renew(c rueidis.Client) error {
 		}
 	}
 	if p.life == "" {
-		life := newEpoch()
+		life := newLife(p.b.cfg.Self.Place)
 		if _, err := p.lease(c, life, true); err != nil {
 			return err
 		}
@@ -151,16 +151,17 @@ const lookInterval = time.Second
 // other relays by now, which find out in that time that Redis takes what they write.
 const formerGrace = 2 * probeInterval
 
-// isSteady reports whether this relay has renewed its lease without a pause for a lease's time, and
-// Redis was there. Whoever has just come back takes nobody else out: if Redis was away, it was so
-// for the others, too, and what it holds may be of long ago; they get the same time to come back.
+// isSteady reports whether this relay has renewed its lease without a pause for a lease's time and that
+// between two looks, and Redis was there. Whoever has just come back takes nobody else out: if Redis was
+// away, it was so for the others, too, and what it holds may be of long ago; they get a lease's time to
+// come back, also if their first look fails on a connection that is no more.
 func (p *presence) isSteady() bool {
 	now, lease := time.Now(), p.b.cfg.Lease
 	if now.Sub(p.renewed) > lease/2 {
 		p.steady = now
 	}
 	p.renewed = now
-	return now.Sub(p.steady) >= lease
+	return now.Sub(p.steady) >= lease+lookInterval
 }
 
 // takeShaken reports whether Redis has been away since it was last asked, and how often in all.
@@ -170,6 +171,13 @@ func (p *presence) takeShaken() (shaken bool, shakes uint64) {
 	shaken = p.shaken
 	p.shaken, p.untold = false, p.untold || shaken
 	return shaken, p.shakes
+}
+
+// countShakes returns how often Redis has been away.
+func (p *presence) countShakes() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.shakes
 }
 
 // setUntold notes whether the rooms are yet to be told that changes may have been missed, and returns
@@ -199,7 +207,7 @@ func (p *presence) setLongHeld(longHeld bool) {
 func (p *presence) endLife() endedLife {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	l := endedLife{life: p.life, left: make([]place, 0, len(p.want))}
+	l := endedLife{life: p.life, left: make([]place, 0, len(p.want)), parted: p.allParted()}
 	for at := range p.want {
 		l.left = append(l.left, at)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -237,6 +238,37 @@ func TestRedisIndexEvicted(t *testing.T) {
 	if reasons, _ := l.heard(); len(reasons) != 1 {
 		t.Errorf("loaded for %q", reasons)
 	}
+}
+
+// What a room holds lives for its time after each message, though few messages renew that: also after a
+// message of a relay of before, which renews for no longer, and if the stream was evicted.
+func TestHistoryIsRenewed(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	cfg := config(s)
+	b := open(t, cfg)
+	lives := func(when string) {
+		t.Helper()
+		for _, key := range []string{"stream", "index"} {
+			if ttl, _ := strconv.Atoi(s.do(t, "PTTL setu{0}:"+key+":a")); ttl < int(cfg.TTL.Milliseconds()) {
+				t.Errorf("%s lives for %d ms %s", key, ttl, when)
+			}
+		}
+	}
+	publish(t, b, "a", "1")
+	lives("after the first")
+	publish(t, b, "a", "2")
+	lives("after the second")
+	s.do(t, "HSET setu{0}:index:a by 1")
+	s.do(t, "PEXPIRE setu{0}:stream:a 60000")
+	s.do(t, "PEXPIRE setu{0}:index:a 60000")
+	publish(t, b, "a", "3")
+	lives("after one of a relay of before")
+	s.do(t, "DEL setu{0}:stream:a")
+	if r := publish(t, b, "a", "4"); r.Offset.Seq != 4 {
+		t.Errorf("after the stream was evicted: %+v", r)
+	}
+	lives("after it was evicted")
 }
 
 // A relay that begins when Redis has lost where the partition stands, and its messages not, goes on

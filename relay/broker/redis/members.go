@@ -118,6 +118,7 @@ func parseMembers(fields []rueidis.RedisMessage, living string) (is present, err
 	if is.count = int(count); count == 0 {
 		is.members = []string{} // a list of nobody, and none that is too long
 	}
+	known := placer{}
 	for _, f := range fields[1:] {
 		entry, err := f.ToString()
 		if err != nil {
@@ -127,7 +128,7 @@ func parseMembers(fields []rueidis.RedisMessage, living string) (is present, err
 		if !ok {
 			continue
 		}
-		is.members = append(is.members, text)
+		is.members = append(is.members, known.placed(text, lives))
 		if living != "" && !isLiving(living, lives) {
 			is.ghosts = append(is.ghosts, ghost{broker.UserID(text), lives})
 		}
@@ -191,7 +192,7 @@ func (p *presence) touch(c rueidis.Client) {
 	p.mu.Unlock()
 	var cmds rueidis.Commands
 	for room := range rooms {
-		cmds = append(cmds, c.B().Pexpire().Key(p.b.keys.members+room).Milliseconds(membersTTL.Milliseconds()).Build())
+		cmds = append(cmds, c.B().Pexpire().Key(p.b.keys.membersOf(room)).Milliseconds(membersTTL.Milliseconds()).Build())
 	}
 	cmds = append(cmds, c.B().Pexpire().Key(p.b.keys.secret).Milliseconds(membersTTL.Milliseconds()).Build())
 	ctx, cancel := context.WithTimeout(p.b.ctx, callTimeout)

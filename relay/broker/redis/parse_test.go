@@ -17,16 +17,44 @@ func FuzzPush(f *testing.F) {
 	f.Add(`e 7 3 1700000000000 ba9876543210 0123456789ab {"a": "b c"}`)
 	f.Add("")
 	f.Add("e 1 0 1 x y z")
+	f.Add(`e 8 3 ~1700000000000 0123456789ab 1123456789ab 7-3 0123456789ab r 1 2 0 Mu7IEnGmWx_z 4 12 👍{"id":"ann"}`)
+	f.Add(`e 8 3 ~1700000000000 0123456789ab 1123456789ab 7-3 0123456789ab e 0 1 0 Mu7IEnGmWx_z 0 12 {"id":"ann"}"data":"new"`)
+	f.Add("e 7 3 +36 2 0 0 \nx\tMu7IEnGmWx_zMu7IEnGmWx_z\n1700000000000 ba9876543210 0123456789ab body")
 	f.Fuzz(func(t *testing.T, text string) {
 		m, err := redis.ParsePush("room", text)
 		if err != nil {
 			return
 		}
-		again := fmt.Sprintf("%s %d %d %d %s %s %s", m.Epoch, m.Pos, m.Seq, m.At, m.Prev, m.Digest, m.Body)
-		if n, err := redis.ParsePush("room", again); err != nil || n != m {
+		again := fmt.Sprintf("%s %d %d %s%d %s %s %s", m.Epoch, m.Pos, m.Seq, markOf(m), m.At, m.Prev, m.Digest, m.Body)
+		if m.Note != nil {
+			again += noteText(m.Note)
+		}
+		if n, err := redis.ParsePush("room", again); err != nil || !reflect.DeepEqual(n, m) {
 			t.Errorf("%q reads as %+v, whose text reads as %+v, %v", text, m, n, err)
 		}
 	})
+}
+
+// markOf is what the text of an annotation, or of a message that has some, begins with.
+func markOf(m broker.Message) string {
+	switch {
+	case m.Note != nil:
+		return "~"
+	case m.Notes != nil:
+		text := m.Notes.Append(nil)
+		return fmt.Sprintf("+%d %s", len(text), text)
+	}
+	return ""
+}
+
+// noteText is an annotation as annotate.lua stores it.
+func noteText(n *broker.Note) string {
+	remove := "0"
+	if n.Remove {
+		remove = "1"
+	}
+	return fmt.Sprintf("%d-%d %s %s %s %d %d %s %d %d %s%s%s", n.Target.Pos, n.Target.Seq, n.Target.Digest, string([]byte{byte(n.Kind)}),
+		remove, n.Rev, n.Count, n.Mark, len(n.Value), len(n.About), n.Value, n.About, n.Body)
 }
 
 func FuzzEntry(f *testing.F) {

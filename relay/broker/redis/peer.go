@@ -28,13 +28,10 @@ func (b *Broker) announce(ctx context.Context, c rueidis.Client) error {
 	if b.cfg.Self.Node == "" {
 		return nil
 	}
-	text, err := json.Marshal(b.cfg.Self)
-	if err != nil {
-		return err
-	}
+	text := b.announcement()
 	ctx, cancel := context.WithTimeout(ctx, connTimeout)
 	defer cancel()
-	err = announceScript.run(ctx, c, call{
+	err := announceScript.run(ctx, c, call{
 		keys: []string{b.keys.peer + b.cfg.Self.Node, b.keys.relays},
 		args: []string{string(text), b.listed(text), ms(b.cfg.Lease), flag(b.draining.Load()), ms(membersTTL)},
 	})[0].Error()
@@ -45,6 +42,17 @@ func (b *Broker) announce(ctx context.Context, c rueidis.Client) error {
 	return err
 }
 
+// announcement says where this relay is, and what format it knows.
+func (b *Broker) announcement() []byte {
+	text, _ := json.Marshal(announcement{b.cfg.Self, format}) // strings and a number
+	return text
+}
+
+type announcement struct {
+	broker.Peer
+	Format int `json:"format,omitempty"` // 0: it is of before that was said, and knows format 1
+}
+
 // listed is this relay's entry in the list of those that take new clients: "<node> <announcement>".
 func (b *Broker) listed(text []byte) string { return b.cfg.Self.Node + " " + string(text) }
 
@@ -53,7 +61,7 @@ func (b *Broker) withdraw(ctx context.Context, c rueidis.Client) {
 	if b.cfg.Self.Node == "" {
 		return
 	}
-	text, _ := json.Marshal(b.cfg.Self) // which holds strings alone
+	text := b.announcement()
 	// If this fails, both end with the lease.
 	c.DoMulti(ctx,
 		c.B().Del().Key(b.keys.peer+b.cfg.Self.Node).Build(),
@@ -119,11 +127,17 @@ func (b *Broker) Peer(ctx context.Context, node string) (broker.Peer, error) {
 }
 
 func parsePeer(node, text string) (broker.Peer, error) {
-	p := broker.Peer{Node: node}
-	if err := json.Unmarshal([]byte(text), &p); err != nil {
+	p, err := parseAnnouncement(text)
+	if err != nil {
 		return broker.Peer{}, fmt.Errorf("%w: not a peer: %w", broker.ErrGone, err)
 	}
-	return p, nil
+	p.Node = node
+	return p.Peer, nil
+}
+
+func parseAnnouncement(text string) (is announcement, err error) {
+	err = json.Unmarshal([]byte(text), &is)
+	return is, err
 }
 
 // secret is the fleet's, as it was read last.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -43,6 +44,7 @@ type presence struct {
 	// guarded by mu
 	untold   bool // presence changes may have been missed, and the rooms have not been told
 	want     map[place]wanted
+	parted   map[place]string               // JSON of users who were recorded and have left, as far as that is to be noticed and yet to be written
 	inRoom   map[string]map[string]struct{} // users of want that are recorded, by their rooms
 	recorded int                            // how many places these are
 	doubted  map[string]struct{}            // rooms of inRoom of which Redis may have lost some
@@ -65,6 +67,7 @@ type step struct {
 	marked[place, entered]
 	text   string // empty: left
 	states bool   // text states a name, rather than repeating one
+	parted string // of whom has left: the JSON, if it was recorded
 }
 
 var (
@@ -73,13 +76,13 @@ var (
 )
 
 func newPresence(b *Broker) *presence {
-	return &presence{writeBehind: newWriteBehind[place, entered](b), want: map[place]wanted{}, inRoom: map[string]map[string]struct{}{}, doubted: map[string]struct{}{}, vanished: map[string]time.Time{},
+	return &presence{writeBehind: newWriteBehind[place, entered](b), want: map[place]wanted{}, parted: map[place]string{}, inRoom: map[string]map[string]struct{}{}, doubted: map[string]struct{}{}, vanished: map[string]time.Time{},
 		touched: time.Now(), evictor: newEvictor(b)}
 }
 
 // Enter implements broker.Broker.
 func (b *Broker) Enter(ctx context.Context, room string, user broker.User) (int, error) {
-	text, err := json.Marshal(user)
+	text, err := json.Marshal(user.Unplaced()) // the life says where that is
 	if err != nil {
 		return 0, err
 	}
@@ -113,6 +116,9 @@ func (p *presence) enter(at place, text string, answer ...chan entered) {
 		return
 	}
 	p.state(at, text)
+	if _, parted := p.parted[at]; parted {
+		p.setNoticed(at)
+	}
 	p.mark(at, answer...)
 }
 
@@ -122,6 +128,7 @@ func (p *presence) leave(at place) {
 	if p.ended {
 		return
 	}
+	p.part(at)
 	p.setRecorded(at, false)
 	delete(p.want, at)
 	if len(p.marks) < len(p.want)+maxPast {
@@ -178,6 +185,7 @@ func (p *presence) setRecorded(at place, recorded bool) {
 func (p *presence) giveUp(at place) {
 	marked[place, entered]{at, p.marks[at]}.answer(entered{err: broker.ErrUnavailable})
 	p.forget(at)
+	delete(p.parted, at)
 }
 
 func (p *presence) overflowed() bool {
@@ -202,7 +210,7 @@ func (p *presence) steps(work []marked[place, entered]) []step {
 	steps := make([]step, len(work))
 	for i, m := range work {
 		text, states := p.takeName(m.key)
-		steps[i] = step{m, text, states}
+		steps[i] = step{m, text, states, p.takeParted(m.key)}
 	}
 	return steps
 }
@@ -227,11 +235,11 @@ func (p *presence) writeLeaves(ctx context.Context, c rueidis.Client, leave []st
 	if len(leave) == 0 {
 		return nil
 	}
-	places := make([]place, len(leave))
+	places, parted := make([]place, len(leave)), map[place]string{}
 	for i, s := range leave {
-		places[i] = s.key
+		places[i], parted[s.key] = s.key, s.parted
 	}
-	left, err := leaveScript.run(ctx, c, p.b.leaving(p.life, strconv.FormatUint(p.writes, 10), places))[0].AsInt64()
+	left, err := p.b.leaveScript().run(ctx, c, p.b.leaving(p.life, strconv.FormatUint(p.writes, 10), places, parted))[0].AsInt64()
 	if err == nil && left < 0 {
 		err = errLate
 	}
@@ -245,43 +253,70 @@ func (p *presence) writeLeaves(ctx context.Context, c rueidis.Client, leave []st
 	return failed
 }
 
+// enterBatch is how many users enter by one call.
+const enterBatch = 128
+
 func (p *presence) writeEnters(ctx context.Context, c rueidis.Client, enter []step) (failed error) {
 	if len(enter) == 0 {
 		return nil
 	}
-	k := p.b.keys
-	calls := make([]call, len(enter))
-	for i, s := range enter {
-		calls[i] = call{
-			keys: []string{k.lives, k.members + s.key.room, k.life + p.life, k.write + p.life},
-			args: []string{p.life, s.key.user, s.text, s.key.room, k.channel + s.key.room, ms(membersTTL), flag(s.states),
-				strconv.FormatUint(p.writes, 10)},
-		}
+	var calls []call
+	for some := range slices.Chunk(enter, enterBatch) {
+		calls = append(calls, p.entering(some))
 	}
-	for i, r := range enterScript.run(ctx, c, calls...) {
-		count, name, err := parseEntered(r)
-		switch {
-		case err != nil:
-			p.b.feed.noteRefusal(err)
-		case count == -1:
-			if err = errLife; p.life != "" {
-				p.lose()
+	results := p.b.enterScript().run(ctx, c, calls...)
+	p.b.notices.look()
+	for some := range slices.Chunk(enter, enterBatch) {
+		answers, err := results[0].ToArray()
+		results = results[1:]
+		for i, s := range some {
+			if err := p.entered(s, answers, i, err); err != nil {
+				failed = err
 			}
-		case count < 0:
-			err = errLate
 		}
-		if err != nil {
-			failed = p.giveBack(enter[i:i+1], err)
-		}
-		if name != "" {
-			p.b.feed.tellRenamed(enter[i].key.room, count, name)
-		}
-		if err == nil {
-			p.record(enter[i].key, count)
-		}
-		enter[i].answer(entered{count, unavailable(err)})
 	}
 	return failed
+}
+
+// entering has users enter.
+func (p *presence) entering(some []step) call {
+	k := p.b.keys
+	do := call{keys: []string{k.lives, k.life + p.life, k.write + p.life}, args: []string{p.life, ms(membersTTL), strconv.FormatUint(p.writes, 10)}}
+	keys := p.b.notices.keyNumbers(&do)
+	for _, s := range some {
+		at := s.key
+		do.args = append(do.args, keys.of(&do, k.membersOf(at.room)), k.channel+at.room, at.room, at.user, s.text, flag(s.states))
+	}
+	if p.b.notices.on {
+		do.args = append(do.args, onlineRoom, p.b.notices.newestFence())
+	}
+	return do
+}
+
+// entered takes what Redis said of those who entered by one call, of whom s is one.
+func (p *presence) entered(s step, answers []rueidis.RedisMessage, i int, err error) error {
+	a, err := parseEntered(answers, i, err)
+	switch {
+	case err != nil:
+		p.b.feed.noteRefusal(err)
+	case a.count == -1:
+		if err = errLife; p.life != "" {
+			p.lose()
+		}
+	case a.count < 0:
+		err = errLate
+	}
+	if err != nil {
+		err = p.giveBack([]step{s}, err)
+	}
+	if a.name != "" {
+		p.b.feed.tellRenamed(s.key.room, a.count, a.name)
+	}
+	if err == nil {
+		p.record(s.key, a.count)
+	}
+	s.answer(entered{a.count, unavailable(err)})
+	return err
 }
 
 // giveBack marks work again, for the next time.
@@ -291,6 +326,7 @@ func (p *presence) giveBack(work []step, err error) error {
 	for _, s := range work {
 		p.markAgain(s.key)
 		p.giveBackName(s)
+		p.giveBackParted(s)
 	}
 	return err
 }

@@ -103,14 +103,12 @@ func changesOf(t testing.TB, b broker.Broker, room string) *presenceHeard {
 func TestRedisPresenceLateWrites(t *testing.T) {
 	t.Parallel()
 	s := ownServer(t)
-	script := map[string]string{}
-	for _, name := range []string{"enter", "leave"} {
-		script[name] = laterScript(t, "lua/"+name+".lua", nil)
-	}
+	script := map[string]string{"leave": laterScript(t, "lua/leave.lua", nil),
+		"enter": laterScript(t, "lua/enter.lua", map[string]string{"return out": "return out[1]", "return {-1}": "return -1", "return {-2}": "return -2"})}
 	s.do(t, "ZADD lives 9999999999999 me")
 	enter := func(number, want string) {
 		t.Helper()
-		if got := s.do(t, "EVAL", script["enter"], "4", "lives", "members", "life", "write", "me", "ann", `{"id":"ann"}`, "a", "room:a", "60000", "1", number); got != want {
+		if got := s.do(t, "EVAL", script["enter"], "4", "lives", "life", "write", "members", "me", "60000", number, "1", "room:a", "a", "ann", `{"id":"ann"}`, "1"); got != want {
 			t.Errorf("enter %s: %s, want %s", number, got, want)
 		}
 	}

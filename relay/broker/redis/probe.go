@@ -95,6 +95,8 @@ func (f *feed) receivePrivate(session int, text string) {
 		f.probeReturned(session, rest)
 	case 'f':
 		f.b.sessions.fence(rest)
+	case 'a':
+		f.b.commands.answered(rest)
 	}
 }
 

@@ -76,7 +76,7 @@ func (b *Broker) publishUnder(ctx context.Context, c rueidis.Client, epoch strin
 	taken := strconv.FormatUint(known, 10)
 	for i, p := range pubs {
 		calls[i] = call{
-			keys: []string{b.keys.head, b.keys.stream + p.Room, b.keys.index + p.Room, b.keys.older + p.Room},
+			keys: []string{b.keys.head, b.keys.stream + p.Room, b.keys.index + p.Room, b.keys.older + p.Room, b.keys.notes + p.Room},
 			args: []string{epoch, b.keys.channel + p.Room, idDigest(p), p.Body, limit, ttl, window, p.User + "\x00" + p.ID, large, taken},
 		}
 	}

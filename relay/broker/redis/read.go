@@ -13,8 +13,8 @@ import (
 	"setu/relay/broker"
 )
 
-// History implements broker.Broker. Pages come from the client-side cache; any new message in the
-// room invalidates them.
+// History implements broker.Broker. Pages come from the client-side cache, unless the room has annotations; any
+// new message in the room invalidates them.
 //
 // The page is read with the message that before names, which must be there with its digest: what
 // stands before another one is another history's. Where nothing is left up to it, it has been let
@@ -37,15 +37,32 @@ func (b *Broker) History(ctx context.Context, room string, before broker.Offset,
 		return nil, false, unavailable(err)
 	}
 	if n := len(page); before.Seq > 0 && n > 0 {
-		if last := page[n-1]; last.Pos != before.Pos || last.Digest != before.Digest {
+		last := page[n-1]
+		if last.Pos != before.Pos || last.Digest != before.Digest {
 			return nil, false, broker.ErrGap
 		}
 		page = page[:n-1]
+		if last.Note != nil { // which did not count
+			page, more = newest(page, limit-1, more)
+		}
 	}
 	for i := range page {
 		page[i].Epoch = epoch
 	}
 	return page, more, nil
+}
+
+// newest returns the newest messages of a page, with the annotations behind them, and whether there are more.
+func newest(page []broker.Message, limit int, more bool) ([]broker.Message, bool) {
+	for i := len(page) - 1; i >= 0; i-- {
+		if page[i].Note != nil {
+			continue
+		}
+		if limit--; limit < 0 {
+			return page[i+1:], true
+		}
+	}
+	return page, more
 }
 
 // page reads at most limit messages up to the one that upTo names, oldest first, without their
@@ -66,15 +83,32 @@ func (b *Broker) page(ctx context.Context, room string, upTo broker.Offset, limi
 		upper = "(" + strconv.FormatUint(upTo.Pos+1, 10) + "-0"
 	}
 	limit = min(limit, maxPage)
-	if b.feed.isSmall(room, upTo, limit) {
+	isSmall, isAnnotated := b.feed.pageOf(room, upTo, limit)
+	if isSmall {
 		return b.barePage(ctx, c, room, upper, limit)
 	}
 	do := call{keys: []string{b.keys.stream + room}, args: []string{upper, strconv.Itoa(limit), strconv.Itoa(pageBudget)}}
-	fields, err := pageScript.cached(ctx, c, do).ToArray()
+	var fields []rueidis.RedisMessage
+	if !isAnnotated {
+		if fields, err = pageScript.cached(ctx, c, do).ToArray(); err != nil {
+			return nil, false, err
+		}
+		isAnnotated = len(fields) == 1 && isTwo(fields[0])
+	}
+	if isAnnotated { // of two keys, and rueidis caches by one alone
+		do.keys = append(do.keys, b.keys.notes+room)
+		fields, err = pageScript.run(ctx, c, do)[0].ToArray()
+	}
 	if err != nil {
 		return nil, false, err
 	}
 	return parsePage(room, fields)
+}
+
+// isTwo reports whether m is the number by which page.lua says that a room has annotations.
+func isTwo(m rueidis.RedisMessage) bool {
+	n, err := m.AsInt64()
+	return err == nil && n == 2
 }
 
 // maxPage bounds the messages of one read.
@@ -83,19 +117,20 @@ const maxPage = 512
 // largeBody is the size, in bytes, from which on a message's body is taken note of.
 const largeBody = 4 << 10
 
-// isSmall reports whether none of the messages of a page is known to be large.
-func (f *feed) isSmall(room string, upTo broker.Offset, limit int) bool {
+// pageOf reports whether none of the messages of a page is known to be large, and whether the room is known to
+// have annotations.
+func (f *feed) pageOf(room string, upTo broker.Offset, limit int) (isSmall, isAnnotated bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := f.rooms[room]
-	if s == nil || s.loading {
-		return false
+	if s == nil || s.loading || s.big == annotated {
+		return false, s != nil && !s.loading
 	}
 	newest := s.tail.Seq
 	if upTo.Seq > 0 {
 		newest = upTo.Seq
 	}
-	return newest >= s.big+uint64(limit)+1 || s.big == 0
+	return newest >= s.big+uint64(limit)+1 || s.big == 0, false
 }
 
 func (b *Broker) barePage(ctx context.Context, c rueidis.Client, room, upper string, limit int) ([]broker.Message, bool, error) {
@@ -193,9 +228,18 @@ func parseEntries(room string, fields []rueidis.RedisMessage) ([]broker.Message,
 	return out, nil
 }
 
-// parseEntry reads a stream entry: the id is "<pos>-<seq>", the text "<at> <prev> <digest> <body>".
+// parseEntry reads a stream entry: the id is "<pos>-<seq>", the text "<at> <prev> <digest> <body>". If it
+// begins with "~" it is an annotation, and the body a note; with "+<bytes> <notes>", these say how the
+// message's annotations stand.
 func parseEntry(room, epoch, id, text string) (broker.Message, error) {
 	m := broker.Message{Room: room, Epoch: epoch}
+	text, isNote := strings.CutPrefix(text, "~")
+	if rest, noted := strings.CutPrefix(text, "+"); noted && !isNote {
+		var err error
+		if m.Notes, text, err = cutNotes(rest); err != nil {
+			return broker.Message{}, err
+		}
+	}
 	at, rest, _ := strings.Cut(text, " ")
 	m.Prev, rest, _ = strings.Cut(rest, " ")
 	var whole bool
@@ -206,5 +250,9 @@ func parseEntry(room, epoch, id, text string) (broker.Message, error) {
 	if !whole || err1 != nil || err2 != nil || m.Seq == 0 {
 		return broker.Message{}, fmt.Errorf("not a stored message: id %.40q", id)
 	}
-	return m, nil
+	if isNote {
+		m.Note, err1 = parseNote(m.Body)
+		m.Body = ""
+	}
+	return m, err1
 }

@@ -35,7 +35,7 @@ func (b *Broker) readChunk(ctx context.Context, c rueidis.CoreClient, of chunk) 
 	}
 	var channels []string
 	if of.subscribe {
-		channels = append(channels, b.feed.channel)
+		channels = append(channels, b.feed.channel, b.keys.commands)
 		for i, m := range of.rooms {
 			if m.s != nil {
 				channels = append(channels, b.keys.channel+rooms[i])
@@ -63,7 +63,7 @@ func (b *Broker) readNewest(ctx context.Context, c rueidis.CoreClient, budget in
 	more ...rueidis.Completed) (now tail, out []found, also []rueidis.RedisResult, err error) {
 	do := call{keys: []string{b.keys.head}, args: []string{strconv.Itoa(budget), strconv.Itoa(newestBytes), strconv.Itoa(min(newestLimit, b.cfg.History))}}
 	for _, room := range rooms {
-		do.keys = append(do.keys, b.keys.stream+room, b.keys.index+room)
+		do.keys = append(do.keys, b.keys.stream+room, b.keys.index+room, b.keys.notes+room)
 	}
 	now, answers, also, err := newestScript.after(ctx, c, channels, do, more...)
 	if err == nil {

@@ -102,6 +102,7 @@ func (p *presence) record(at place, count int) {
 		return // the user has left meanwhile, and maybe come back
 	}
 	p.setRecorded(at, true)
+	p.setNoticed(at)
 	if p.sweep.there != nil { // it may have looked already
 		p.sweep.there[at] = struct{}{}
 	}
@@ -158,7 +159,7 @@ func (p *presence) complete(room string, users []string, count int) ([]string, i
 		}
 	}
 	for _, at := range missing {
-		users, count = append(users, p.want[at].text), count+1
+		users, count = append(users, placed(p.want[at].text, p.life)), count+1
 		p.doubted[room] = struct{}{}
 	}
 	return users, count
@@ -204,7 +205,7 @@ func (p *presence) mend(c rueidis.Client, looks []look) (failed error) {
 	}
 	cmds := make(rueidis.Commands, len(looks))
 	for i, l := range looks {
-		cmds[i] = c.B().Hmget().Key(p.b.keys.members + l.room).Field(l.users...).Build().Pin()
+		cmds[i] = c.B().Hmget().Key(p.b.keys.membersOf(l.room)).Field(l.users...).Build().Pin()
 	}
 	ctx, cancel := context.WithTimeout(p.b.ctx, connTimeout)
 	defer cancel()

@@ -102,7 +102,7 @@ func TestEvictorTriesAgain(t *testing.T) {
 		t.Errorf("%q is tried again", got)
 	}
 	for range 3 { // as each list that shows somebody says
-		e.add(1, endedLife{"four", []place{{"a", "ann"}}, 0}, endedLife{"four", []place{{"a", "ann"}, {"a", "ben"}}, 0})
+		e.add(1, endedLife{life: "four", left: []place{{"a", "ann"}}}, endedLife{life: "four", left: []place{{"a", "ann"}, {"a", "ben"}}})
 	}
 	if four, none := e.next(), e.next(); four.life != "four" || len(four.left) != 2 || none.life != "" {
 		t.Errorf("%+v, and then %+v", four, none)
@@ -118,19 +118,26 @@ func TestEvictorTriesAgain(t *testing.T) {
 
 // A script names every key that it touches: it gets them as KEYS.
 func TestScriptsDeclareKeys(t *testing.T) {
-	used := regexp.MustCompile(`redis\.call\('([A-Z]+)'(?:, *([^,)]+))?`)
+	used := regexp.MustCompile(`redis\.p?call\('([A-Z]+)'(?:, *([^,)]+))?`)
+	shared := []string{"notices", "told", "left", "waiting", "turns", "dead"} // that shared/notices.lua takes from KEYS
 	for _, name := range luaFiles(t) {
 		text, err := lua.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		declared := []string{"KEYS["}
+		declared := append([]string{"KEYS["}, shared...)
 		for _, found := range regexp.MustCompile(`for \w+, (\w+) in ipairs\(KEYS\)|local (\w+)[^=\n]*= KEYS\[[^\]]+\]`).FindAllStringSubmatch(string(text), -1) {
 			declared = append(declared, found[1]+found[2])
 		}
+		if name == "lua/shared/notices.lua" {
+			declared = append(declared, "key") // of keep
+		}
+		if name == "lua/shared/notes.lua" || name == "lua/shared/trim.lua" {
+			declared = append(declared, "stream", "notes") // of functions, whose callers the next test looks at
+		}
 		for _, found := range used.FindAllStringSubmatch(string(text), -1) {
 			command, key := found[1], found[2]
-			if command == "TIME" || command == "PUBLISH" { // a channel is no key
+			if command == "TIME" || command == "PUBLISH" || command == "XREADGROUP" || command == "XGROUP" { // a channel is no key; of groups it comes later
 				continue
 			}
 			if !slices.ContainsFunc(declared, func(d string) bool { return key == d || d == "KEYS[" && strings.HasPrefix(key, d) }) {
@@ -145,7 +152,34 @@ func luaFiles(t *testing.T) []string {
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}
-	return files
+	return append(files, "lua/shared/notices.lua", "lua/shared/notes.lua", "lua/shared/trim.lua")
+}
+
+// What scripts share of annotations is called with keys that are declared.
+func TestSharedScriptsGetKeys(t *testing.T) {
+	calls := regexp.MustCompile(`[^.\w](?:textOf|trim)\(([^,]+), ([^,]+), `)
+	n := 0
+	for _, name := range luaFiles(t) {
+		text, err := lua.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range calls.FindAllStringSubmatch(string(text), -1) {
+			if strings.HasPrefix(name, "lua/shared/") {
+				continue // where they are made
+			}
+			n++
+			if key := found[1]; !strings.HasPrefix(key, "KEYS[") && key != "key" { // of missed.lua, which takes it from KEYS
+				t.Errorf("%s: %s", name, found[0])
+			}
+			if key := found[2]; key != "notes" && key != "nil" && !strings.Contains(found[0], "trim") {
+				t.Errorf("%s: %s", name, found[0])
+			}
+		}
+	}
+	if n < 5 {
+		t.Errorf("%d calls", n)
+	}
 }
 
 // A life that is to be taken out stays if Redis was away in between, however long ago that was noticed.

@@ -82,6 +82,8 @@ type Broker struct {
 	slots      chan struct{}
 	signals    *signals
 	revoked    *revocations
+	commands   *commands
+	notices    *notices
 
 	ctx    context.Context // the broker's life: ends with Close
 	cancel context.CancelFunc
@@ -112,7 +114,9 @@ func Open(cfg Config, log *slog.Logger) (*Broker, error) {
 	b.presence = newPresence(b)
 	b.sessions = newSessions(b)
 	b.revoked = newRevocations(b)
+	b.notices = newNotices(b)
 	b.signals = newSignals(b)
+	b.commands = newCommands(b)
 	cfg.Metrics.OnGather(func() { cfg.Metrics.SubscriptionLag.Set(b.feed.lag().Seconds()) })
 	b.wg.Add(6)
 	go b.feed.run()
@@ -121,14 +125,22 @@ func Open(cfg Config, log *slog.Logger) (*Broker, error) {
 	go b.presence.run(min(cfg.Lease/3, lookInterval), b.presence.turn, func() {})
 	b.wg.Go(b.presence.evictor.run)
 	b.wg.Go(b.revoked.run)
+	b.wg.Go(b.commands.run)
 	go b.sessions.run(cfg.Recovery/2, b.sessions.turn, b.sessions.expire)
 	go b.sessions.tellFenced()
 	b.signals.start()
+	if b.notices.on {
+		b.wg.Go(b.notices.run)
+	}
 	return b, nil
 }
 
-// newEpoch is a name that nothing has had before: of an epoch, a lease or a relay's channel.
-func newEpoch() string { return strings.ToLower(rand.Text()[:10]) }
+// newName is a name that nothing has had before: of a lease, or of a relay's channel.
+func newName() string { return strings.ToLower(rand.Text()[:10]) }
+
+// newEpoch is an epoch's name. Every offset begins with it, so it is short: 30 bits, for one that is
+// drawn when the store has lost something.
+func newEpoch() string { return strings.ToLower(rand.Text()[:6]) }
 
 func newSecret() []byte {
 	secret := make([]byte, secretBytes)
@@ -164,6 +176,9 @@ func options(cfg Config) (rueidis.ClientOption, error) {
 	opt.ConnWriteTimeout = connTimeout
 	opt.Dialer.Timeout = connTimeout
 	opt.Dialer.KeepAlive = time.Second
+	if opt.DialCtxFn == nil {
+		opt.DialCtxFn = dialRedis
+	}
 	if cfg.Dial != nil {
 		opt.DialCtxFn = func(ctx context.Context, address string, _ *net.Dialer, _ *tls.Config) (net.Conn, error) {
 			ctx, cancel := context.WithTimeout(ctx, connTimeout)
@@ -241,9 +256,12 @@ func (b *Broker) Close(ctx context.Context) error {
 // keys are the names of what Redis holds for one partition. They share a hash tag, so that a script
 // may use them together.
 type keys struct {
-	head, lives, relays, secret, probe, noted                                   string
-	revoked, revokedLog, revokedEnds, revocations                               string // of which the last is a channel
-	stream, index, older, members, channel, life, write, private, session, peer string // prefixes
+	head, lives, relays, secret, probe, noted                                          string
+	revoked, revokedLog, revokedEnds                                                   string
+	revocations, commands                                                              string // channels
+	online                                                                             string
+	notices                                                                            []string
+	stream, index, older, notes, members, channel, life, write, private, session, peer string // prefixes
 }
 
 // newKeys names what a fleet with this prefix holds in a database. Redis' channels are shared by
@@ -254,10 +272,18 @@ func newKeys(prefix string, database int) keys {
 	if database != 0 {
 		c += "db" + strconv.Itoa(database) + ":"
 	}
-	return keys{head: p + "head", lives: p + "lives", relays: p + "relays", secret: p + "secret", probe: p + "probe", noted: p + "noted",
-		revoked: p + "revoked", revokedLog: p + "revoked:log", revokedEnds: p + "revoked:ends", revocations: c + "revocations", stream: p + "stream:",
-		index: p + "index:", older: p + "older:", members: p + "members:", life: p + "life:", write: p + "write:", session: p + "session:",
+	return keys{notices: noticeKeys(p), online: p + "online", head: p + "head", lives: p + "lives", relays: p + "relays", secret: p + "secret", probe: p + "probe", noted: p + "noted",
+		revoked: p + "revoked", revokedLog: p + "revoked:log", revokedEnds: p + "revoked:ends", revocations: c + "revocations", commands: c + "commands", stream: p + "stream:",
+		index: p + "index:", older: p + "older:", notes: p + "notes:", members: p + "members:", life: p + "life:", write: p + "write:", session: p + "session:",
 		peer: p + "peer:", channel: c + "room:", private: c + "relay:"}
+}
+
+// membersOf names the key of a room's members. That of all who are connected is not among the rooms'.
+func (k keys) membersOf(room string) string {
+	if room == onlineRoom {
+		return k.online
+	}
+	return k.members + room
 }
 
 // room takes the room's name from its channel's.

@@ -14,6 +14,7 @@ type wanted struct {
 	text     string // JSON of the user
 	naming   naming
 	recorded bool // by this life, as Redis said last
+	noticed  bool // by any life of this relay: the user's leaving is to be noticed, whatever Redis has lost
 }
 
 // naming is what a write of a user means for what the user is called. Users may be in a room over
@@ -77,32 +78,44 @@ func (p *presence) renamed(room, text string) {
 // tellRenamed tells this relay alone that a user goes by another name in Redis, of which it heard
 // nothing.
 func (f *feed) tellRenamed(room string, count int, text string) {
-	f.b.presence.renamed(room, text)
+	f.b.presence.renamed(room, broker.CutPlaces(text))
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if s := f.rooms[room]; s != nil && !s.loading {
-		s.sub.Presence(broker.Change{Renamed: true, Count: count, User: text})
+		s.sub.Presence(broker.Change{Renamed: true, Count: count, User: placedAsHeard(text)})
 	}
 }
 
-// parseEntered reads the answer of the enter script; name is what the user goes by if that is not
-// what was written.
-func parseEntered(r rueidis.RedisResult) (count int, name string, err error) {
-	m, err := r.ToMessage()
+// entry is what the enter script says of one user; name is what the user goes by if that is not what was
+// written.
+type entry struct {
+	count int
+	name  string
+}
+
+// parseEntered reads the answer for one of the users. What holds for all is said once.
+func parseEntered(answers []rueidis.RedisMessage, i int, err error) (e entry, _ error) {
 	if err != nil {
-		return 0, "", err
+		return e, err
 	}
+	if len(answers) == 1 {
+		i = 0
+	}
+	if i >= len(answers) {
+		return e, errors.New("an entry without an answer")
+	}
+	m := answers[i]
 	if !m.IsArray() {
 		n, err := m.AsInt64()
-		return int(n), "", err
+		return entry{count: int(n)}, err
 	}
 	fields, err := m.ToArray()
 	if err != nil || len(fields) != 2 {
-		return 0, "", errors.Join(err, errors.New("unexpected answer to an entry"))
+		return e, errors.Join(err, errors.New("unexpected answer to an entry"))
 	}
 	n, err1 := fields[0].AsInt64()
 	name, err2 := fields[1].ToString()
-	return int(n), name, errors.Join(err1, err2)
+	return entry{int(n), name}, errors.Join(err1, err2)
 }
 
 func flag(set bool) string {

@@ -146,6 +146,9 @@ type change struct {
 // add notes what Redis has of a subject, and returns what holds if that is news. r.mu is held.
 func (r *revocations) add(s change) (now broker.Revocation, news bool) {
 	was, had := r.find(s.subject)
+	if had && s.is.Muted != "" && r.held[s.subject].number > s.at.number {
+		return was, false // a later word is known already
+	}
 	if now = s.is; had {
 		now = was.With(s.is)
 	}

@@ -246,7 +246,7 @@ func TestRedisRevocationsOfLater(t *testing.T) {
 			t.Errorf("relay %d is at %s", i, at)
 		}
 	}
-	s.do(t, "HSET setu{0}:head format 2")
+	s.do(t, "HSET setu{0}:head format 3")
 	if got, err := redis.Revoke(t.Context(), config(s), users("u", 1, 2)[0]); !errors.Is(err, broker.ErrUnavailable) || got.Stored || !strings.Contains(err.Error(), "later version") {
 		t.Errorf("of a later format: %+v, %v", got, err)
 	}

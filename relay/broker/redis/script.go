@@ -6,6 +6,8 @@ import (
 	"embed"
 	"encoding/hex"
 	"errors"
+	"strconv"
+	"strings"
 
 	"github.com/redis/rueidis"
 )
@@ -14,7 +16,8 @@ import (
 var lua embed.FS
 
 var (
-	publishScript  = load("publish", false)
+	publishScript  = loadWith("publish", false, "trim")
+	annotateScript = loadWith("annotate", false, "trim")
 	enterScript    = load("enter", false)
 	leaveScript    = load("leave", false)
 	leaseScript    = load("lease", false)
@@ -26,15 +29,24 @@ var (
 	resumeScript   = load("resume", false)
 	revokeScript   = load("revoke", false)
 	notedScript    = load("noted", false)
+	commandScript  = load("command", false)
 	vouchScript    = load("vouch", true)
-	pageScript     = load("page", true)
-	newestScript   = load("newest", true)
-	missedScript   = load("missed", true)
+	pageScript     = loadWith("page", true, "notes")
+	newestScript   = loadWith("newest", true, "notes")
+	missedScript   = loadWith("missed", true, "notes")
 	membersScript  = load("members", true)
 	currentScript  = load("current", true)
 	othersScript   = load("others", true)
 	revokedScript  = load("revoked", true)
 	holdsScript    = load("holds", true)
+
+	// Of those that change presence, what writes notices as well.
+	enterNoticing = loadNoticing("enter", 3)
+	leaveNoticing = loadNoticing("leave", 3)
+	fallScript    = loadNoticing("fall", 0)
+	takeScript    = loadNoticing("take", 0)
+	settleScript  = loadNoticing("settle", 0)
+	resendScript  = loadNoticing("resend", 0)
 )
 
 // script is a Lua script, run by its hash. All of them may be repeated without harm, so rueidis may
@@ -44,13 +56,31 @@ type script struct {
 	readonly  bool // cacheable, too
 }
 
-func load(name string, readonly bool) script {
+func load(name string, readonly bool) script { return newScript(readText(name), readonly) }
+
+// loadWith loads a script behind what it shares with others.
+func loadWith(name string, readonly bool, shared string) script {
+	return newScript(readText("shared/"+shared)+readText(name), readonly)
+}
+
+func newScript(text string, readonly bool) script {
+	sum := sha1.Sum([]byte(text))
+	return script{text, hex.EncodeToString(sum[:]), readonly}
+}
+
+func readText(name string) string {
 	text, err := lua.ReadFile("lua/" + name + ".lua")
 	if err != nil {
 		panic(err) // a script that is not in the binary: any test finds it
 	}
-	sum := sha1.Sum(text)
-	return script{string(text), hex.EncodeToString(sum[:]), readonly}
+	return string(text)
+}
+
+// loadNoticing loads a script that writes notices, whose keys come behind so many others. Lines that are
+// for that are comments in a script that is run without, too, so that it costs nothing there.
+func loadNoticing(name string, others int) script {
+	text := strings.ReplaceAll(readText(name), "--notices: ", "")
+	return newScript("local at = "+strconv.Itoa(others)+"\n"+readText("shared/notices")+text, false)
 }
 
 // call is one run of a script.

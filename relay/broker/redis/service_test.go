@@ -239,7 +239,7 @@ func TestRedisKeysAndChannels(t *testing.T) {
 		return found
 	}
 	private := channels()
-	if len(private) != 2 || !strings.Contains(private[0], ":relay:") || private[1] != "setu{0}:revocations" {
+	if len(private) != 3 || private[0] != "setu{0}:commands" || !strings.Contains(private[1], ":relay:") || private[2] != "setu{0}:revocations" {
 		t.Errorf("without rooms: subscribed to %q", private)
 	}
 	publish(t, b, "elsewhere", "1")
@@ -262,7 +262,7 @@ func TestRedisKeysAndChannels(t *testing.T) {
 	}
 	b.Leave("b", "ann")
 	stops[1]()
-	eventually(t, "unsubscribed", func() bool { return len(channels()) == 3 })
+	eventually(t, "unsubscribed", func() bool { return len(channels()) == 4 })
 	stops[0]()
 	eventually(t, "unsubscribed", func() bool { return slices.Equal(channels(), private) })
 	for i := range 40 { // who gives up at once leaves nothing behind

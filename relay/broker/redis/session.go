@@ -24,14 +24,20 @@ type sessions struct {
 	id   string        // of this process: its channel is called so
 	tell chan struct{} // something stands in fences
 
+	ripened time.Time // when parted was looked through; owned by turn
+
 	// guarded by mu
 	owned     map[string]*handle
 	past      int       // those of owned that are released or ended
 	pastBytes int       // what they take, about
 	released  []*handle // of past, the earliest first; some may be so no more
 	gone      []*handle // those that are ended, likewise
-	fences    []func()
-	count     uint64 // of owners so far
+
+	parted      map[string]*handle // those of owned that are parted, by key
+	partedBytes int                // what they take, about
+
+	fences []func()
+	count  uint64 // of owners so far
 }
 
 // handle implements broker.SessionHandle.
@@ -57,7 +63,8 @@ const (
 	owned    ownership = iota
 	resuming           // of somebody else
 	invalid            // owned, and nobody can resume it
-	released           // for whoever resumes it
+	parted             // for whoever resumes it, of which Redis is not told yet
+	released           // likewise, and it is
 	ended
 	fenced // somebody else has resumed it
 )
@@ -66,7 +73,7 @@ const keepDelay = 50 * time.Millisecond // that a fresh session waits for its fi
 
 func newSessions(b *Broker) *sessions {
 	return &sessions{writeBehind: newWriteBehind[*handle, error](b), id: b.keys.relay(b.feed.channel),
-		tell: make(chan struct{}, 1), owned: map[string]*handle{}}
+		tell: make(chan struct{}, 1), owned: map[string]*handle{}, parted: map[string]*handle{}}
 }
 
 // own makes the handle of one connection, known by its owner's name. k.mu is held.
@@ -87,7 +94,7 @@ func (b *Broker) Keep(key string, state broker.Session, onFence func()) broker.S
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	s := k.own(key, owned, onFence)
-	s.who = &who{state.ID, state.User, state.Keyed}
+	s.who = &who{state.ID, state.User, state.Keyed, state.Data}
 	for _, m := range state.Rooms {
 		s.rooms.Join(m)
 	}
@@ -128,14 +135,16 @@ func (b *Broker) resume(ctx context.Context, s *handle, at broker.Offset) (broke
 		return broker.Resumed{}, err
 	}
 	defer func() { <-b.slots }()
+	parted := b.sessions.partedOwner(s.key)
 	fields, err := resumeScript.run(ctx, c, call{
 		keys: []string{b.keys.session + s.key, b.keys.head},
-		args: []string{s.owner, ms(2 * b.cfg.Recovery), at.Epoch, strconv.FormatUint(at.Pos, 10), b.keys.private},
+		args: []string{s.owner, ms(2 * b.cfg.Recovery), at.Epoch, strconv.FormatUint(at.Pos, 10), b.keys.private, parted},
 	})[0].AsStrSlice()
 	if err != nil {
 		b.feed.noteRefusal(err)
 		return broker.Resumed{}, unavailable(err)
 	}
+	b.sessions.takeParted(parted)
 	if len(fields) == 0 {
 		return broker.Resumed{}, broker.ErrGone
 	}
@@ -143,6 +152,9 @@ func (b *Broker) resume(ctx context.Context, s *handle, at broker.Offset) (broke
 	if err != nil {
 		b.log.Error("a session that no relay wrote", "error", err)
 		return broker.Resumed{}, broker.ErrGone
+	}
+	if have.isOfAnother(at.Epoch) {
+		return broker.Resumed{}, b.abandon(ctx, c, s, have, broker.ErrGone)
 	}
 	r := broker.Resumed{Session: have.session(), Handle: s, At: at.At}
 	if at.Seq > 0 {
@@ -155,7 +167,7 @@ func (b *Broker) resume(ctx context.Context, s *handle, at broker.Offset) (broke
 }
 
 // vouch finds the message that at names in one of the session's rooms, or its successor if it was the
-// last one that was let go of. It is mostly the newest of a room that is live here. when is when it
+// last one that was let go of. It is mostly a recent one of a room that is live here. when is when it
 // was stored, 0 if that is not known.
 func (b *Broker) vouch(ctx context.Context, c rueidis.Client, have stored, at broker.Offset) (room string, when int64, err error) {
 	var rooms, keys []string
@@ -163,7 +175,7 @@ func (b *Broker) vouch(ctx context.Context, c rueidis.Client, have stored, at br
 		rooms = append(rooms, m.Room)
 	}
 	rooms = append(rooms, have.rooms.Left...)
-	if room, when, ok := b.feed.findTail(rooms, at); ok {
+	if room, when, ok := b.feed.findRecent(rooms, at); ok {
 		return room, when, nil
 	}
 	if len(rooms) == 0 {
@@ -183,13 +195,17 @@ func (b *Broker) vouch(ctx context.Context, c rueidis.Client, have stored, at br
 	return rooms[found[0]-1], found[1], nil
 }
 
-// findTail finds a message that is the newest of one of rooms, on a feed that misses nothing.
-func (f *feed) findTail(rooms []string, at broker.Offset) (room string, when int64, ok bool) {
+// findRecent finds a message that is a recent one of one of rooms, on a feed that misses nothing.
+func (f *feed) findRecent(rooms []string, at broker.Offset) (room string, when int64, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, room := range rooms {
-		if s := f.rooms[room]; s != nil && !s.loading && s.tail == at && f.phase == live {
-			return room, s.tailAt, true
+		s := f.rooms[room]
+		if s == nil || s.loading || f.phase != live || s.tail.Epoch != at.Epoch {
+			continue
+		}
+		if when, ok := s.recent.find(at); ok {
+			return room, when, true
 		}
 	}
 	return "", 0, false
@@ -226,9 +242,13 @@ func (k *sessions) install(s *handle, have stored) {
 
 // letGo ends a handle, and whoever waits for it. k.mu is held.
 func (k *sessions) letGo(s *handle, has ownership) {
-	if s.isPast() && k.owned[s.owner] == s {
+	switch {
+	case k.owned[s.owner] != s:
+	case s.isPast():
 		k.past--
 		k.pastBytes -= s.cost
+	case s.ownership == parted:
+		k.unpart(s)
 	}
 	delete(k.owned, s.owner)
 	s.ownership = has
@@ -350,6 +370,17 @@ func (s *handle) IgnorePresence(room string) {
 	s.change(func() bool { return s.rooms.IgnorePresence(room) })
 }
 
+// SetData implements broker.SessionHandle.
+func (s *handle) SetData(data string) {
+	s.change(func() bool {
+		is := *s.who
+		is.Data = data
+		was := s.who.Data
+		s.who = &is
+		return was != data
+	})
+}
+
 // Invalidate implements broker.SessionHandle.
 func (s *handle) Invalidate(room string, since broker.Offset) {
 	s.change(func() bool {
@@ -384,6 +415,9 @@ func (s *handle) finish(has ownership) {
 			k.letGo(s, has)
 			return false
 		}
+		if has == released && k.part(s) {
+			return false
+		}
 		k.addPast(s, has)
 		return true
 	})
@@ -397,7 +431,12 @@ func (k *sessions) retire(ctx context.Context) {
 	k.ended = true
 	k.mu.Unlock()
 	if c := k.b.client.Load(); c != nil && k.b.feed.ready() == nil {
-		if err := k.write(ctx, *c); err != nil && !errors.Is(err, context.Canceled) {
+		var err error
+		for more := true; more && err == nil && ctx.Err() == nil; {
+			more = k.ripenParted(0)
+			err = k.write(ctx, *c)
+		}
+		if err != nil && !errors.Is(err, context.Canceled) {
 			k.b.log.Warn("cannot write all that is kept of sessions", "error", k.b.redact(err))
 		}
 	}

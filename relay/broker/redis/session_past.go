@@ -67,6 +67,9 @@ func (k *sessions) drop(s *handle) {
 // size is about how many bytes s takes.
 func (s *handle) size() int {
 	n := pastBytes + len(s.key)
+	if s.who != nil {
+		n += len(s.who.Data)
+	}
 	for _, m := range s.rooms.Joined {
 		n += membershipBytes + len(m.Room)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,7 +16,7 @@ import (
 //
 //	owner  the one connection that may write it, "<relay>.<number>"
 //	v      counts what that connection wrote
-//	who    JSON of what does not change
+//	who    JSON of what seldom changes
 //	rooms  a membership after another, each "<flags> <since> <room>" and a NUL; the flags are letters,
 //	       or - for none
 //	left   names of rooms that were left, joined by NULs
@@ -23,11 +24,12 @@ import (
 // A session without rooms (that field, not memberships) is of another version, and nobody's to
 // resume.
 
-// who is what does not change of a session.
+// who is what seldom changes of a session. It is never changed once made.
 type who struct {
 	ID    string      `json:"id"`
 	User  broker.User `json:"user"`
 	Keyed bool        `json:"keyed,omitempty"`
+	Data  string      `json:"data,omitempty"`
 }
 
 func (w *who) text() string {
@@ -42,6 +44,7 @@ const (
 	noFlags       = "-"
 	flagPresence  = "p"
 	flagInvisible = "i"
+	flagGiven     = "g"
 )
 
 func roomsText(rooms []broker.Membership) string {
@@ -65,6 +68,9 @@ func flagsOf(m broker.Membership) (flags string) {
 	if m.Invisible {
 		flags += flagInvisible
 	}
+	if m.Given {
+		flags += flagGiven
+	}
 	return cmp.Or(flags, noFlags)
 }
 
@@ -77,7 +83,8 @@ func parseRooms(text string) (rooms []broker.Membership, err error) {
 		if len(f) != 3 {
 			return nil, errors.New("not a membership")
 		}
-		m := broker.Membership{Room: f[2], Presence: strings.Contains(f[0], flagPresence), Invisible: strings.Contains(f[0], flagInvisible)}
+		m := broker.Membership{Room: f[2], Presence: strings.Contains(f[0], flagPresence), Invisible: strings.Contains(f[0], flagInvisible),
+			Given: strings.Contains(f[0], flagGiven)}
 		if m.Since, err = broker.ParseOffset(f[1]); err != nil {
 			return nil, err
 		}
@@ -94,7 +101,12 @@ type stored struct {
 }
 
 func (s stored) session() broker.Session {
-	return broker.Session{ID: s.who.ID, User: s.who.User, Keyed: s.who.Keyed, Rooms: s.rooms.Joined}
+	return broker.Session{ID: s.who.ID, User: s.who.User, Keyed: s.who.Keyed, Rooms: s.rooms.Joined, Data: s.who.Data}
+}
+
+// isOfAnother reports whether a room was joined in another epoch than that one.
+func (s stored) isOfAnother(epoch string) bool {
+	return slices.ContainsFunc(s.rooms.Joined, func(m broker.Membership) bool { return m.Since.Epoch != epoch })
 }
 
 // fields are those that save writes whole.

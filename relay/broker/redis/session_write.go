@@ -15,6 +15,7 @@ const touchBatch = 256 // sessions renewed by one call
 
 // turn writes what is marked, and renews all that is owned here if that is due.
 func (k *sessions) turn(c rueidis.Client, due bool) (stillDue bool) {
+	k.ripen()
 	_ = k.write(k.b.ctx, c) // what can't be written stays marked
 	return due && k.touch(c) != nil
 }
@@ -24,6 +25,9 @@ func (k *sessions) expire() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, s := range k.owned {
+		if s.ownership == parted && time.Since(s.since) > 2*k.b.cfg.Recovery {
+			k.letGo(s, ended)
+		}
 		if s.isPast() && time.Since(s.since) > 2*k.b.cfg.Recovery {
 			k.letGo(s, s.ownership)
 		}

@@ -17,7 +17,7 @@ const (
 	signalBytes = 16 << 20 // of all that wait or are on their trip; more are dropped
 )
 
-type signal struct{ room, payload string }
+type signal struct{ channel, payload string }
 
 // signals publishes what nobody stores.
 type signals struct {
@@ -45,17 +45,21 @@ func (s *signals) start() {
 
 // Signal implements broker.Broker. The payload is "s<sender> <body>".
 func (b *Broker) Signal(room, sender, body string) {
-	s := b.signals
-	next := signal{room, "s" + sender + " " + body}
-	size := int64(len(next.payload))
+	b.signals.send(b.keys.channel+room, "s"+sender+" "+body) // it may be dropped
+}
+
+// send has a payload published on a channel, unless too much waits for that. It reports whether it does.
+func (s *signals) send(channel, payload string) bool {
+	size := int64(len(payload))
 	if s.bytes.Add(size) <= signalBytes {
 		select {
-		case s.lanes[maphash.String(s.seed, room)%signalLanes] <- next:
-			return
+		case s.lanes[maphash.String(s.seed, channel)%signalLanes] <- signal{channel, payload}:
+			return true
 		default:
 		}
 	}
-	s.bytes.Add(-size) // a signal may be dropped
+	s.bytes.Add(-size)
+	return false
 }
 
 // run publishes what stands in a lane, many in one trip.
@@ -88,7 +92,7 @@ func (s *signals) publish(batch []signal) {
 	}
 	cmds := make(rueidis.Commands, len(batch))
 	for i, one := range batch {
-		cmds[i] = c.B().Publish().Channel(s.b.keys.channel + one.room).Message(one.payload).Build()
+		cmds[i] = c.B().Publish().Channel(one.channel).Message(one.payload).Build()
 	}
 	ctx, cancel := context.WithTimeout(s.b.ctx, connTimeout)
 	defer cancel()

@@ -107,13 +107,14 @@ func (f *feed) install(s *subscription, now state) (bool, error) {
 			continue
 		}
 		now.page, at = append(now.page, m), m.Offset()
-		if len(m.Body) >= largeBody {
-			now.big = m.Seq
+		switch {
+		case m.Note != nil:
+			now.big = annotated
+		case len(m.Body) >= largeBody:
+			now.big = max(now.big, m.Seq)
 		}
 	}
-	if over := len(now.page) - f.b.cfg.History; over > 0 {
-		now.page, now.more = now.page[over:], true
-	}
+	now.page, now.more = newest(now.page, f.b.cfg.History, now.more)
 	if now.tail.epoch != f.epoch { // the next catch-up learns of it, and loads s again where need be
 		f.requestCatchUp()
 	}
@@ -128,6 +129,10 @@ func (s *subscription) load(now state, reason string) {
 	s.tail, s.tailAt, s.big = now.tail.label(now.page), now.tail.now, now.big
 	if n := len(now.page); n > 0 {
 		s.tailAt = now.page[n-1].At
+	}
+	s.recent = recent{}
+	for _, m := range now.page[max(0, len(now.page)-recentMessages):] {
+		s.recent.add(m)
 	}
 	age := time.Duration(max(0, now.tail.now-s.tailAt)) * time.Millisecond // what was held came after the reading
 	s.sub.Load(broker.Snapshot{Tail: s.tail, Messages: now.page, More: now.more, Age: age, Count: now.count, Members: now.members, Partial: now.partial}, reason)

@@ -7,6 +7,8 @@ import (
 	"net"
 
 	"github.com/redis/rueidis"
+
+	"setu/relay/socket"
 )
 
 // The feed has a client of its own, for the sake of one command. rueidis sends a PING behind each
@@ -20,9 +22,6 @@ func (b *Broker) openSubscriber() (rueidis.Client, error) {
 	opt := b.opt
 	opt.DisableCache = true
 	dial := opt.DialCtxFn
-	if dial == nil {
-		dial = dialRedis
-	}
 	opt.DialCtxFn = func(ctx context.Context, address string, d *net.Dialer, cfg *tls.Config) (net.Conn, error) {
 		c, err := dial(ctx, address, d, cfg)
 		if err != nil {
@@ -33,12 +32,24 @@ func (b *Broker) openSubscriber() (rueidis.Client, error) {
 	return rueidis.NewClient(opt)
 }
 
-// dialRedis dials as rueidis does unless it is told otherwise.
+// dialRedis dials as rueidis does by itself.
 func dialRedis(ctx context.Context, address string, d *net.Dialer, cfg *tls.Config) (net.Conn, error) {
-	if cfg == nil {
-		return d.DialContext(ctx, "tcp", address)
+	c, err := d.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
 	}
-	return (&tls.Dialer{NetDialer: d, Config: cfg}).DialContext(ctx, "tcp", address)
+	c = socket.Direct(c)
+	if cfg == nil {
+		return c, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, d.Timeout)
+	defer cancel()
+	secure := tls.Client(c, cfg)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return secure, nil
 }
 
 var (

@@ -187,6 +187,7 @@ func (w *world) joinTook(m *member, over *node, d time.Duration) {
 // heal ends all that fails.
 func (w *world) heal() {
 	w.redis.Thaw()
+	w.app.be(appWell)
 	w.taken()
 	w.frozen = false
 	w.redis.ReplicationLag(0)
@@ -234,7 +235,9 @@ func (w *world) calm() {
 	}
 	w.checkSeats()
 	w.checkLost()
+	w.checkSaid()
 	w.checkQuiet()
+	w.checkApp()
 }
 
 func (w *world) checkReady(when string) {

@@ -14,7 +14,7 @@ func newPlan(seed uint64, steps int) plan {
 		ttl: pick(r, 24*time.Hour, 24*time.Hour, 24*time.Hour, time.Hour, 10*time.Minute, time.Minute, 15*time.Second), recovery: time.Hour,
 		lease: time.Duration(3+r.IntN(13)) * time.Second,
 		link:  fakeredis.Link{Delay: time.Duration(pick(r, 1, 1, 5, 40, 140)) * time.Millisecond, Jitter: time.Millisecond},
-		pad:   pick(r, 0, 0, 0, 0, 500, 3000)}
+		pad:   pick(r, 0, 0, 0, 0, 500, 3000), told: seed%2 == 0}
 	for m := range p.members {
 		p.steps = append(p.steps, step{op: "join", a: m, b: r.IntN(64)}, step{op: "join", a: m, b: r.IntN(64)})
 	}
@@ -43,8 +43,12 @@ func (p plan) some(r *rand.Rand) []step {
 		return []step{say(), wait()}
 	case k < 36:
 		return []step{n("murmur"), wait()}
-	case k < 43:
+	case k < 39:
 		return []step{n("repeat"), wait()}
+	case k < 43:
+		s := n("annotate")
+		s.b = pick(r, 0, 1, 3, 7, s.b)
+		return []step{s, wait()}
 	case k < 46:
 		return []step{n("signal")}
 	case k < 52:
@@ -71,6 +75,9 @@ func (p plan) some(r *rand.Rand) []step {
 		s.d = pick(r, -time.Second, 0, 30*time.Millisecond, 150*time.Millisecond, time.Second)
 		if s.op == "clock" {
 			s.d = pick(r, -2*time.Second, -300*time.Millisecond, 300*time.Millisecond, 2*time.Second)
+		}
+		if p.told && s.a%4 == 0 {
+			s.op = "app"
 		}
 		return []step{s, wait()}
 	}

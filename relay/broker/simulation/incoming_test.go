@@ -30,7 +30,10 @@ type message struct {
 	ID     string
 	From   broker.User
 	Offset string
-	Data   string
+	Data   string // what was said first, once plain has looked at it
+
+	Annotations annotations
+	shown       string // what it says now
 }
 
 func (in message) judged() judge.Message {
@@ -47,12 +50,21 @@ func judgedAll(all []message) (out []judge.Message) {
 func (s *seat) take(in message) {
 	s.offset = in.Offset
 	s.run = append(s.run, heard{in.Seq, in.Offset, in.ID})
+	if len(s.notes) > 4*maxRun || s.notes == nil {
+		was := s.notes
+		s.notes = map[string]*noted{}
+		for _, h := range s.run {
+			s.notes[h.offset] = was[h.offset]
+		}
+	}
+	n := in.noted()
+	s.notes[in.Offset] = &n
 	s.run = s.run[max(0, len(s.run)-maxRun):]
 }
 
 // begin starts another run, of which there is no more than this.
 func (s *seat) begin(offset string, messages []message) {
-	s.run, s.since = nil, time.Now()
+	s.run, s.notes, s.since = nil, nil, time.Now()
 	for _, m := range messages {
 		s.take(m)
 	}

@@ -1,10 +1,12 @@
 package simulation
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,14 +22,20 @@ func TestLateAcknowledgement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		service := fakeredis.New(1)
 		service.SetLink("tokyo", fakeredis.Link{Delay: 20 * time.Millisecond})
-		dial, commands, dialled := service.Dial("tokyo"), gate{}, 0
+		dial, published := service.Dial("tokyo"), make(chan *gate, 1)
 		b, err := redis.Open(redis.Config{URL: "redis://redis:6379", Lease: 15 * time.Second, Limits: broker.Limits{History: 8, TTL: time.Hour, Recovery: time.Hour},
 			Dial: func(ctx context.Context, address string) (net.Conn, error) {
 				c, err := dial(ctx, address)
-				if dialled++; err == nil && dialled == 1 { // the one of what is published; the next is the feed's
-					c = commands.conn(c)
+				if err != nil {
+					return nil, err
 				}
-				return c, err
+				own := &gate{}
+				return &watched{Conn: own.conn(c), phrase: "the-second", seen: func() {
+					select {
+					case published <- own:
+					default: // it is published anew
+					}
+				}}, nil
 			}}, slog.New(slog.NewTextHandler(io.Discard, nil)))
 		if err != nil {
 			t.Fatal(err)
@@ -41,17 +49,18 @@ func TestLateAcknowledgement(t *testing.T) {
 		service.ReplicationLag(-1)
 		answer := make(chan broker.Receipt)
 		go func() {
-			answer <- b.Publish(t.Context(), broker.Publication{Room: "a", User: "ann", ID: "m2", Body: "{}"})[0]
+			answer <- b.Publish(t.Context(), broker.Publication{Room: "a", User: "ann", ID: "the-second", Body: "{}"})[0]
 		}()
+		way := <-published                  // the connection of what is published, not the feed's
 		<-time.After(30 * time.Millisecond) // it is stored, and the answer is on its way
-		commands.freeze()
+		way.freeze()
 		<-time.After(30 * time.Millisecond)
 		service.Failover()
 		<-time.After(2 * time.Second)
-		if l.delivered != 2 || l.gaps != 1 {
-			t.Errorf("%d messages and %d gaps were told", l.delivered, l.gaps)
+		if l.delivered.Load() != 2 || l.gaps.Load() != 1 {
+			t.Errorf("%d messages and %d gaps were told", l.delivered.Load(), l.gaps.Load())
 		}
-		commands.thaw()
+		way.thaw()
 		r := <-answer
 		if r.Err != nil || r.Offset.Epoch != b.Head().Epoch {
 			t.Errorf("answered %+v, in epoch %s", r, b.Head().Epoch)
@@ -61,26 +70,41 @@ func TestLateAcknowledgement(t *testing.T) {
 			t.Errorf("Redis holds %v messages, %v", kept, err)
 		}
 		<-time.After(time.Second)
-		if l.delivered != 3 {
-			t.Errorf("%d messages were told, the last after the gap", l.delivered)
+		if l.delivered.Load() != 3 {
+			t.Errorf("%d messages were told, the last after the gap", l.delivered.Load())
 		}
 		_ = b.Close(t.Context())
 		service.Close()
 	})
 }
 
-// counting counts what it is told. The feed calls it one at a time.
-type counting struct{ delivered, gaps int }
+// watched is a connection that tells when a phrase is written to it.
+type watched struct {
+	net.Conn
+	phrase string
+	seen   func()
+}
+
+// Write implements net.Conn.
+func (w *watched) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte(w.phrase)) {
+		w.seen()
+	}
+	return w.Conn.Write(p)
+}
+
+// counting counts what it is told, by the feed's goroutine, for the test's.
+type counting struct{ delivered, gaps atomic.Int32 }
 
 // Load implements broker.Subscriber.
 func (l *counting) Load(_ broker.Snapshot, reason string) {
 	if reason != "" {
-		l.gaps++
+		l.gaps.Add(1)
 	}
 }
 
 // Deliver implements broker.Subscriber.
-func (l *counting) Deliver(broker.Message) { l.delivered++ }
+func (l *counting) Deliver(broker.Message) { l.delivered.Add(1) }
 
 // Signal implements broker.Subscriber.
 func (l *counting) Signal(broker.Signal) {}

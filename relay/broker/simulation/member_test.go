@@ -37,12 +37,13 @@ type member struct {
 // seat is what a member has of one room.
 type seat struct {
 	joined  bool
-	asked   bool      // a join or leave is under way
-	offset  string    // the newest that it was given; empty: it was never there
-	run     []heard   // what it has without a break
-	since   time.Time // when the run began: everything after that it must have, or have been told
-	joining time.Time // when it last became a member
-	here    time.Time // since when it has been one over this connection
+	asked   bool              // a join or leave is under way
+	offset  string            // the newest that it was given; empty: it was never there
+	run     []heard           // what it has without a break
+	notes   map[string]*noted // how that stands, by offset
+	since   time.Time         // when the run began: everything after that it must have, or have been told
+	joining time.Time         // when it last became a member
+	here    time.Time         // since when it has been one over this connection
 	people  map[string]bool
 	count   int
 }
@@ -210,6 +211,10 @@ func (m *member) event(text string) {
 	}
 	var in incoming
 	_ = json.Unmarshal(args[1], &in)
+	m.w.plain(&in.message)
+	for i := range in.Messages {
+		m.w.plain(&in.Messages[i])
+	}
 	s := m.seats[in.Room]
 	switch string(args[0]) {
 	case `"welcome"`:
@@ -233,6 +238,15 @@ func (m *member) event(text string) {
 		m.w.j.add(m.name, &judge.Event{Kind: judge.Received, Room: in.Room, Message: in.judged()}, "")
 		if s != nil {
 			s.take(in.message)
+		}
+	case `"annotation"`:
+		var a annotation
+		if err := json.Unmarshal(args[1], &a); err != nil || last == "" {
+			m.w.fault("%s was sent %.80s", m.name, text)
+		}
+		if s != nil && !m.isOver(in.Room) {
+			s.annotated(a)
+			s.offset = last
 		}
 	case `"reset"`:
 		for _, in := range in.Messages {
@@ -268,7 +282,10 @@ type answer struct {
 	Messages  []message
 	Count     int
 	Members   []broker.User
+	Rev       uint64
 	Error     struct{ Code, Message string }
+
+	Annotations []annotation
 }
 
 // answered takes an ack. m.mu is held.
@@ -280,6 +297,9 @@ func (m *member) answered(text string) {
 	if err != nil || json.Unmarshal([]byte(text[at:]), &in) != nil || len(in) != 1 {
 		m.w.fault("%s was answered %.80s", m.name, text)
 		return
+	}
+	for i := range in[0].Messages {
+		m.w.plain(&in[0].Messages[i])
 	}
 	if done != nil {
 		delete(m.pending, id)
@@ -341,6 +361,7 @@ func (m *member) join(room string, s *seat) {
 			for _, in := range a.Messages {
 				s.take(in)
 			}
+			s.annotated(a.Annotations...)
 			s.offset = a.Offset
 		} else {
 			s.begin(a.Offset, a.Messages)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"setu/relay"
@@ -20,6 +21,9 @@ type node struct {
 	w    *world
 	name string // of the life, and of its link to Redis
 	gate gate
+
+	killed atomic.Bool // it reaches nobody any more
+
 	logs *logs
 	l    *listener
 
@@ -51,12 +55,17 @@ func (w *world) start(slot int) *node {
 		name = fmt.Sprintf("%s.%d", name, n)
 	}
 	n := &node{w: w, name: name, logs: newLogs(w.j, name), l: newListener(), disturbed: time.Now()}
-	cfg, err := relay.LoadConfig([]string{"RELAY_ID=" + name, "FORWARD=off", "PING_INTERVAL=20s", "PING_TIMEOUT=10s",
+	settings := []string{"RELAY_ID=" + name, "FORWARD=off", "PING_INTERVAL=20s", "PING_TIMEOUT=10s",
 		fmt.Sprintf("HISTORY_LIMIT=%d", w.plan.history), fmt.Sprintf("HISTORY_TTL=%s", w.plan.ttl),
-		fmt.Sprintf("RECOVERY_TTL=%s", w.plan.recovery), fmt.Sprintf("PRESENCE_LEASE=%s", w.plan.lease)})
+		fmt.Sprintf("RECOVERY_TTL=%s", w.plan.recovery), fmt.Sprintf("PRESENCE_LEASE=%s", w.plan.lease)}
+	if w.plan.told {
+		settings = append(settings, "HOOK_URL=http://localhost", "HOOK_NETWORK=any", "HOOK_EVENTS=presence", "HOOK_GRACE=2s")
+	}
+	cfg, err := relay.LoadConfig(settings)
 	if err != nil {
 		panic(err)
 	}
+	cfg.HookTransport = appTransport{w, n}
 	log := slog.New(n.logs)
 	dial := w.redis.Dial(name)
 	w.redis.SetLink(name, w.plan.link)
@@ -87,6 +96,7 @@ func (w *world) start(slot int) *node {
 // kill ends the process without a word: what its machine still has of connections is reset.
 func (n *node) kill() {
 	n.dead = true
+	n.killed.Store(true)
 	n.w.j.add(n.name, nil, "is killed")
 	n.w.redis.SetLink(n.name, fakeredis.Link{NoDial: true, Lost: true, LostBack: true})
 	n.w.redis.Cut(n.name)

@@ -53,6 +53,10 @@ func (w *world) take(s step) {
 		w.repeat(s.a, s.b)
 	case "signal":
 		m.signal(room)
+	case "annotate":
+		for i := range 1 + s.c%3 {
+			w.annotate(m, s.b/(1+i), s.c+i)
+		}
 	case "gone":
 		m.leave("vanishes")
 	case "come":
@@ -123,6 +127,7 @@ func (w *world) fail(s step, n *node, before time.Time) {
 
 // failRedis brings about what happens to Redis itself.
 func (w *world) failRedis(s step, tell func(string, ...any)) {
+	w.app.expect(s)
 	switch s.op {
 	case "replicate":
 		tell("its replica is %v behind", s.d)
@@ -174,6 +179,9 @@ func (w *world) failRedis(s step, tell func(string, ...any)) {
 		tell("goes on")
 		w.frozen, w.eased = false, time.Now()
 		w.redis.Thaw()
+	case "app":
+		w.app.be(appMood(s.b % 3))
+		w.j.add("the app", nil, "is %s", appMood(s.b%3))
 	case "stray":
 		w.stray(s, tell)
 	default:

@@ -35,6 +35,8 @@ type kept struct {
 	digest   string
 	id, data string
 	at       int64
+	note     bool   // it is an annotation
+	shown    string // what it says now, where data is what was said first
 }
 
 func (k kept) is(o broker.Offset) bool {
@@ -54,6 +56,9 @@ func (w *world) stream(room string) (out []kept) {
 			w.fault("the stream of %s: %v", room, err)
 			return nil
 		}
+		if k.shown = k.data; !k.note {
+			k.data = w.first(k.id, k.data)
+		}
 		out = append(out, k)
 	}
 	return out
@@ -71,12 +76,16 @@ func parseKept(e any) (k kept, err error) {
 		return k, bad
 	}
 	rest, _ := fields[1].(string)
+	rest, k.note = strings.CutPrefix(rest, "~")
 	part := strings.SplitN(rest, " ", 4) // at, digest of the predecessor, digest, body
 	if _, err := fmt.Sscanf(name, "%d-%d", &k.pos, &k.seq); err != nil || len(part) != 4 {
 		return k, bad
 	}
 	k.at, _ = strconv.ParseInt(part[0], 10, 64)
 	k.digest = part[2]
+	if k.note {
+		return k, nil
+	}
 	var body struct{ ID, Data string }
 	if err := json.Unmarshal([]byte("{"+part[3]+"}"), &body); err != nil {
 		return k, err
@@ -134,6 +143,7 @@ func (w *world) checkSeats() {
 	for _, room := range w.rooms {
 		stream := w.stream(room)
 		w.checkTwice(room, stream)
+		notes := w.notes(room)
 		for _, m := range w.everybody() {
 			m.mu.Lock()
 			s := m.inRoom(room)
@@ -144,6 +154,9 @@ func (w *world) checkSeats() {
 			m.mu.Unlock()
 			if s != nil {
 				w.checkSeat(m, room, copied, stream)
+				if !w.evicted {
+					w.checkNotes(m, room, copied, stream, notes)
+				}
 			}
 		}
 	}
@@ -156,6 +169,9 @@ const idempotency = 5 * time.Minute
 func (w *world) checkTwice(room string, stream []kept) {
 	first := map[string]kept{}
 	for _, k := range stream {
+		if k.note {
+			continue
+		}
 		was, twice := first[k.data]
 		if twice && !w.evicted && k.at-was.at < idempotency.Milliseconds() {
 			w.fault("stored twice: %s stands in %s at %d and at %d", short(k.data), room, was.seq, k.seq)

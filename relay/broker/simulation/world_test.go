@@ -35,7 +35,8 @@ type plan struct {
 	recovery time.Duration
 	lease    time.Duration
 	link     fakeredis.Link
-	pad      int // bytes that each message has more than it needs
+	pad      int  // bytes that each message has more than it needs
+	told     bool // an app is told of presence
 	steps    []step
 }
 
@@ -75,7 +76,10 @@ type world struct {
 	guests       []*member            // observers
 	byUser       map[string]string
 	byData       map[string]*publication
+	annotated    []said
+	saidOf       bool // somebody has asked to annotate
 	verdict      verdict
+	app          app
 }
 
 // publication is something that a member wanted to say.
@@ -99,6 +103,8 @@ type verdict struct {
 	faults      []string
 	steps       int
 	hours       float64
+	told        int // notices, each once
+	doubled     int // and how often one came again
 	resets      int
 	resumed     int
 	recovered   int
@@ -278,7 +284,7 @@ func (w *world) finish() verdict {
 
 // judge has package judge decide on what the clients were told.
 func (w *world) judge() {
-	found := judge.Judge(judge.Rules{Kept: w.plan.history, Lossy: w.lossy || w.evicted, Expires: w.plan.ttl < expires || w.evicted}, w.j.events())
+	found := judge.Judge(judge.Rules{Kept: w.plan.history, Lossy: w.lossy || w.evicted, Expires: w.plan.ttl < expires || w.evicted, Annotated: w.saidOf}, w.j.events())
 	w.verdict.stored, w.verdict.recovered, w.verdict.unrecovered = found.Stored, found.Recovered, found.Unrecovered
 	for _, f := range found.Faults {
 		if _, text, ok := strings.Cut(f, ": "); ok {

@@ -14,5 +14,5 @@ if not head[1] or head[1] == ARGV[3] then
   redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'pos', pos)
   head = {ARGV[1], pos, head[3]}
 end
-if not head[3] then redis.call('HSET', KEYS[1], 'format', ARGV[4]) end
-return {head[1], head[2], now, head[3] or ARGV[4]}
+if not head[3] then redis.call('HSET', KEYS[1], 'format', '1') end -- which all relays know
+return {head[1], head[2], now, head[3] or '1'}

@@ -25,7 +25,11 @@ for i = 2, #KEYS do
         break
       end
       local text = e[2][2]
-      if first then text, first = string.match(text, '^%d+ %w* %w+ '), false end
+      if first then
+        text, first = string.match(text, '^%d+ %w* %w+ ') or text, false
+      elseif isNote(e) then
+        text = textOf(key, nil, e)
+      end
       room[n + 1], room[n + 2], at = e[1], text, e[1]
       n, budget = n + 2, budget - #text - 64
     end

@@ -1,4 +1,5 @@
--- Stores revocations, of which the stricter holds in each respect, and fans out what has changed.
+-- Stores revocations, of which the stricter holds in each respect (of those whose subject begins with m,
+-- the last), and fans out what has changed.
 -- KEYS: head {revoked: version}, revoked {subject: "<number> <tag> <issued before> <until> <reauth>"},
 -- its subjects by number, its subjects by until
 -- ARGV: channel, how many at most, the latest format that the caller knows, and for each: subject,
@@ -31,7 +32,9 @@ for i = 4, #ARGV, 4 do
   local n, b, u, r
   if is then n, b, u, r = string.match(is, '^(%d+) %w+ (%d+) (%d+) (%d)') end
   local held = n and tonumber(u) > tonumber(at)
-  if held then
+  if held and string.sub(subject, 1, 1) == 'm' then -- the last word counts, and is kept as long as the one before
+    if tonumber(u) > tonumber(til) then til = u end
+  elseif held then
     if b == '0' or before == '0' then before = '0' elseif tonumber(b) > tonumber(before) then before = b end
     if tonumber(u) > tonumber(til) then til = u end
     if r == '0' then reauth = '0' end

@@ -6,7 +6,7 @@ local id, pos, seq = ARGV[1] .. '-' .. ARGV[2], tonumber(ARGV[1]), tonumber(ARGV
 for i, key in ipairs(KEYS) do
   local e = redis.call('XRANGE', key, id, id)[1]
   if e then
-    local at, digest = string.match(e[2][2], '^(%d+) %w* (%w+) ')
+    local at, digest = string.match(e[2][2], '^~?(%d+) %w* (%w+) ')
     if digest == ARGV[3] then return {i, tonumber(at)} end
     return {}
   end

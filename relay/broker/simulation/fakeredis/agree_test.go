@@ -206,8 +206,8 @@ func (w *wire) read() (text string, pushed bool, err error) {
 
 // What two servers can't have alike: their clocks, choices, and where a script failed.
 var (
-	unlike  = regexp.MustCompile(`\b1[0-9]{12}\b|\b[0-9a-f]{12}\b|on @user_script:\d+\.?|script: [0-9a-f]{40},?|(Lua redis lib c|C)ommand arguments`)
-	inOrder = []string{"HVALS", "HKEYS", "HGETALL", "SMEMBERS", "SSCAN", "KEYS"}
+	unlike  = regexp.MustCompile(`\b1[0-9]{12}-[0-9]+|presence-[0-9a-f]{20}|\b1[0-9]{15}\b|(?:\\n|\b)1[0-9]{12}\b|\b[0-9a-f]{10}(?:[0-9a-f]{2})?\b|on @user_script:\d+\.?|script: [0-9a-f]{40},?|(Lua redis lib c|C)ommand arguments`)
+	inOrder = []string{"HVALS", "HKEYS", "HGETALL", "HSCAN", "SMEMBERS", "SSCAN", "KEYS"}
 	chosen  = []string{"SPOP", "SRANDMEMBER", "TIME", "PTTL", "CLIENT", "INFO", "HELLO"}
 )
 
@@ -220,7 +220,7 @@ func mask(args []string, answer string) string {
 	if slices.Contains(chosen, name) && !strings.HasPrefix(answer, "-") {
 		return "some"
 	}
-	timed := len(args) > 1 && (strings.HasPrefix(args[1], "-- Renews a life's lease") || strings.HasPrefix(args[1], "-- Lists relays"))
+	timed := len(args) > 1 && (strings.HasPrefix(args[1], "-- Renews a life's lease") || strings.HasPrefix(args[1], "-- Lists relays") || strings.HasPrefix(args[1], "local at"))
 	if slices.Contains(inOrder, name) || timed { // whose scores are of two clocks
 		items := strings.Fields(strings.NewReplacer("[", " ", "]", " ").Replace(answer))
 		slices.Sort(items)
@@ -252,9 +252,33 @@ func newChooser(t *testing.T, seed uint64) *chooser {
 		}
 		c.scripts[strings.TrimSuffix(filepath.Base(f), ".lua")] = string(text)
 	}
+	shared, err := os.ReadFile("../../redis/lua/shared/notices.lua")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, others := range map[string]string{"enter": "3", "leave": "3", "take": "0", "fall": "0", "settle": "0", "resend": "0"} {
+		text := strings.ReplaceAll(c.scripts[name], "--notices: ", "")
+		c.scripts["noticing "+name] = "local at = " + others + "\n" + string(shared) + text
+	}
+	for name, with := range map[string]string{"publish": "trim", "annotate": "trim", "page": "notes", "newest": "notes", "missed": "notes"} {
+		shared, err := os.ReadFile("../../redis/lua/shared/" + with + ".lua")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.scripts[name] = string(shared) + c.scripts[name]
+	}
+	c.scripts["annotate"] = pickTarget + c.scripts["annotate"]
 	c.names = slices.Sorted(maps.Keys(c.scripts))
 	return c
 }
+
+// pickTarget has an annotation be of what stands in the stream, whose digest only the server knows.
+const pickTarget = `local some = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', ARGV[4])
+if some[1] then
+  ARGV[4] = some[#some][1]
+  ARGV[5] = string.match(some[#some][2][2], '^%d* %w* (%w+) ') or 'x'
+end
+`
 
 func (c *chooser) of(all ...string) string { return all[c.IntN(len(all))] }
 func (c *chooser) number(n int) string     { return strconv.Itoa(c.IntN(n)) }
@@ -293,8 +317,14 @@ func (c *chooser) next() []string {
 		{"HSET", key("h"), field, value, "g", "1"}, {"HGET", key("h"), field}, {"HMGET", key("h"), field, "g", "none"}, {"HGETALL", key("h")},
 		{"HDEL", key("h"), field, "g"}, {"HLEN", key("h")}, {"HEXISTS", key("h"), field}, {"HKEYS", key("h")}, {"HVALS", key("h")}, {"HINCRBY", key("h"), c.of("n", field), c.of("1", "x")},
 		{"XADD", key("x"), strconv.Itoa(c.pos/4) + "-" + c.number(9), "m", value}, {"XADD", key("x"), "MAXLEN", "=", "5", strconv.Itoa(c.pos/4) + "-" + c.number(9), "m", value},
+		{"XADD", key("x"), "NOMKSTREAM", "MAXLEN", "=", "5", strconv.Itoa(c.pos/4) + "-" + c.number(9), "m", value},
 		{"XADD", key("x"), c.of("0-0", "1", "bad"), "m", value}, {"XTRIM", key("x"), "MAXLEN", c.number(9)}, {"XLEN", key("x")}, {"XDEL", key("x"), id()},
 		{"XRANGE", key("x"), lower(), upper(), "COUNT", c.number(6)}, {"XREVRANGE", key("x"), upper(), lower(), "COUNT", c.number(6)}, {"XRANGE", key("x"), lower(), upper()},
+		{"XADD", key("t"), "*", "m", value}, {"XGROUP", "CREATE", key("x"), "g", c.of("0", "$", id()), c.of("MKSTREAM", "MKSTREAM", "mkstream")},
+		{"XACK", key("x"), "g", id(), id()}, {"XCLAIM", key("x"), "g", "c", c.of("0", "600000"), id(), "IDLE", c.of("0", "700000"), "JUSTID"}, {"XCLAIM", key("x"), "g", "c", "0", id(), id()},
+		{"XAUTOCLAIM", key("x"), "g", "c", c.of("0", "600000"), c.of("0-0", id()), "COUNT", c.of("1", "2", "5")}, {"XAUTOCLAIM", key("x"), "g", "c", "0", "0-0"},
+		{"EVAL", "local r = redis.call('XREADGROUP', 'GROUP', 'g', 'c', 'COUNT', ARGV[1], 'STREAMS', KEYS[1], '>') return r", "1", key("x"), c.of("1", "2", "100")},
+		{"HSETNX", key("h"), field, value}, {"HSCAN", key("h"), "0", "COUNT", "100"}, {"ZADD", key("z"), "NX", c.number(9), value},
 		{"SADD", key("m"), value, "w"}, {"SREM", key("m"), value}, {"SCARD", key("m")}, {"SISMEMBER", key("m"), value}, {"SMEMBERS", key("m")}, {"SRANDMEMBER", key("m"), "2"},
 		{"SSCAN", key("m"), "0", "COUNT", "100"},
 		{"ZADD", key("z"), c.number(9), value}, {"ZREM", key("z"), value}, {"ZSCORE", key("z"), value}, {"ZCARD", key("z")},
@@ -312,6 +342,7 @@ func (c *chooser) next() []string {
 func (c *chooser) script() []string {
 	room, user, life := "r"+c.number(3), "u"+c.number(4), "life"+c.number(3)
 	head, stream, index, older := "{0}:head", "{0}:stream:"+room, "{0}:index:"+room, "{0}:older:"+room
+	notes := "{0}:notes:" + room
 	members, lives, set, write := "{0}:members:"+room, "{0}:lives", "{0}:life:"+life, "{0}:write:"+life
 	session, owner := "{0}:session:"+user, "relay."+c.number(3)
 	var keys, args []string
@@ -320,26 +351,33 @@ func (c *chooser) script() []string {
 	case "epoch":
 		keys, args = []string{head}, []string{"e" + c.number(2), c.number(20), c.of("", "e0", "e1"), "1"}
 	case "publish":
-		keys, args = []string{head, stream, index, older}, []string{c.of("e0", "e1"), room, "id" + c.number(30), strings.Repeat("b", c.IntN(3)*3000), "5", c.of("1000000", "1000000", "0"), c.of("300000", "0"), "old", "4096", c.of("0", "0", "15")}
+		keys, args = []string{head, stream, index, older, notes}, []string{c.of("e0", "e1"), room, "id" + c.number(30), strings.Repeat("b", c.IntN(3)*3000), "5", c.of("1000000", "1000000", "0"), c.of("300000", "0"), "old", "4096", c.of("0", "0", "15")}
+	case "annotate":
+		keys, args = []string{head, stream, index, older, notes}, []string{c.of("e0", "e1"), room, c.of("0", "0", "15"), c.of("1", "2", "5"), "x", c.of("r", "r", "r", "e", "d"), c.of("+", "- -"), c.of("", "", "1"),
+			"mark-of-us-" + c.number(3), "mark-of-ed-" + c.number(9), strings.Repeat("b", c.IntN(3)*100), "about", c.of("5", "1"), "1000000", "300000", c.of("2", "100"), c.of("1", "20"), c.of("1", "1", "")}
 	case "missed":
 		keys, args = []string{head, stream, "{0}:stream:r0", "{0}:stream:r1"}, []string{c.of("1", "100", "100000"), c.number(20) + "-" + c.number(5), "0-0", c.number(30) + "-1"}
 	case "newest":
-		keys, args = []string{head, stream, index, "{0}:stream:r1", "{0}:index:r1"}, []string{c.of("1", "100000"), c.of("1", "100000"), c.of("2", "100")}
+		keys, args = []string{head, stream, index, notes, "{0}:stream:r1", "{0}:index:r1", "{0}:notes:r1"}, []string{c.of("1", "100000"), c.of("1", "100000"), c.of("2", "100")}
 	case "page":
-		keys, args = []string{stream}, []string{c.of("+", c.number(20)+"-2", "("+c.number(20)+"-2"), c.of("2", "20"), c.of("10", "100000")}
+		keys, args = []string{stream, notes}[:1+c.IntN(2)], []string{c.of("+", c.number(20)+"-2", "("+c.number(20)+"-2"), c.of("2", "20"), c.of("10", "100000")}
 	case "vouch":
 		keys, args = []string{stream, "{0}:stream:r0"}, []string{c.number(20), c.number(4), "0123456789ab"}
 	case "probe":
 		keys, args = []string{head, "{0}:probe"}, []string{"c0", c.number(9)}
 	case "enter":
-		keys = []string{lives, members, set, write}
-		args = []string{life, user, `{"id":"` + user + `","name":"n` + c.number(2) + `"}`, room, "c1", "100000", c.of("0", "1"), c.number(9)}
+		keys, args = []string{lives, set, write, members, "{0}:members:r0"}, []string{life, "100000", c.number(9)}
+		for i := range 1 + c.IntN(2) {
+			args = append(args, strconv.Itoa(i+1), "c1", []string{room, "r0"}[i], user, `{"id":"`+user+`","name":"n`+c.number(2)+`"}`, c.of("0", "1"))
+		}
 	case "leave":
 		keys, args = []string{lives, set, write, members}, []string{life, c.of("", c.number(9)), "100000", "1", "c1", room, user}
 	case "lease":
 		keys, args = []string{lives, set, write, head, "{0}:noted"}, []string{life, c.of("100000", "-5"), c.of("0", "1"), "100000", c.of("", "3-0123456789ab")}
 	case "revoke", "revoked", "noted", "holds":
 		keys, args = c.revocations(name, user, life)
+	case "command":
+		keys, args = []string{lives}, []string{"c1", "c0 " + c.number(9) + " text"}
 	case "members":
 		keys, args = []string{members}, []string{c.of("1", "100")}
 	case "announce":
@@ -352,7 +390,9 @@ func (c *chooser) script() []string {
 	case "touch":
 		keys, args = []string{session, "{0}:session:u1"}, []string{"100000", owner, c.number(9), owner, c.number(9)}
 	case "resume":
-		keys, args = []string{session, head}, []string{owner, "100000", c.of("e0", "e1"), c.number(20), "c"}
+		keys, args = []string{session, head}, []string{owner, "100000", c.of("e0", "e1"), c.number(20), "c", c.of("", "relay.1")}
+	case "noticing enter", "noticing leave", "noticing take", "noticing fall", "noticing resend", "noticing settle":
+		keys, args = c.notices(name, room, user, life)
 	default:
 		return []string{"PING"}
 	}
@@ -367,7 +407,7 @@ func (c *chooser) revocations(name, user, life string) (keys, args []string) {
 	case "revoke":
 		keys, args = []string{head, revoked, log, "{0}:revoked:ends"}, []string{"c1", c.of("2", "100"), c.of("1", "0")}
 		for range c.IntN(3) {
-			args = append(args, c.of("u", "t")+user, c.of("0", "5", "9"), c.of("4000000000000", "4000000000005", "1000"), c.of("0", "1"))
+			args = append(args, c.of("u", "t", "m")+user, c.of("0", "5", "9"), c.of("4000000000000", "4000000000005", "1000"), c.of("0", "1"))
 		}
 	case "revoked":
 		keys, args = []string{head, revoked, log}, []string{c.number(20), c.of("", "0123456789ab"), c.of("0", "100000")}
@@ -377,4 +417,24 @@ func (c *chooser) revocations(name, user, life string) (keys, args []string) {
 		keys, args = []string{lives, noted}, []string{c.number(20)}
 	}
 	return keys, args
+}
+
+// notices is a call of a script that writes them.
+func (c *chooser) notices(name, room, user, life string) (keys, args []string) {
+	theirs := []string{"{0}:notices", "{0}:notices:told", "{0}:notices:left", "{0}:notices:waiting", "{0}:notices:turns", "{0}:notices:dead"}
+	members := "{0}:members:" + room
+	change := append([]string{"{0}:lives", "{0}:life:" + life, "{0}:write:" + life}, theirs...)
+	switch name {
+	case "noticing enter":
+		return append(change, members), []string{life, "100000", c.number(9), "7", "c1", room, user, `{"id":"` + user + `","name":"n` + c.number(2) + `"}`, c.of("0", "1"), c.of("r1", "r9"), "7"}
+	case "noticing leave":
+		return append(change, members), []string{life, c.of("", c.number(9)), "7", "c1", room, user, c.of("", "{}"), c.of("r1", "r9")}
+	case "noticing take":
+		return theirs, []string{c.of("1", "100"), c.of("0", "600000"), "0-0", c.of("0", "700000"), c.of("0", "1")}
+	case "noticing fall":
+		return append(theirs, members), []string{c.of("0", "600000"), "7", "r" + room, "4", "", "u" + user, "4", user}
+	case "noticing settle":
+		return theirs, []string{"0-1", c.of("r"+room, "u"+user), "7", c.of("", "why")}
+	}
+	return theirs, []string{"0-1"}
 }

@@ -21,6 +21,8 @@ var hashCommands = map[string]*command{
 		return out
 	}, array{})},
 	"HINCRBY": {4, 4, true, true, hincrby},
+	"HSETNX":  {4, 4, true, true, hsetnx},
+	"HSCAN":   {3, 0, false, false, hashed(func(h *hash, _ []string) any { return array{"0", h.pairs()} }, array{"0", array{}})},
 }
 
 func truth(ok bool) int64 {
@@ -78,6 +80,28 @@ func hset(n *node, a []string) any {
 	return count
 }
 
+func hsetnx(n *node, a []string) any {
+	h := n.hashAt(a[0])
+	if h == nil {
+		return errType
+	}
+	if _, had := h.values[a[1]]; had {
+		return int64(0)
+	}
+	h.put(a[1], a[2])
+	n.touch(a[0])
+	return int64(1)
+}
+
+// pairs are the fields, each with its value behind it.
+func (h *hash) pairs() array {
+	out := array{}
+	for _, f := range h.order {
+		out = append(out, f, h.values[f])
+	}
+	return out
+}
+
 func hget(n *node, a []string) any {
 	return hashed(func(h *hash, a []string) any { return h.value(a[0]) }, nil)(n, a)
 }
@@ -104,13 +128,7 @@ func hmget(n *node, a []string) any {
 }
 
 func hgetall(n *node, a []string) any {
-	return hashed(func(h *hash, _ []string) any {
-		out := mapping{}
-		for _, f := range h.order {
-			out = append(out, f, h.values[f])
-		}
-		return out
-	}, mapping{})(n, a)
+	return hashed(func(h *hash, _ []string) any { return mapping(h.pairs()) }, mapping{})(n, a)
 }
 
 func hdel(n *node, a []string) any {
@@ -284,7 +302,11 @@ var zsetCommands = map[string]*command{
 }
 
 func zadd(n *node, a []string) any {
-	if len(a)%2 == 0 {
+	fresh := strings.EqualFold(a[1], "NX")
+	if fresh {
+		a = append([]string{a[0]}, a[2:]...)
+	}
+	if len(a)%2 == 0 || len(a) < 3 {
 		return errSyntax
 	}
 	var scores []float64
@@ -308,6 +330,8 @@ func zadd(n *node, a []string) any {
 		was, had := it.zset[a[2*i+2]]
 		if !had {
 			added++
+		} else if fresh {
+			continue
 		}
 		if it.zset[a[2*i+2]] = f; !had || was != f {
 			n.touch(a[0])

@@ -21,7 +21,7 @@ type command struct {
 // allCommands returns the table of commands, by their names in capitals.
 func allCommands() map[string]*command {
 	all := serverCommands()
-	for _, part := range []map[string]*command{hashCommands, streamCommands, keyCommands, textCommands, setCommands, zsetCommands} {
+	for _, part := range []map[string]*command{hashCommands, streamCommands, groupCommands, keyCommands, textCommands, setCommands, zsetCommands} {
 		maps.Copy(all, part)
 	}
 	return all

@@ -43,7 +43,10 @@ func (it *item) clone() *item {
 		c.hash = it.hash.clone()
 	case it.stream != nil:
 		s := *it.stream
-		s.entries = slices.Clone(s.entries)
+		s.entries, s.groups = slices.Clone(s.entries), maps.Clone(s.groups)
+		for name, g := range s.groups {
+			s.groups[name] = g.clone()
+		}
 		c.stream = &s
 	case it.set != nil:
 		c.set = maps.Clone(it.set)
@@ -90,6 +93,7 @@ func (h *hash) remove(field string) bool {
 type stream struct {
 	entries []entry
 	last    id
+	groups  map[string]*group
 }
 
 type entry struct {

@@ -42,7 +42,11 @@ func maxlen(a []string) (limit int, rest []string, err any) {
 }
 
 func xadd(n *node, a []string) any {
-	limit, rest, err := maxlen(a[1:])
+	args, mayMake := a[1:], !strings.EqualFold(a[1], "NOMKSTREAM")
+	if !mayMake {
+		args = args[1:]
+	}
+	limit, rest, err := maxlen(args)
 	switch {
 	case err != nil:
 		return err
@@ -50,20 +54,25 @@ func xadd(n *node, a []string) any {
 		return failure("ERR wrong number of arguments for 'xadd' command")
 	}
 	at, ok := parseID(rest[0], 0)
-	if !ok {
+	if !ok && rest[0] != "*" {
 		return errStreamID
 	}
-	if at == (id{}) {
+	if ok && at == (id{}) {
 		return failure("ERR The ID specified in XADD must be greater than 0-0")
 	}
 	it := n.find(a[0])
-	if it == nil {
+	switch {
+	case it == nil && !mayMake:
+		return nil
+	case it == nil:
 		it = &item{stream: &stream{}}
-	}
-	if it.stream == nil {
+	case it.stream == nil:
 		return errType
 	}
 	s := it.stream
+	if !ok {
+		at = s.nextID(n)
+	}
 	if at.compare(s.last) <= 0 {
 		return failure("ERR The ID specified in XADD is equal or smaller than the target stream top item")
 	}
@@ -73,6 +82,14 @@ func xadd(n *node, a []string) any {
 	}
 	n.put(a[0], it)
 	return at.String()
+}
+
+// nextID is what Redis makes up.
+func (s *stream) nextID(n *node) id {
+	if at := (id{uint64(n.now.UnixMilli()), 0}); at.compare(s.last) > 0 {
+		return at
+	}
+	return id{s.last.ms, s.last.seq + 1}
 }
 
 func (s *stream) trim(limit int) int {

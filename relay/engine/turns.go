@@ -1,0 +1,65 @@
+package engine
+
+import (
+	"net/http"
+	"net/netip"
+	"time"
+
+	"setu/relay/limit"
+)
+
+// Turns. Limits bound what a client may do in the long run, but not what hundreds of an address may do in one
+// moment: all of them have their bursts, and who talks beside them waits until these are served. So an address
+// has a part of a processor's time (limit.Turns), and what it sends beyond that is left where it is, in the
+// sockets, until it has paid for what was read before: by these prices, which are about what things cost.
+//
+// A reader waits before it reads, and before each packet more of what it has read; a request before it is
+// looked at. Nobody waits for more than a second at a time, nor holds anything meanwhile that another address
+// needs. Without MAX_ADDRESS_CONNECTIONS nothing waits, nor does what has no address.
+const (
+	packetPrice  = 25 * time.Microsecond  // a packet and its answer
+	readPrice    = 10 * time.Microsecond  // from a socket
+	bytePrice    = 3 * time.Nanosecond    // a byte of BYTES_RATE, which fragments take many of: kept, parsed
+	requestPrice = 100 * time.Microsecond // by HTTP, and its answer
+	openPrice    = 200 * time.Microsecond // a session, with its end
+	joinPrice    = 100 * time.Microsecond // beside its packet: others are told
+	listPrice    = 100 * time.Microsecond // beside its packet: of messages or members
+)
+
+// kindPrice is what a packet costs beside packetPrice.
+var kindPrice = [...]time.Duration{limit.Join: joinPrice, limit.History: listPrice, limit.Bytes: 0}
+
+// Spend has an address pay for something that is not to wait.
+func (srv *Server) Spend(at netip.Addr, price time.Duration) { srv.limits.turnOf(at).Take(price) }
+
+// Owes returns for how long what an address wants would wait now.
+func (srv *Server) Owes(at netip.Addr) time.Duration { return srv.limits.turnOf(at).Owed() }
+
+// AwaitRequest waits for a request's turn.
+func (srv *Server) AwaitRequest(r *http.Request) {
+	await(srv.limits.turnOf(srv.Address(r)).Take(requestPrice))
+}
+
+func (s *Session) awaitTurn(price time.Duration) { await(s.turn.Take(price)) }
+
+func await(wait time.Duration) {
+	if wait > 0 {
+		<-time.After(wait)
+	}
+}
+
+// turnOf returns an address' account, or nil.
+func (l *limits) turnOf(at netip.Addr) *limit.Turn {
+	if l.turns == nil || !at.IsValid() {
+		return nil
+	}
+	return l.turns.Of(at)
+}
+
+// enterTurn returns an address' account for a session, or nil.
+func (l *limits) enterTurn(at netip.Addr) *limit.Turn {
+	if l.turns == nil || !at.IsValid() {
+		return nil
+	}
+	return l.turns.Enter(at)
+}

@@ -1,0 +1,18 @@
+//go:build !unix
+
+package socket
+
+import (
+	"errors"
+	"net"
+	"syscall"
+)
+
+// Of returns nil: there is nothing here that Read and Write could use.
+func Of(net.Conn) syscall.RawConn { return nil }
+
+// TryRead, TryWrite, Read and Write are never called.
+func TryRead(uintptr, []byte) (int, bool)        { return 0, false }
+func TryWrite(uintptr, []byte) (int, error)      { return 0, errors.ErrUnsupported }
+func Read(syscall.RawConn, []byte) (int, error)  { return 0, errors.ErrUnsupported }
+func Write(syscall.RawConn, []byte) (int, error) { return 0, errors.ErrUnsupported }
