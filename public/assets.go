@@ -19,6 +19,7 @@ type asset struct {
 	contentType string
 	hash        string // of the content, the same for every encoding
 	immutable   bool   // the file's name changes with its content
+	private     bool   // no cache but the browser's own may keep it
 	encoded     map[string][]byte
 
 	// identity returns the file without an encoding. The program is embedded in its compressed

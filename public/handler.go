@@ -22,6 +22,11 @@ type Options struct {
 
 	// TokenRequired has the page ask for a token, and not for a guest's name.
 	TokenRequired bool
+
+	// Newest returns the newest messages of a room, as a relay tells them, a JSON array with the oldest
+	// first, for its page. It returns nil if not everybody may read them, or they can't be had at once;
+	// if Newest is nil, no page has any.
+	Newest func(r *http.Request, room string) []byte
 }
 
 // Handler returns a handler that serves the page at / and at /r/ROOM, and the files that it needs.
@@ -35,6 +40,7 @@ func Handler(o Options) http.Handler {
 	p.ancestors, p.embeddable = frameAncestors(embedders), len(embedders) > 0
 	if p.assets != nil {
 		p.assets["embed.json"] = embedAsset(embedders)
+		p.fresh = newFreshPages(p.index, o.Newest)
 	}
 	return p
 }
@@ -57,7 +63,7 @@ func loadFrom(files fs.FS, index string) page {
 	if err != nil || assets[index] == nil {
 		return page{index: unbuiltAsset()}
 	}
-	return page{index: assets[index], assets: assets}
+	return page{index: assets[index], missing: assets["missing.html"], assets: assets}
 }
 
 func unbuiltAsset() *asset {
@@ -86,10 +92,13 @@ func embedAsset(embedders []string) *asset {
 // page is the handler. It is immutable.
 type page struct {
 	index     *asset
+	missing   *asset // shown to people at addresses where there is nothing; nil: none was built
 	assets    map[string]*asset
 	ancestors string // the directive of the policy that says who may embed it
 
 	embeddable bool // somebody may
+
+	fresh *freshPages // the page with messages in it; nil: there is none
 }
 
 func (p page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -101,13 +110,32 @@ func (p page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	a := p.find(r.URL.Path)
 	if a == nil {
-		http.Error(w, "not found", http.StatusNotFound)
+		p.serveMissing(w, r)
 		return
 	}
-	if a == p.index && p.embeddable {
-		letEmbed(w.Header())
+	if a == p.index {
+		if p.embeddable {
+			letEmbed(w.Header())
+		}
+		a = p.withMessages(r)
 	}
-	a.serve(w, r)
+	a.serve(w, r, http.StatusOK)
+}
+
+// withMessages returns the page for a request, with the newest messages of its room if there are any for
+// everybody.
+func (p page) withMessages(r *http.Request) *asset {
+	if p.fresh == nil {
+		return p.index
+	}
+	encoding, ok := chooseEncoding(r.Header.Values("Accept-Encoding"), p.index.encoded)
+	if !ok {
+		return p.index
+	}
+	if a := p.fresh.of(r, encoding); a != nil {
+		return a
+	}
+	return p.index
 }
 
 // find returns the file for a path, or nil. All rooms have the same page: the program reads the
@@ -123,13 +151,28 @@ func (p page) find(path string) *asset {
 	return p.assets[name]
 }
 
-func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
+// serveMissing answers a request for what there is not. People, who ask for a document, are shown the way
+// to the chat.
+func (p page) serveMissing(w http.ResponseWriter, r *http.Request) {
+	if p.missing == nil || !strings.Contains(r.Header.Get("Accept"), "text/html") {
+		http.Error(w, "not found", http.StatusNotFound)
+		return
+	}
+	p.missing.serve(w, r, http.StatusNotFound)
+}
+
+// serve answers a request with the file, under a status. It is left out if that is 200 and the client has
+// it already.
+func (a *asset) serve(w http.ResponseWriter, r *http.Request, status int) {
 	header := w.Header()
 	header.Set("Vary", "Accept-Encoding")
 	header.Set("Content-Type", a.contentType)
 	header.Set("Cache-Control", "no-cache")
-	if a.immutable {
+	switch {
+	case a.immutable:
 		header.Set("Cache-Control", "public, max-age=31536000, immutable")
+	case a.private:
+		header.Set("Cache-Control", "private, no-cache")
 	}
 
 	encoding, ok := chooseEncoding(r.Header.Values("Accept-Encoding"), a.encoded)
@@ -143,7 +186,7 @@ func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
 		tag = `"` + a.hash + "-" + encoding + `"`
 	}
 	header.Set("ETag", tag)
-	if matchesETag(r.Header.Get("If-None-Match"), tag) {
+	if status == http.StatusOK && matchesETag(r.Header.Get("If-None-Match"), tag) {
 		header.Del("Content-Type")
 		w.WriteHeader(http.StatusNotModified)
 		return
@@ -158,6 +201,7 @@ func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
 		header.Set("Content-Encoding", encoding)
 	}
 	header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
 	if r.Method == http.MethodHead {
 		return
 	}

@@ -37,6 +37,7 @@ func sample(t *testing.T) page {
 		"index.html.gz":        {Data: zipped(t, "<index>")},
 		"index.html.br":        {Data: []byte("brotli index")},
 		"token.html":           {Data: []byte("<index for those with a token>")},
+		"missing.html":         {Data: []byte("<a href=/>")},
 		program + ".gz":        {Data: zipped(t, "\x00asm")},
 		program + ".br":        {Data: []byte("brotli program")},
 		"manifest.webmanifest": {Data: []byte("{}")},
@@ -46,7 +47,7 @@ func sample(t *testing.T) page {
 		t.Fatal(err)
 	}
 	assets["embed.json"] = embedAsset(nil)
-	return page{index: assets["index.html"], assets: assets, ancestors: frameAncestors(nil)}
+	return page{index: assets["index.html"], missing: assets["missing.html"], assets: assets, ancestors: frameAncestors(nil)}
 }
 
 func ask(p page, method, path string, header ...string) *http.Response {
@@ -88,6 +89,7 @@ func TestPathsAndTypes(t *testing.T) {
 		{"GET", "/" + program + ".br", 404, "text/plain; charset=utf-8", ""},
 		{"GET", "/.keep", 404, "text/plain; charset=utf-8", ""},
 		{"GET", "/dist/index.html", 404, "text/plain; charset=utf-8", ""},
+		{"GET", "/missing.html", 404, "text/plain; charset=utf-8", ""},
 		{"GET", "/nothing", 404, "text/plain; charset=utf-8", ""},
 		{"POST", "/", 405, "text/plain; charset=utf-8", ""},
 	} {
@@ -104,6 +106,29 @@ func TestPathsAndTypes(t *testing.T) {
 		if r.Header.Get("X-Content-Type-Options") != "nosniff" || r.Header.Get("Content-Security-Policy") == "" {
 			t.Errorf("%s: no policy", c.path)
 		}
+	}
+}
+
+// People at a wrong address are shown the way to the chat; programs get a line.
+func TestNothingThere(t *testing.T) {
+	p := sample(t)
+	for _, c := range []struct{ method, accept, kind, body string }{
+		{"GET", "text/html,application/xhtml+xml,*/*;q=0.8", "text/html; charset=utf-8", "<a href=/>"},
+		{"HEAD", "text/html", "text/html; charset=utf-8", ""},
+		{"GET", "*/*", "text/plain; charset=utf-8", "not found\n"},
+	} {
+		tag := ask(p, "GET", "/nothing", "Accept", c.accept).Header.Get("ETag")
+		r := ask(p, c.method, "/nothing", "Accept", c.accept, "If-None-Match", tag)
+		if got := text(t, r); r.StatusCode != 404 || r.Header.Get("Content-Type") != c.kind || got != c.body {
+			t.Errorf("%s as %s: %d, %s, %q", c.method, c.accept, r.StatusCode, r.Header.Get("Content-Type"), got)
+		}
+		if r.Header.Get("Content-Security-Policy") == "" {
+			t.Errorf("%s as %s: no policy", c.method, c.accept)
+		}
+	}
+	p.missing = nil
+	if r := ask(p, "GET", "/nothing", "Accept", "text/html"); r.StatusCode != 404 || text(t, r) != "not found\n" {
+		t.Errorf("without the page: %d", r.StatusCode)
 	}
 }
 
@@ -329,7 +354,7 @@ func TestBuiltPage(t *testing.T) {
 	}
 	index := text(t, fetch("/", "identity"))
 	total := len(text(t, fetch("/", "br")))
-	loaded := map[string]bool{"/manifest.webmanifest": true}
+	loaded := map[string]bool{"/manifest.webmanifest": true, "/sw.js": true}
 	for _, m := range regexp.MustCompile(`(?:href|src)="(/[^"]+\.(?:wasm|js|css|svg|webmanifest))"`).FindAllStringSubmatch(index, -1) {
 		loaded[m[1]] = true
 	}

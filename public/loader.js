@@ -39,6 +39,48 @@
   } catch { /* without storage it is kept until the page is left */ }
   byId("fatal-reload").addEventListener("click", () => location.reload());
 
+  // The newest messages, if the relay has written them into the page, are shown as the program will: in
+  // this browser's time, by its days, one's own at their side.
+  const dress = (list) => {
+    const stored = (name) => { try { return localStorage.getItem(name) ?? ""; } catch { return ""; } };
+    const room = list.dataset.served;
+    // Whoever has been here before comes back into the room that was open.
+    if ("assumed" in list.dataset && (stored("setu.last") || room) !== room) {
+      list.replaceChildren();
+      delete list.dataset.served;
+      return;
+    }
+    delete list.dataset.assumed;
+    byId("room-title").firstElementChild.textContent = list.dataset.shown;
+    document.title = list.dataset.shown;
+    const self = stored("setu.user");
+    const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
+    const dayOf = (age) => { const d = new Date(); d.setDate(d.getDate() - age); return d.toDateString(); };
+    const nameOf = (at) => {
+      const recent = [dayOf(0), dayOf(1)].indexOf(at.toDateString());
+      if (recent >= 0) return ["Today", "Yesterday"][recent];
+      const year = Date.now() - at < 300 * 24 * 60 * 60 * 1000 ? { weekday: "long" } : { year: "numeric" };
+      return new Intl.DateTimeFormat(undefined, { ...year, day: "numeric", month: "long" }).format(at);
+    };
+    let day = "";
+    for (const message of [...list.children]) {
+      const time = message.querySelector("time");
+      const at = new Date(Number(time.dataset.at));
+      time.textContent = clock.format(at);
+      if (message.dataset.author === self) message.dataset.own = "true";
+      message.ariaLabel = (message.dataset.own ? "You" : message.ariaLabel) + ", " + time.textContent;
+      if (at.toDateString() === day) continue;
+      day = at.toDateString();
+      const row = document.createElement("div");
+      row.className = "row row-day";
+      row.textContent = nameOf(at);
+      message.before(row);
+      message.classList.add("head");
+      row.previousElementSibling?.classList.add("tail");
+    }
+  };
+  if (byId("list").dataset.served) dress(byId("list"));
+
   // No form is sent by the browser. One submitted before the program runs is remembered for it.
   addEventListener("submit", (event) => {
     event.preventDefault();
@@ -46,6 +88,13 @@
     document.body.dataset.early = event.target.id;
     if (event.submitter?.id === "name-send") event.submitter.textContent = "Starting…";
   }, true);
+
+  // Without WebAssembly there is nothing to give a name for.
+  if (typeof WebAssembly !== "object" || !WebAssembly.instantiateStreaming) {
+    byId("fatal-text").textContent = "This browser cannot run WebAssembly. Open the page in a current browser, or allow WebAssembly in its settings.";
+    byId("fatal").hidden = false;
+    return;
+  }
 
   try {
     // Who has a token has a name, and so has everybody where one is required. Who embeds the page may
@@ -69,17 +118,24 @@
     return new Response(response.body.pipeThrough(counter), { headers });
   };
 
+  // The service worker comes after the program, for whose files it then need not ask again. A page in a
+  // frame leaves nothing with the browser of somebody who is at another site.
+  const keep = () => {
+    if (!navigator.serviceWorker || parent !== self) return;
+    const address = "/sw.js";
+    const trusted = globalThis.trustedTypes?.createPolicy("setu-worker", { createScriptURL: () => address });
+    navigator.serviceWorker.register(trusted ? trusted.createScriptURL(address) : address)
+      .catch((error) => console.warn("setu: the page is not kept for when there is no network: " + error.message));
+  };
+
   const run = async () => {
-    if (typeof WebAssembly !== "object" || !WebAssembly.instantiateStreaming) {
-      byId("fatal-text").textContent = "This browser cannot run WebAssembly. Open the page in a current browser, or allow WebAssembly in its settings.";
-      byId("fatal").hidden = false;
-      return;
-    }
     const go = new Go();
     const response = await fetch(program);
     if (!response.ok) throw new Error("HTTP " + response.status);
     const { instance } = await WebAssembly.instantiateStreaming(count(response), go.importObject);
-    await go.run(instance);
+    const ended = go.run(instance);
+    keep();
+    await ended;
     stop("The chat's program has ended. Reload the page; what you wrote is kept.");
   };
   run().catch((error) => {

@@ -8,17 +8,19 @@ import (
 
 // policy is the page's Content-Security-Policy. The page may load files from its own origin,
 // compile its program and connect to the relay that served it. It may use nothing inline and
-// nothing from elsewhere, and turn no string into markup.
+// nothing from elsewhere, and turn no string into markup. The one policy for trusted types turns any
+// string into the address of the service worker.
 var policy = strings.Join([]string{
 	"default-src 'none'",
 	"script-src 'self' 'wasm-unsafe-eval'",
 	"style-src 'self'",
 	"img-src 'self' data:",
 	"manifest-src 'self'",
+	"worker-src 'self'",
 	"base-uri 'none'",
 	"form-action 'none'",
 	"require-trusted-types-for 'script'",
-	"trusted-types 'none'",
+	"trusted-types setu-worker",
 	"connect-src 'self'",
 }, "; ")
 

@@ -35,6 +35,8 @@ type app struct {
 	drawFrame   js.Func
 	redrawTimer js.Func
 
+	saveSeenTimer js.Func
+
 	// guarded by mu, which is never held while waiting
 	mu      sync.Mutex
 	self    chat.User
@@ -46,11 +48,19 @@ type app struct {
 	senders map[string]*sender
 	signIn  signIn
 
+	unsaved map[string]*chat.Room // of which it is not stored yet how far they are read
+
+	relays    []chat.Relay // as the relay has told of them, its own first
+	through   string       // the region by which the address asks to come in; empty: any
+	broughtTo string       // the region by which the page came in last
+
 	replaced bool // the page is about to start anew, for another user
 
 	typingSentAt time.Time // when this user's typing was last signalled
 	toastUntil   time.Time
 
+	lastDraw       time.Duration // how long the last frame took to draw
+	lastDrawn      time.Time     // when it was drawn
 	stale          part
 	frameRequested bool
 	redrawTime     time.Time
@@ -62,7 +72,7 @@ func newApp() *app {
 	a.signIn.came = make(chan struct{})
 	a.signIn.required = attribute(document.Get("body"), "data-auth") == "required"
 	a.drawFrame = js.FuncOf(func(js.Value, []js.Value) any {
-		a.withLock(a.drawStale)
+		a.withLock(a.drawPaced)
 		return nil
 	})
 	a.redrawTimer = js.FuncOf(func(js.Value, []js.Value) any {
@@ -70,6 +80,10 @@ func newApp() *app {
 			a.redrawTime = time.Time{}
 			a.invalidate(partPill | partPeople | partTyping)
 		})
+		return nil
+	})
+	a.saveSeenTimer = js.FuncOf(func(js.Value, []js.Value) any {
+		a.withLock(a.saveSeen)
 		return nil
 	})
 	return a
@@ -101,9 +115,15 @@ func (a *app) reportPanic(f func()) {
 // waits for it, as the program ends only with the page.
 func (a *app) goGuarded(f func()) { go a.reportPanic(f) }
 
-// timeoutContext returns the context of a request to the relay.
+// timeoutContext returns the context of a request to the relay. It is canceled after a time, as
+// context.WithTimeout's would be, which takes 15 kB more of the program.
 func timeoutContext(d time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), d)
+	ctx, cancel := context.WithCancel(context.Background())
+	timer := time.AfterFunc(d, cancel)
+	return ctx, func() {
+		timer.Stop()
+		cancel()
+	}
 }
 
 // invalidate marks parts of the page as out of date, and has them drawn in the next animation
@@ -124,6 +144,10 @@ func (a *app) invalidate(p part) {
 // onVisibility is called when the page becomes visible or hidden. A frame requested before may
 // never come, so it requests one anew.
 func (a *app) onVisibility() {
+	if document.Get("hidden").Bool() {
+		a.saveSeen()
+		a.saveScreens()
+	}
 	a.frameRequested = false
 	a.invalidate(partList | partRooms)
 }
@@ -146,9 +170,11 @@ func (a *app) start() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.name = chat.CleanName(a.storage.get(itemName))
+	a.signIn.token = takeAddressToken()
+	a.view.takeServed()
 	a.restore()
 	a.listen()
-	a.signIn.token = takeAddressToken()
+	a.drawNotify()
 	if isFramed() {
 		a.embed(a.begin)
 	} else {
@@ -157,6 +183,9 @@ func (a *app) start() {
 	a.tellUnsent()
 	a.invalidate(partAll)
 	a.drawStale()
+	if !a.dialogOpen() && focused(document.Get("body")) {
+		a.focusUnlessTouch()
+	}
 	setFlag(document.Get("body"), "data-ready", true)
 }
 
@@ -180,6 +209,7 @@ func (a *app) readsEnd(r *chat.Room) bool {
 // announce has a screen reader say a sentence.
 func (a *app) announce(sentence string) {
 	if sentence != "" {
+		a.view.status.set = false // the same one is said again, too
 		a.view.status.write(sentence)
 	}
 }

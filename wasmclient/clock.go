@@ -18,6 +18,13 @@ type clock struct {
 	dayYear js.Value      // format: day, month and year
 	full    js.Value      // format: date and time in full
 	offsets map[int64]int // results of offset, by quarter of an hour
+	last    [2]moment     // what was written last: of the time by the minute, of the full time by the second
+}
+
+// moment is a time as it was written.
+type moment struct {
+	at   int64
+	text string
 }
 
 func newClock() *clock {
@@ -52,6 +59,29 @@ func (c *clock) offset(at int64) int {
 func (c *clock) write(format js.Value, at int64) (text string) {
 	tryJS(func() { text = format.Call("format", float64(at)).String() })
 	return text
+}
+
+// short returns the time of day, and long all of it. Messages that come together have the same ones.
+func (c *clock) short(at int64) string { return c.again(&c.last[0], c.time, at, 60_000) }
+func (c *clock) long(at int64) string  { return c.again(&c.last[1], c.full, at, 1000) }
+
+func (c *clock) again(last *moment, format js.Value, at, within int64) string {
+	if last.text == "" || last.at != at/within {
+		*last = moment{at / within, c.write(format, at)}
+	}
+	return last.text
+}
+
+// moment returns the time of day, and the day before it if that is not today.
+func (c *clock) moment(t *chat.Timeline, at int64, now time.Time) string {
+	day, time := c.dayName(t, at, now), c.short(at)
+	switch day {
+	case "Today":
+		return time
+	case "Yesterday":
+		return "yesterday, " + time
+	}
+	return day + ", " + time
 }
 
 // dayName returns the name of the day of a time: "Today", "Yesterday" or a date, with the year if

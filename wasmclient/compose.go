@@ -21,7 +21,7 @@ func (a *app) setComposer(text string) {
 }
 
 func (a *app) focusComposer() {
-	a.view.composer.Call("focus", map[string]any{"preventScroll": true})
+	focusOn(a.view.composer)
 }
 
 // onInput is called when the composer's text changes.
@@ -57,7 +57,7 @@ func (a *app) drawComposer() {
 	length := chat.Length(text)
 	over := length > chat.MaxText
 	a.saveDraft()
-	off := !a.mayWrite() || over || chat.Clean(text) == ""
+	off := !a.mayWrite() || over || chat.Clean(text) == "" && (a.rooms.Current.Attached == nil || a.rooms.Current.Edit != nil)
 	if off != v.sendOff {
 		v.sendOff = off
 		v.send.Set("disabled", off)
@@ -94,6 +94,8 @@ func (a *app) drawNotice() {
 	if off := a.rooms.Current != nil && !a.mayWrite(); off != v.composerOff {
 		v.composerOff = off
 		v.composer.Set("disabled", off)
+		v.attach.Set("disabled", off)
+		switchReactions(off)
 	}
 }
 
@@ -101,7 +103,7 @@ func (a *app) drawNotice() {
 func (a *app) submit() {
 	text := a.composerText()
 	clean := chat.Clean(text)
-	if !a.mayWrite() || clean == "" {
+	if !a.mayWrite() || clean == "" && a.rooms.Current.Attached == nil {
 		return
 	}
 	if n := chat.Length(text); n > chat.MaxText {
@@ -109,9 +111,15 @@ func (a *app) submit() {
 		a.invalidate(partComposer)
 		return
 	}
+	if r := a.rooms.Current; r.Edit != nil {
+		if clean != "" {
+			a.submitEdit(r, clean)
+		}
+		return
+	}
 	a.setComposer("")
 	a.typingSentAt = time.Time{}
-	a.post(clean)
+	a.post(a.takeAttached(clean))
 	a.focusComposer()
 }
 
@@ -130,9 +138,14 @@ func (a *app) recallLast() bool {
 	return true
 }
 
-// saveDraft stores the composer's text for the current room.
+// saveDraft stores the composer's text for the current room. While a message is edited it is that one's,
+// and the draft stays as it was.
 func (a *app) saveDraft() {
-	if r := a.rooms.Current; r != nil {
+	switch r := a.rooms.Current; {
+	case r == nil:
+	case r.Edit != nil:
+		r.Edit.Text = a.composerText()
+	default:
 		a.storage.set(itemDraft+r.Name, a.composerText())
 	}
 }
@@ -140,7 +153,9 @@ func (a *app) saveDraft() {
 func (a *app) loadDraft() {
 	text := ""
 	if r := a.rooms.Current; r != nil {
-		text = a.storage.get(itemDraft + r.Name)
+		if text = a.storage.get(itemDraft + r.Name); r.Edit != nil {
+			text = r.Edit.Text
+		}
 	}
 	a.setComposer(text)
 }

@@ -34,7 +34,8 @@ func (a *app) openDialog() {
 	}
 }
 
-func (a *app) dialogOpen() bool { return byID("name-dialog").Get("open").Bool() }
+// dialogOpen reports whether a dialog is open, that for the name or another one.
+func (a *app) dialogOpen() bool { return find(document, "dialog[open]").Truthy() }
 
 // openRename opens the dialog to ask for another name.
 func (a *app) openRename() {
@@ -46,6 +47,7 @@ func (a *app) openRename() {
 	setText(byID("name-title"), "Your name")
 	setText(byID("name-text"), "Everybody in your rooms sees it at once.")
 	setText(byID("name-send"), "Save")
+	show(byID("name-cancel"), true)
 	input := byID("name")
 	input.Set("value", cmp.Or(a.name, a.self.Name))
 	a.openDialog()
@@ -74,7 +76,10 @@ func (a *app) saveName() {
 }
 
 // onDialogClosed connects even if the user has given no name: the relay then makes one up.
-func (a *app) onDialogClosed() {
+func (a *app) onDialogClosed(event js.Value) {
+	if event.Get("target").Get("id").String() != "name-dialog" {
+		return // the browser moves the focus back to where it was
+	}
 	if a.client == nil && a.signIn.token == "" {
 		a.connect()
 	}
@@ -125,29 +130,38 @@ func (a *app) share() {
 		navigator.Call("share", map[string]any{"title": r.Shown(), "url": link}).Call("catch", a.view.ignoreRejection)
 		return
 	}
-	if clipboard := navigator.Get("clipboard"); clipboard.Truthy() {
-		a.onPromise(clipboard.Call("writeText", link),
-			func() { a.toast("Link copied") },
-			func() { a.copyWithCommand(link) })
-		return
-	}
-	a.copyWithCommand(link)
+	a.copyText(link, "Link copied")
 }
 
-// copyWithCommand copies a link on pages without https, which may not use the clipboard's API. If
-// it can't, it shows the link.
-func (a *app) copyWithCommand(link string) {
+// copyText copies a text to the clipboard, and says that it did.
+func (a *app) copyText(text, said string) {
+	if clipboard := window.Get("navigator").Get("clipboard"); clipboard.Truthy() {
+		a.onPromise(clipboard.Call("writeText", text),
+			func() { a.toast(said) },
+			func() { a.copyWithCommand(text, said) })
+		return
+	}
+	a.copyWithCommand(text, said)
+}
+
+// copyWithCommand copies a text on pages without https, which may not use the clipboard's API. If
+// it can't, it shows the text.
+func (a *app) copyWithCommand(text, said string) {
+	before := document.Get("activeElement")
 	field := create("textarea", "hidden", "")
-	field.Set("value", link)
+	field.Set("value", text)
 	document.Get("body").Call("append", field)
 	field.Call("select")
 	copied := false
 	tryJS(func() { copied = document.Call("execCommand", "copy").Bool() })
 	field.Call("remove")
+	if before.Truthy() {
+		focusOn(before)
+	}
 	if copied {
-		a.toast("Link copied")
+		a.toast(said)
 	} else {
-		a.toast(link)
+		a.toast(text)
 	}
 }
 

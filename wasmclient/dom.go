@@ -3,7 +3,7 @@
 package main
 
 import (
-	"strings"
+	"encoding/base64"
 	"syscall/js"
 )
 
@@ -72,6 +72,9 @@ func matchesMedia(query string) bool {
 
 func focused(el js.Value) bool { return document.Get("activeElement").Equal(el) }
 
+// focusOn moves the focus to an element, and nothing else.
+func focusOn(el js.Value) { el.Call("focus", map[string]any{"preventScroll": true}) }
+
 // label is an element that shows a text. The document is changed only when the text changes.
 type label struct {
 	el   js.Value
@@ -134,17 +137,11 @@ func stringsOf(array js.Value) []string {
 	return out
 }
 
-// randomID returns random bytes from the browser's cryptographic source, as hexadecimal digits.
+// randomID returns random bytes from the browser's cryptographic source, in base64url.
 func randomID(bytes int) string {
 	array := window.Get("Uint8Array").New(bytes)
 	window.Get("crypto").Call("getRandomValues", array)
 	b := make([]byte, bytes)
 	js.CopyBytesToGo(b, array)
-	const digits = "0123456789abcdef"
-	var out strings.Builder
-	for _, c := range b {
-		out.WriteByte(digits[c>>4])
-		out.WriteByte(digits[c&15])
-	}
-	return out.String()
+	return base64.RawURLEncoding.EncodeToString(b)
 }

@@ -10,6 +10,22 @@ import (
 	"setu/wasmclient/chat"
 )
 
+// longestPause bounds the pause between two frames that are drawn.
+const longestPause = 60 * time.Millisecond
+
+// drawPaced draws the parts that are out of date, but leaves at least as much time for all else as the last
+// frame took: otherwise, in a busy room on a slow machine, messages would come faster than they are read.
+func (a *app) drawPaced() {
+	began := time.Now()
+	if began.Sub(a.lastDrawn) < min(a.lastDraw, longestPause) && !document.Get("hidden").Bool() {
+		window.Call("requestAnimationFrame", a.drawFrame)
+		return
+	}
+	a.drawStale()
+	a.lastDrawn = time.Now()
+	a.lastDraw = a.lastDrawn.Sub(began)
+}
+
 // drawStale draws the parts that are out of date. Almost all access to the document happens here,
 // once per frame.
 func (a *app) drawStale() {
@@ -36,6 +52,7 @@ func (a *app) drawStale() {
 	}
 	if stale&partComposer != 0 {
 		a.drawComposer()
+		a.drawAttached()
 	}
 	a.redrawAt(a.pill.Next(now))
 }
@@ -58,16 +75,22 @@ func (a *app) drawPill(now time.Time) {
 		setAttr(v.pill, "title", "Relay "+cmp.Or(p.Relay, "not known yet"))
 	}
 	v.facts[0].write(cmp.Or(p.Relay, "–"))
-	v.facts[1].write(cmp.Or(p.Region, "–"))
+	v.facts[1].write(regionShown(p.Region))
 	rtt := "–"
 	if p.RTT > 0 && p.Status == chat.Connected {
 		rtt = chat.Milliseconds(p.RTT)
 	}
 	v.facts[2].write(rtt)
 	v.facts[3].write(cmp.Or(a.self.Name, "–"))
+	a.drawBridge()
 	v.tryNow.show(p.Status == chat.Waiting || p.Status == chat.Closed)
 
 	banner := p.Banner(now)
+	if stored := a.storedBanner(now); stored != "" {
+		if banner = stored; !v.bannerOn.shown {
+			a.announce(banner)
+		}
+	}
 	if banner != "" {
 		v.banner.write(banner)
 	}

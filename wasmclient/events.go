@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall/js"
+	"unicode/utf8"
 
 	"setu/wasmclient/chat"
 )
@@ -13,32 +14,44 @@ import (
 // listen adds one listener per kind of event, on the document if the event bubbles up to there.
 // Callbacks never wait: what waits runs in a goroutine.
 func (a *app) listen() {
-	on := func(target js.Value, kind string, capture bool, f func(event js.Value)) {
-		target.Call("addEventListener", kind, js.FuncOf(func(_ js.Value, arguments []js.Value) any {
-			a.withLock(func() { f(arguments[0]) })
-			return nil
-		}), capture)
+	a.on(document, "click", a.onClick)
+	a.on(document, "submit", a.onSubmit)
+	a.on(document, "keydown", a.onKey)
+	for _, dialog := range []string{"name-dialog", "picture-dialog"} { // it does not bubble
+		a.on(byID(dialog), "close", a.onDialogClosed)
 	}
-	on(document, "click", false, a.onClick)
-	on(document, "submit", false, a.onSubmit)
-	on(document, "keydown", false, a.onKey)
-	on(document, "close", true, func(event js.Value) { a.onDialogClosed() })
-	on(document, "visibilitychange", false, func(js.Value) { a.onVisibility() })
-	on(a.view.composer, "input", false, func(js.Value) { a.onInput() })
-	on(a.view.messages, "scroll", false, func(js.Value) { a.onScroll() })
-	on(window, "popstate", false, func(js.Value) { a.onPopState() })
-	on(window, "pagehide", false, func(js.Value) { a.saveDraft() })
-	on(window, "setu-token", false, func(js.Value) { a.onToken(takeAddressToken()) })
-	on(window, "message", false, a.onParentMessage)
+	a.on(document, "visibilitychange", func(js.Value) { a.onVisibility() })
+	a.on(byID("connection"), "beforetoggle", func(js.Value) { a.askRelays() })
+	a.on(a.view.composer, "input", func(js.Value) { a.onInput() })
+	a.on(a.view.messages, "scroll", func(js.Value) { a.onScroll() })
+	a.on(window, "popstate", func(js.Value) { a.onPopState() })
+	a.on(window, "pagehide", func(js.Value) {
+		a.saveDraft()
+		a.saveSeen()
+		a.saveScreens()
+	})
+	a.on(window, "setu-token", func(js.Value) { a.onToken(takeAddressToken()) })
+	a.on(window, "message", a.onParentMessage)
+	a.on(window, "storage", a.onStorage)
 	if viewport := window.Get("visualViewport"); viewport.Truthy() {
-		on(viewport, "resize", false, func(js.Value) { a.onViewport() })
+		a.on(viewport, "resize", func(js.Value) { a.onViewport() })
 	}
+	a.listenPictures()
+	window.Set("setuPeople", js.FuncOf(func(_ js.Value, arguments []js.Value) any { return a.people(arguments[0].String()) }))
 	observer := window.Get("ResizeObserver").New(js.FuncOf(func(js.Value, []js.Value) any {
 		a.withLock(a.onResize)
 		return nil
 	}))
 	observer.Call("observe", a.view.messages)
 	observer.Call("observe", a.view.list.el)
+}
+
+// on has f called with the events of a kind that reach an element.
+func (a *app) on(target js.Value, kind string, f func(event js.Value)) {
+	target.Call("addEventListener", kind, js.FuncOf(func(_ js.Value, arguments []js.Value) any {
+		a.withLock(func() { f(arguments[0]) })
+		return nil
+	}))
 }
 
 func (a *app) onClick(event js.Value) {
@@ -77,25 +90,77 @@ func (a *app) onAction(what string, button js.Value) {
 	case "end":
 		a.toEnd()
 		a.focusUnlessTouch()
+	case "unread":
+		a.toDivider()
+	case "write":
+		if a.focusComposer(); !focused(a.view.composer) { // it may be off
+			a.view.messages.Call("focus")
+		}
+	case "cancel":
+		byID("name-dialog").Call("close")
 	case "try-now":
 		if a.pill.Status == chat.Closed {
 			a.connect()
 		} else if a.client != nil {
 			a.client.Retry()
 		}
-	case "retry", "discard", "unfold":
-		key := attribute(button.Call("closest", ".message"), "data-key")
-		switch what {
-		case "retry":
-			a.retry(key)
-			a.focusUnlessTouch()
-		case "discard":
-			a.discard(key)
-			a.focusUnlessTouch()
-		case "unfold":
-			a.rooms.Current.Timeline.Toggle(key)
-			a.invalidate(partList)
+	case "notify":
+		a.onNotify()
+	case "no-picture", "no-reply", "no-edit":
+		a.dropAttached(what)
+	case "close-picture":
+		byID("picture-dialog").Call("close")
+	default:
+		a.onRowAction(what, button)
+	}
+}
+
+// onRowAction is onAction for the buttons in a message's own row, or in what has been opened of it.
+func (a *app) onRowAction(what string, button js.Value) {
+	row, r := button.Call("closest", "[data-key]"), a.rooms.Current
+	if !row.Truthy() || r == nil {
+		return
+	}
+	key := attribute(row, "data-key")
+	e := r.Timeline.Find(key)
+	switch what {
+	case "retry":
+		a.retry(key)
+		a.focusUnlessTouch()
+	case "discard":
+		a.discard(key)
+		a.focusUnlessTouch()
+	case "unfold":
+		r.Timeline.Toggle(key)
+		a.invalidate(partList)
+	case "quoted":
+		a.seek(r, chat.TargetAt(attribute(button, "data-place")))
+	case "reply":
+		if r.Edit != nil {
+			a.endEdit(r)
 		}
+		r.Reply = chat.ReplyTo(e)
+		a.focusComposer()
+		a.invalidate(partComposer)
+	case "copy":
+		if e != nil {
+			a.copyText(e.Body.Copied(), "Message copied")
+		}
+	case "link":
+		if e != nil {
+			a.copyText(window.Get("location").Get("origin").String()+chat.MessageAddress(r.Name, chat.Target{Seq: e.Seq, Offset: e.Offset}), "Link copied")
+		}
+	case "react":
+		a.react(r, e, attribute(button, "data-value"))
+	case "edit":
+		a.beginEdit(r, key)
+	case "delete":
+		a.remove(r, e)
+	case "picture":
+		a.openPicture(e)
+	case "save":
+		n, _ := strconv.Atoi(attribute(button, "data-file"))
+		a.saveFile(e, n)
 	}
 }
 
@@ -147,6 +212,18 @@ func (a *app) onKey(event js.Value) {
 		if focused(a.view.composer) && a.recallLast() {
 			event.Call("preventDefault")
 		}
+	default:
+		a.onCharacter(event, key.String())
+	}
+}
+
+// onCharacter moves the focus to the composer if somebody begins to write where nothing else takes it.
+func (a *app) onCharacter(event js.Value, key string) {
+	if utf8.RuneCountInString(key) != 1 || key == " " || event.Get("ctrlKey").Bool() || event.Get("metaKey").Bool() || event.Get("altKey").Bool() {
+		return
+	}
+	if target := event.Get("target"); target.Equal(document.Get("body")) || target.Equal(a.view.messages) || target.Call("matches", ".message").Bool() {
+		a.focusComposer()
 	}
 }
 
@@ -176,19 +253,33 @@ func isWriting(target js.Value) bool {
 
 func (a *app) onEscape() {
 	switch {
-	case a.dialogOpen():
+	case a.dialogOpen(), popoverOpen(): // the browser closes it
 	case a.view.openDrawer != "":
 		a.toggleDrawer("")
+	case a.rooms.Current != nil && focused(a.view.composer) && a.rooms.Current.Edit != nil:
+		a.dropAttached("no-edit")
+	case a.rooms.Current != nil && focused(a.view.composer) && a.rooms.Current.Reply != nil:
+		a.dropAttached("no-reply")
 	default:
+		if r := a.rooms.Current; r != nil && r.Timeline.Unmark() {
+			a.invalidate(partList)
+		}
 		a.toEnd()
 		a.focusComposer()
 	}
+}
+
+// popoverOpen reports whether a popover is open.
+func popoverOpen() (open bool) {
+	tryJS(func() { open = find(document, ":popover-open").Truthy() }) // not all browsers know the selector
+	return open
 }
 
 func (a *app) onPopState() {
 	location := window.Get("location")
 	if name := chat.RoomAt(location.Get("pathname").String(), location.Get("search").String()); name != "" {
 		a.enter(name, "")
+		a.takePlace()
 	}
 }
 

@@ -22,7 +22,7 @@ type row struct {
 	chat.Row
 	el     js.Value
 	folded bool   // the text is written as far as it is shown folded
-	day    string // the label of a RowDay, which changes with time ("Today")
+	text   string // of a row that is no message; that of a RowDay changes with time ("Today")
 }
 
 func newList(el js.Value) *list { return &list{el: el, byKey: make(map[string]*row)} }
@@ -57,6 +57,7 @@ func (l *list) reconcile(want []chat.Row, build func(chat.Row) *row, update func
 		} else {
 			if r == nil {
 				r = build(w)
+				update(r, w) // before it is in the document, where each change costs more
 				l.byKey[w.Key] = r
 			} else {
 				standing = without(standing, r)
@@ -119,15 +120,19 @@ func (a *app) drawMessages(now time.Time) {
 	v, r := a.view, a.rooms.Current
 	a.drawEmpty()
 	if r == nil {
+		v.served = served{}
 		v.list.clear()
 		v.list.reset = false
 		a.drawEdges()
 		return
 	}
-	fresh := v.list.reset
+	fresh := v.list.reset && !v.standsServed(r)
 	if fresh {
-		v.list.clear()
-		v.followEnd = true
+		if !a.adoptServed(r) {
+			v.served = served{}
+			v.list.clear()
+			v.followEnd = true
+		}
 		v.list.reset = false
 	}
 	var anchor *row
@@ -138,6 +143,9 @@ func (a *app) drawMessages(now time.Time) {
 	if fresh {
 		v.muteLiveRegion()
 	}
+	if v.followEnd && !fresh {
+		r.Timeline.Narrow()
+	}
 	above := v.list.reconcile(r.Timeline.Rows(),
 		func(w chat.Row) *row { return a.newRow(w) },
 		func(old *row, w chat.Row) { a.updateRow(old, w, r.Timeline, now) })
@@ -145,7 +153,9 @@ func (a *app) drawMessages(now time.Time) {
 		v.muteLiveRegion()
 	}
 	switch {
-	case fresh && a.showUnread():
+	case v.toKey != "":
+		a.scrollToRow(v.toKey)
+	case fresh && v.followEnd && a.showUnread():
 	case v.followEnd:
 		v.scrollTo(v.messages.Get("scrollHeight").Float())
 	case anchor != nil && v.list.byKey[anchor.Key] == anchor:
@@ -153,6 +163,7 @@ func (a *app) drawMessages(now time.Time) {
 			v.scrollTo(v.messages.Get("scrollTop").Float() + moved)
 		}
 	}
+	v.toKey = ""
 	a.drawEdges()
 }
 
@@ -177,8 +188,6 @@ func (a *app) showUnread() bool {
 	if end-top < height-32 && r.Timeline.AtEnd() {
 		return false
 	}
-	v.followEnd = false
-	r.Timeline.Follow(false)
-	v.scrollTo(max(0, top-height/4))
+	a.scrollToRow("unread")
 	return true
 }

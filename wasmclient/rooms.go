@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"strconv"
 	"time"
 
 	"setu/relay/client"
@@ -17,11 +16,14 @@ const defaultRoom = "lobby"
 
 // restore restores the rooms of the last visit and drafts, and opens a room.
 func (a *app) restore() {
-	for _, name := range chat.DecodeRooms(a.storage.get(itemRooms)) {
+	stored := chat.DecodeRooms(a.storage.get(itemRooms))
+	for _, name := range stored[:min(len(stored), chat.MaxOpened)] {
 		a.addRoom(name)
 	}
 	location := window.Get("location")
+	a.through = chat.RegionAt(location.Get("search").String())
 	room := chat.RoomAt(location.Get("pathname").String(), location.Get("search").String())
+	place := chat.TargetAt(location.Get("hash").String())
 	if room == "" {
 		room = a.storage.get(itemLastRoom)
 	}
@@ -33,6 +35,7 @@ func (a *app) restore() {
 	}
 	typed := a.composerText() // typed before the program ran
 	a.enter(room, "replaceState")
+	a.rooms.Current.Timeline.Seek(place)
 	if typed != "" {
 		a.setComposer(typed)
 	}
@@ -41,9 +44,8 @@ func (a *app) restore() {
 func (a *app) addRoom(name string) *chat.Room {
 	r := &chat.Room{Name: name, Timeline: chat.NewTimeline(a.clock.offset)}
 	r.Timeline.Self = a.self.ID
-	if seen, err := strconv.ParseInt(a.storage.get(itemSeen+name), 10, 64); err == nil {
-		r.Seen = seen
-	}
+	r.Seen, r.SeenAt = chat.DecodeSeen(a.storage.get(itemSeen + name))
+	a.showScreen(r)
 	a.rooms.Add(r)
 	return r
 }
@@ -53,21 +55,23 @@ func (a *app) addRoom(name string) *chat.Room {
 func (a *app) enter(name, how string) {
 	r := a.rooms.Find(name)
 	if r == nil {
-		r = a.addRoom(name)
-		a.storage.set(itemRooms, chat.EncodeRooms(a.rooms.Names()))
-		if a.client != nil {
-			a.join(r)
+		if twin := a.rooms.Twin(name); twin != nil {
+			a.toast("“" + chat.Shown(name) + "” and “" + twin.Shown() + "” are two rooms")
 		}
+		r = a.addRoom(name)
+		a.listRoom(name, true)
+		a.openRoom(r)
 	}
 	if old := a.rooms.Current; old != nil && old != r {
 		a.saveDraft()
 		old.Timeline.CloseDivider()
+		old.Timeline.Unmark()
 	}
 	changed := a.rooms.Current != r
 	a.rooms.Current = r
 	a.storage.set(itemLastRoom, name)
 	if how != "" {
-		window.Get("history").Call(how, nil, "", chat.RoomAddress(name))
+		window.Get("history").Call(how, nil, "", a.address(name))
 	}
 	if changed {
 		r.Timeline.Open()
@@ -76,6 +80,23 @@ func (a *app) enter(name, how string) {
 	}
 	a.toggleDrawer("")
 	a.invalidate(partAll)
+}
+
+// openRoom joins a room that has come onto the list, if there is a connection, and restores what was left
+// unsent there.
+func (a *app) openRoom(r *chat.Room) {
+	if a.client == nil {
+		return
+	}
+	for _, name := range a.storage.names(itemQueue) {
+		a.restoreQueued(name, r)
+	}
+	a.join(r)
+}
+
+// listRoom stores that a room is on the list, or is not.
+func (a *app) listRoom(name string, on bool) {
+	a.storage.set(itemRooms, chat.WithRoom(a.storage.get(itemRooms), name, on))
 }
 
 // join joins a room, and requests what is new since the last known message, or else the last
@@ -92,6 +113,9 @@ func (a *app) join(r *chat.Room) {
 		joined, err := joinAsAllowed(ctx, c, r.Name, options)
 		a.withLock(func() {
 			if c == a.client && a.rooms.Find(r.Name) == r {
+				if a.self.ID == "" { // the welcome has brought this answer, and is handled after it
+					r.Timeline.Self = c.State().User.ID
+				}
 				// Without the right to read history a join in place finds nothing, which is no gap.
 				joined.Recovered = joined.Recovered || asked != chat.Denied{} && !asked.Join && r.Entered
 				a.onJoined(r, joined, err)
@@ -141,10 +165,13 @@ func (a *app) onSnapshot(r *chat.Room, j client.Joined) {
 	r.Denied = chat.DeniedBy(j.Rights)
 	arrival := chat.Snapshot{
 		Messages: messages(j.Messages), Recovered: j.Recovered,
-		HasMore: len(j.Messages) >= historyPage || r.Denied.History,
+		HasMore: len(j.Messages) > 0 && j.Messages[0].Seq > 1 || r.Denied.History,
 	}
 	if r.Entered {
 		r.Resync(arrival, a.readsEnd(r))
+		for _, n := range j.Annotations { // of messages that are not in the answer, too
+			r.Annotate(annotation(n))
+		}
 		r.Refusal = ""
 		r.Timeline.More = r.Timeline.More || !hadHistory && !r.Denied.History
 		// The user may have a new name, and to others the rejoin is no event. A signal carries the
@@ -158,31 +185,37 @@ func (a *app) onSnapshot(r *chat.Room, j client.Joined) {
 		if r == a.rooms.Current {
 			r.Timeline.Open()
 			a.view.list.reset = true
+			a.goSought(r)
 		}
 	}
-	r.People.Set(members(j), j.Count, time.Now())
+	r.People.Set(listOf(j.Members, j.Count), j.Count, time.Now())
+	a.meet(r, users(j.Members)...)
 	for _, m := range j.Messages {
 		a.onStored(r, m.From.ID, m.ID)
 	}
 	a.sendQueued(r)
 }
 
-// leave leaves a room and removes it from the list.
+// leave leaves a room and removes it from the list. What is unsent there stays stored until this user is
+// back.
 func (a *app) leave(name string) {
-	r := a.rooms.Find(name)
-	if r == nil {
-		return
+	if r := a.rooms.Find(name); r != nil {
+		a.listRoom(name, false)
+		a.drop(r, "pushState") // so that the browser's way back leads into it again
+		a.toast(chat.LeftText(r.Shown(), r.Timeline.Unsent()))
 	}
-	current := a.rooms.Current
+}
+
+// drop takes a room from the list, and shows another one if it was open. How is as for enter.
+func (a *app) drop(r *chat.Room, how string) {
+	a.saveSeen()
+	current, name := a.rooms.Current, r.Name
 	if r == current {
 		a.saveDraft()
 	}
-	for _, e := range r.Timeline.Outgoing() {
-		a.storage.set(itemQueue+e.ID, "")
-	}
 	delete(a.senders, name)
+	a.storage.set(itemScreen+name, "")
 	next := a.rooms.Remove(r)
-	a.storage.set(itemRooms, chat.EncodeRooms(a.rooms.Names()))
 	if c := a.client; c != nil {
 		a.goGuarded(func() {
 			ctx, cancel := timeoutContext(requestTimeout)
@@ -190,44 +223,17 @@ func (a *app) leave(name string) {
 			_ = c.Leave(ctx, name) // it is off the list either way
 		})
 	}
-	a.toast("Left " + chat.Shown(name))
 	switch {
 	case next == nil:
 		a.storage.set(itemLastRoom, "")
-		window.Get("history").Call("replaceState", nil, "", "/")
+		window.Get("history").Call(how, nil, "", "/")
 		a.view.list.reset = true
 		a.loadDraft()
 		a.invalidate(partAll)
 		byID("room-input").Call("focus")
 	case next != current:
-		a.enter(next.Name, "replaceState")
+		a.enter(next.Name, how)
 	default:
 		a.invalidate(partRooms)
 	}
-}
-
-// loadOlder requests the messages before the oldest known one of a room.
-func (a *app) loadOlder(r *chat.Room) {
-	r.Timeline.Loading = true
-	a.invalidate(partList)
-	c, before := a.client, r.Timeline.Oldest()
-	a.goGuarded(func() {
-		ctx, cancel := timeoutContext(requestTimeout)
-		defer cancel()
-		page, err := c.History(ctx, r.Name, before, historyPage)
-		a.withLock(func() {
-			r.Timeline.Loading = false
-			var refused *client.Error
-			switch {
-			case err == nil:
-				r.Timeline.Prepend(messages(page.Messages), page.More && len(page.Messages) > 0)
-				if r == a.rooms.Current {
-					r.Timeline.Older()
-				}
-			case errors.As(err, &refused):
-				r.Timeline.More = false // that history has expired
-			}
-			a.invalidate(partList)
-		})
-	})
 }

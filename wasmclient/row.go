@@ -3,9 +3,7 @@
 package main
 
 import (
-	"cmp"
 	"strconv"
-	"strings"
 	"syscall/js"
 	"time"
 
@@ -17,16 +15,18 @@ func (a *app) newRow(w chat.Row) *row {
 	r := &row{Row: w}
 	switch w.Kind {
 	case chat.RowMessage:
-		r.Entry = nil // so that the first update writes everything
-		r.el = clone(a.view.message)
+		r.Entry, r.Way = nil, "" // so that the first update writes everything
+		r.el = a.view.message.Call("cloneNode", true)
 	case chat.RowDay:
 		r.el = create("div", "row row-day", "")
 	case chat.RowUnread:
 		r.el = create("div", "row row-unread", "New")
 	case chat.RowGap:
-		r.el = create("div", "row row-gap", "Some messages may be missing here")
+		r.el = create("div", "row row-gap", "")
 	case chat.RowStart:
-		r.el = create("div", "row row-start", "This is where the room's history begins.")
+		r.el = create("div", "row row-start", "")
+	case chat.RowNote:
+		r.el = create("div", "row row-note", "")
 	case chat.RowLoading:
 		r.el = create("div", "row row-loading", "Loading earlier messages…")
 	}
@@ -37,23 +37,31 @@ func (a *app) newRow(w chat.Row) *row {
 func (a *app) updateRow(r *row, w chat.Row, t *chat.Timeline, now time.Time) {
 	switch w.Kind {
 	case chat.RowDay:
-		if name := a.clock.dayName(t, w.At, now); name != r.day {
-			r.day = name
-			setText(r.el, name)
-		}
+		r.write(a.clock.dayName(t, w.At, now))
+	case chat.RowGap, chat.RowStart, chat.RowNote:
+		r.write(w.Text)
 	case chat.RowMessage:
 		if r.Row != w {
-			a.updateMessage(r, w)
+			a.updateMessage(r, w, t)
+			updateWay(r, w)
 		}
 	}
 	r.Row = w
 }
 
-// updateMessage updates a message's element. Its text is written once, as only its state changes
-// after that.
-func (a *app) updateMessage(r *row, w chat.Row) {
+// write sets the text of a row that is no message.
+func (r *row) write(text string) {
+	if text != r.text {
+		r.text = text
+		setText(r.el, text)
+	}
+}
+
+// updateMessage updates a message's element. Its text is written once, and again if it is edited or
+// deleted.
+func (a *app) updateMessage(r *row, w chat.Row, t *chat.Timeline) {
 	e := w.Entry
-	r.el.Set("className", messageClass(w))
+	r.el.Set("className", w.Class())
 	if r.Entry == e && r.SameRevision(w) {
 		return
 	}
@@ -63,39 +71,28 @@ func (a *app) updateMessage(r *row, w chat.Row) {
 	stack := r.el.Get("lastElementChild")
 	author := stack.Get("firstElementChild")
 	bubble := author.Get("nextElementSibling")
-	if r.Entry == nil || r.Entry.Body != e.Body {
+	anew := r.Entry == nil || e.SaysAnew(r.Entry)
+	if anew {
 		a.writeAuthor(r.el, author, e)
 	}
-	if folded := chat.IsLong(e.Body.Text) && !e.Unfolded; r.Entry == nil || r.Entry.Body != e.Body || folded != r.folded {
+	if folded := e.Body.Long() && !e.Unfolded; anew || folded != r.folded {
 		r.folded = folded
-		writeBody(bubble.Get("firstElementChild"), e.Body, folded)
+		if r.Entry != nil && r.Entry.State == chat.Stored {
+			setAttr(bubble, "aria-live", "off") // that it says something else now is no new message
+		}
+		a.writeBody(bubble, find(bubble, ".text"), e, t, folded)
 	}
-	a.writeTime(bubble.Get("lastElementChild").Get("firstElementChild"), e)
+	meta := bubble.Get("lastElementChild")
+	a.writeTime(meta.Get("firstElementChild"), e)
+	a.writeEdited(meta, e)
+	a.writeReactions(bubble, e)
+	a.writeLabel(r.el, e)
+	tellAnnotations(r.el, e)
+	a.tellWay(r.el, bubble, e)
 	a.writeFold(bubble, e)
-	a.writeFailure(stack, e)
-}
-
-func messageClass(w chat.Row) string {
-	class := "message"
-	if w.Head {
-		class += " head"
+	if r.Entry != nil || e.State == chat.Failed {
+		a.writeFailure(stack, e)
 	}
-	if w.Tail {
-		class += " tail"
-	}
-	body := w.Entry.Body
-	switch {
-	case body.Text == "":
-		class += " blank"
-	case body.Raw:
-		class += " raw"
-	case chat.EmojiOnly(body.Text):
-		class += " large"
-	}
-	if chat.IsLong(body.Text) && !w.Entry.Unfolded {
-		class += " folded"
-	}
-	return class
 }
 
 func stateName(s chat.State) string {
@@ -115,61 +112,16 @@ func (a *app) writeAuthor(el, author js.Value, e *chat.Entry) {
 		return
 	}
 	setAttr(el, "data-author", e.From.ID)
+	if e.From.At != "" {
+		setAttr(author, "title", e.From.PlaceTitle())
+		setAttr(el.Get("firstElementChild"), "title", e.From.PlaceTitle())
+	}
 	setText(author.Get("firstElementChild"), e.From.Name)
 	mono := el.Get("firstElementChild")
 	setMonogram(mono, e.From)
 	if !e.From.Guest && author.Get("childElementCount").Int() == 1 {
 		author.Call("append", create("span", "tag", "verified"))
 	}
-}
-
-// blankMessage stands for a message of which nothing is seen.
-const blankMessage = "(blank message)"
-
-// writeBody writes a text, as text nodes and links alone.
-func writeBody(el js.Value, body chat.Body, folded bool) {
-	text := cmp.Or(body.Text, blankMessage)
-	if folded {
-		text = chat.Folded(text)
-	}
-	if body.Raw {
-		setText(el, text)
-		return
-	}
-	segments := chat.Segments(text)
-	if len(segments) == 1 && segments[0].Href == "" {
-		setText(el, segments[0].Text)
-		return
-	}
-	setText(el, "")
-	for _, s := range segments {
-		shown := linkText(s)
-		if shown == "" {
-			appendText(el, s.Text)
-			continue
-		}
-		link := create("a", "", shown)
-		setAttr(link, "href", s.Href)
-		setAttr(link, "rel", "noopener noreferrer nofollow")
-		setAttr(link, "target", "_blank")
-		el.Call("append", link)
-	}
-}
-
-// linkText returns what is shown of a link: its address, in which a host that may pass for another
-// one is encoded. It returns "" if s is no link, or leads nowhere.
-func linkText(s chat.Segment) (text string) {
-	if s.Href == "" {
-		return ""
-	}
-	tryJS(func() {
-		encoded := window.Get("URL").New(s.Href).Get("host").String()
-		text = s.Text
-		if host := chat.Host(s.Href); chat.LooksLikeAnother(host) {
-			text = strings.Replace(s.Text, host, encoded, 1)
-		}
-	})
-	return text
 }
 
 // writeTime shows when a message was stored, or that it is being sent.
@@ -180,19 +132,38 @@ func (a *app) writeTime(el js.Value, e *chat.Entry) {
 	case chat.Failed:
 		setText(el, "") // the line below says so
 	default:
-		setText(el, a.clock.write(a.clock.time, e.At))
-		setAttr(el, "title", a.clock.write(a.clock.full, e.At))
-		setAttr(el, "datetime", time.UnixMilli(e.At).UTC().Format(time.RFC3339))
+		setText(el, a.clock.short(e.At))
+		setAttr(el, "title", a.clock.long(e.At))
+		setAttr(el, "datetime", chat.ISOTime(e.At))
 		setAttr(el, "data-at", strconv.FormatInt(e.At, 10))
 	}
 }
 
+// writeLabel names a message for screen readers: its author, and when it was written.
+func (a *app) writeLabel(el js.Value, e *chat.Entry) {
+	author := e.From.Name
+	if e.Own {
+		author = "You"
+	}
+	when := "sending"
+	switch e.State {
+	case chat.Failed:
+		when = "not sent"
+	case chat.Stored, chat.Acked:
+		when = a.clock.short(e.At)
+	}
+	setAttr(el, "aria-label", author+", "+when)
+}
+
 // writeFold adds the button that unfolds a long text.
 func (a *app) writeFold(bubble js.Value, e *chat.Entry) {
-	if !chat.IsLong(e.Body.Text) {
+	button := find(bubble, ".unfold")
+	if !e.Body.Long() {
+		if !button.IsNull() { // it was longer before it was edited
+			button.Call("remove")
+		}
 		return
 	}
-	button := find(bubble, ".unfold")
 	if button.IsNull() {
 		button = create("button", "unfold text-button", "")
 		button.Set("type", "button")

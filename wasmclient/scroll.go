@@ -4,6 +4,7 @@ package main
 
 import (
 	"strconv"
+	"time"
 
 	"setu/wasmclient/chat"
 )
@@ -57,6 +58,7 @@ func (a *app) drawEdges() {
 	v, r := a.view, a.rooms.Current
 	if r == nil {
 		v.newerOn.show(false)
+		v.sinceOn.show(false)
 		v.toEnd.show(false)
 		return
 	}
@@ -67,10 +69,11 @@ func (a *app) drawEdges() {
 		if r.Timeline.Older() {
 			a.invalidate(partList)
 		}
-		if r.Entered && r.Refusal == "" && !r.Denied.History && r.Timeline.WantsOlder() && a.pill.Status == chat.Connected {
+		if a.mayLoad(r) && r.Timeline.WantsOlder() {
 			a.loadOlder(r)
 		}
 	}
+	a.fillGaps(r, height)
 	if below < nearEdge && !r.Timeline.AtEnd() && r.Timeline.Newer() {
 		a.invalidate(partList)
 	}
@@ -82,6 +85,50 @@ func (a *app) drawEdges() {
 	}
 	v.newerOn.show(unread > 0 && !a.readsEnd(r))
 	v.toEnd.show(unread == 0 && (below > height || !r.Timeline.AtEnd()))
+	a.drawSince(r, height)
+}
+
+// mayLoad reports whether messages of a room's past can be requested now.
+func (a *app) mayLoad(r *chat.Room) bool {
+	return r.Entered && r.Refusal == "" && !r.Denied.History && a.pill.Status == chat.Connected
+}
+
+// fillGaps requests what is missing at the gaps that the view, of a height in pixels, comes close to.
+func (a *app) fillGaps(r *chat.Room, height float64) {
+	v := a.view
+	if v.list.reset || !a.mayLoad(r) {
+		return
+	}
+	for _, row := range v.list.rows {
+		if !row.Fillable {
+			continue
+		}
+		if top := topOf(row.el) - topOf(v.messages); top > -nearEdge && top < height+nearEdge {
+			a.fillGap(r, row.Key)
+		}
+	}
+}
+
+// drawSince says how much is unread above the view, of a height in pixels, and since when. The line there
+// has been in view when it is not above.
+func (a *app) drawSince(r *chat.Room, height float64) {
+	v := a.view
+	count, since, above := r.Timeline.Above()
+	if line := v.list.byKey["unread"]; above && line != nil && !v.list.reset {
+		top := topOf(line.el) - topOf(v.messages)
+		if above = top < 0; top >= 0 && top < height && !document.Get("hidden").Bool() {
+			r.Timeline.PassDivider()
+		}
+	}
+	if above {
+		text := chat.Count(count) + " new"
+		if since > 0 {
+			text += " since " + a.clock.moment(r.Timeline, since, time.Now())
+		}
+		v.since.write(text + " ↑")
+		setAttr(v.since.el, "aria-label", text+", go to the first")
+	}
+	v.sinceOn.show(above)
 }
 
 // updateRead marks a room's messages as read if its end is in view.
@@ -91,12 +138,33 @@ func (a *app) updateRead(r *chat.Room) {
 	}
 	had := r.Timeline.Unread
 	if r.MarkRead() {
-		a.storage.set(itemSeen+r.Name, strconv.FormatInt(r.Seen, 10))
+		a.saveSeenSoon(r)
 	}
 	if had > 0 {
 		a.invalidate(partRooms)
 		a.view.newerOn.show(false)
 	}
+}
+
+// seenDelay is how long it may take until what has been read is stored: in a busy room that changes with
+// each frame, and all other tabs are told.
+const seenDelay = 250
+
+// saveSeenSoon stores how far a room has been read.
+func (a *app) saveSeenSoon(r *chat.Room) {
+	if a.unsaved == nil {
+		a.unsaved = make(map[string]*chat.Room)
+	}
+	if a.unsaved[r.Name] = r; len(a.unsaved) == 1 {
+		window.Call("setTimeout", a.saveSeenTimer, seenDelay)
+	}
+}
+
+func (a *app) saveSeen() {
+	for _, r := range a.unsaved {
+		a.storage.set(itemSeen+r.Name, chat.EncodeSeen(r.Seen, r.SeenAt))
+	}
+	a.unsaved = nil
 }
 
 // toEnd scrolls to the newest message.
@@ -119,7 +187,7 @@ func (a *app) drawEmpty() {
 		title, text = "You can't enter "+r.Shown(), "Your sign-in does not include this room."
 	case r.Refusal != "" && r.Timeline.Empty():
 		title, text = "You can't enter "+r.Shown(), "The relay says: "+r.Refusal+"."
-	case !r.Timeline.Empty():
+	case !r.Timeline.Empty() || v.standsServed(r):
 	case r.Denied.History && r.Entered:
 		title, text = "Nothing new yet", "You see here what is written from now on."
 	case !r.Entered && a.signIn.status != chat.SignedIn:
@@ -130,7 +198,13 @@ func (a *app) drawEmpty() {
 		title, text = "Nobody has written here yet", "What others write will stand here."
 	default:
 		title, text = "Nobody has written here yet", "Write the first message, or share the link to bring somebody over."
+		if twin := a.rooms.Twin(r.Name); twin != nil {
+			text = "“" + twin.Shown() + "”, in your list, is another room."
+		}
 		share = true
+	}
+	if invitation := a.drawInvitation(share); invitation != "" && a.rooms.Twin(r.Name) == nil {
+		text = invitation
 	}
 	v.foot.show(r != nil)
 	v.emptyTitle.write(title)

@@ -12,10 +12,12 @@ import (
 	"setu/wasmclient/chat"
 )
 
-// sender sends a room's messages one after another, to keep their order. It is guarded by app.mu.
+// sender sends a room's messages in order, without waiting for their answers. It is guarded by app.mu.
 type sender struct {
-	queued  []string // ids
-	running bool
+	chat.Outbox
+	by      *client.Client // over which those under way were sent
+	running bool           // a goroutine sends
+	again   bool           // to be sent when those under way have come back
 }
 
 func (a *app) senderOf(room string) *sender {
@@ -35,41 +37,39 @@ func (a *app) restoreQueue() {
 			a.save(r, e)
 		}
 	}
-	for _, name := range a.storage.names(itemQueue) {
-		a.restoreQueued(name)
+	names := a.storage.names(itemQueue)
+	for _, r := range a.rooms.All {
+		for _, name := range names {
+			a.restoreQueued(name, r)
+		}
 	}
 }
 
-// restoreQueued restores a stored message, unless it is here already or another user's, for whom it
-// stays stored.
-func (a *app) restoreQueued(name string) {
+// restoreQueued restores a stored message of a room, unless it is here already or another user's, for whom
+// it stays stored.
+func (a *app) restoreQueued(name string, r *chat.Room) {
 	saved, ok := chat.DecodeSaved(a.storage.get(name))
 	if !ok || itemQueue+saved.ID != name {
 		a.storage.set(name, "")
 		return
 	}
-	r := a.rooms.Find(saved.Room)
-	if saved.Owner != a.owner() || r != nil && r.Timeline.Find("own/"+saved.ID) != nil {
+	if saved.Room != r.Name || saved.Owner != a.owner() || r.Timeline.Find("own/"+saved.ID) != nil {
 		return
 	}
-	if r == nil {
-		r = a.addRoom(saved.Room)
-	}
-	r.Timeline.Send(saved.ID, saved.Text, saved.At)
+	r.Timeline.Send(saved.ID, saved.Body(), saved.At)
 	if saved.Reason != "" {
 		r.Timeline.Fail(saved.ID, saved.Reason)
 		return
 	}
-	s := a.senderOf(saved.Room)
-	s.queued = append(s.queued, saved.ID)
+	a.senderOf(saved.Room).Add(saved.ID)
 }
 
 // post sends a new message to the current room.
-func (a *app) post(text string) {
+func (a *app) post(body *chat.Body) {
 	r := a.rooms.Current
-	id := randomID(10)
+	id := randomID(9)
 	now := time.Now().UnixMilli()
-	e := r.Timeline.Send(id, text, now)
+	e := r.Timeline.Send(id, body, now)
 	r.Timeline.ToEnd()
 	a.view.followEnd = true
 	a.enqueue(r, e)
@@ -77,24 +77,24 @@ func (a *app) post(text string) {
 
 func (a *app) enqueue(r *chat.Room, e *chat.Entry) {
 	a.save(r, e)
-	s := a.senderOf(r.Name)
-	s.queued = append(s.queued, e.ID)
+	a.senderOf(r.Name).Add(e.ID)
 	a.sendQueued(r)
 	a.invalidate(partList)
 }
 
 // save stores a message that has not been sent, as this user's.
 func (a *app) save(r *chat.Room, e *chat.Entry) {
-	a.storage.set(itemQueue+e.ID, chat.Saved{Room: r.Name, ID: e.ID, Text: e.Body.Text, At: e.At, Reason: e.Reason, Owner: a.owner()}.Encode())
+	a.storage.set(itemQueue+e.ID, chat.SavedOf(r.Name, e, a.owner()).Encode())
 }
 
-// sendQueued starts to send a room's queued messages, unless that is under way already or the room
-// has not been joined yet, or this page gives way to another user's.
+// sendQueued sends a room's queued messages, unless that is under way already or the room has not been
+// joined yet, or this page gives way to another user's.
 func (a *app) sendQueued(r *chat.Room) {
 	s := a.senderOf(r.Name)
-	if s.running || a.replaced || !r.Entered || r.Denied.Join || len(s.queued) == 0 {
+	if s.running || a.replaced || !r.Entered || r.Denied.Join {
 		return
 	}
+	s.again = s.Held()
 	s.running = true
 	a.goGuarded(func() {
 		for a.sendNext(r, s) {
@@ -102,50 +102,68 @@ func (a *app) sendQueued(r *chat.Room) {
 	})
 }
 
-// sendNext sends one message and waits for the answer. It reports whether to go on with the next.
+// sendNext sends one message, and reports whether to go on with the next. Its answer is awaited beside
+// that.
 func (a *app) sendNext(r *chat.Room, s *sender) bool {
 	var c *client.Client
-	var id, text string
+	var id string
+	var next *chat.Entry
 	a.withLock(func() {
-		c = a.client
-		for len(s.queued) > 0 && text == "" && !a.replaced {
-			id = s.queued[0]
-			if e := r.Timeline.Find("own/" + id); e != nil && e.State == chat.Pending {
-				text = e.Body.Text
-			} else {
-				s.queued = s.queued[1:]
-			}
+		if c = a.client; s.by != c {
+			s.by = c
+			s.Restart()
 		}
-		s.running = text != ""
+		if s.running = !a.replaced; !s.running {
+			return
+		}
+		id, s.running = s.Next(func(id string) bool {
+			e := r.Timeline.Find("own/" + id)
+			return e != nil && e.State == chat.Pending
+		})
+		if s.running {
+			next = r.Timeline.Find("own/" + id)
+		}
 	})
-	if text == "" {
+	if next == nil {
 		return false
 	}
-	stored, err := c.Publish(context.Background(), r.Name, map[string]string{"text": text}, id)
-	again := true
-	a.withLock(func() { again = a.onPublished(r, s, id, stored, err, c) })
-	return again
+	began := time.Now()
+	data, attachments := next.Body.Encode()
+	p, err := c.StartPublish(r.Name, data, id, attachments...)
+	if err != nil {
+		a.withLock(func() {
+			s.running = false
+			a.onPublished(r, s, id, client.Published{}, err, c)
+		})
+		return false
+	}
+	a.goGuarded(func() {
+		stored, err := p.Wait(context.Background())
+		took := time.Since(began)
+		a.withLock(func() {
+			if a.onPublished(r, s, id, stored, err, c); err == nil && !stored.Duplicate {
+				r.Timeline.Took(id, took)
+			}
+		})
+	})
+	return true
 }
 
-// onPublished handles the outcome of a publish, and reports whether to go on.
-func (a *app) onPublished(r *chat.Room, s *sender, id string, stored client.Published, err error, c *client.Client) bool {
+// onPublished handles the outcome of a publish.
+func (a *app) onPublished(r *chat.Room, s *sender, id string, stored client.Published, err error, c *client.Client) {
+	answered, again := true, false
 	switch {
 	case err == nil:
 		if r.Timeline.Acknowledge(id, stored.Seq, stored.At, stored.Offset) != nil {
 			a.storage.set(itemQueue+id, "")
 		}
-	case c != a.client, errors.Is(err, client.ErrClosed), errors.Is(err, client.ErrLeft):
-		// It is sent again when the room is joined again.
-		s.running = false
-		if c != a.client && r.Entered {
-			a.sendQueued(r)
-		}
-		return false
-	case r.Denied.Join: // it waits for a token that allows it
-		s.running = false
-		return false
-	case errors.Is(err, client.ErrTimeout) && a.pill.Status != chat.Connected:
-		return true // there is no connection: try again
+	case c != a.client: // another one sends it
+		again = true
+		answered = false
+	case errors.Is(err, client.ErrClosed), errors.Is(err, client.ErrLeft), r.Denied.Join:
+		answered = false // it is sent when the room is joined again, perhaps with a token that allows it
+	case errors.Is(err, client.ErrTimeout) && a.pill.Status != chat.Connected: // there is no connection: try again
+		answered, again = false, true
 	default:
 		var refused *client.Error
 		if errors.As(err, &refused) && refused.Code == "forbidden" {
@@ -153,11 +171,17 @@ func (a *app) onPublished(r *chat.Room, s *sender, id string, stored client.Publ
 		}
 		a.onPublishFailed(r, id, reason(err))
 	}
-	if len(s.queued) > 0 && s.queued[0] == id {
-		s.queued = s.queued[1:]
+	switch {
+	case answered:
+		s.Answered(id)
+	case s.by == c:
+		s.Returned(id)
+	}
+	s.again = s.again || again
+	if answered || s.again && !s.Held() {
+		a.sendQueued(r)
 	}
 	a.invalidate(partList)
-	return true
 }
 
 func (a *app) onPublishFailed(r *chat.Room, id, why string) {

@@ -18,8 +18,6 @@ const (
 	publishTimeout = 20 * time.Second
 	// requestTimeout bounds all other requests.
 	requestTimeout = 15 * time.Second
-	// historyPage is how many messages are requested at a time.
-	historyPage = 60
 )
 
 // guestKey returns the guest's stored secret, which keeps them the same user on later visits. It
@@ -27,7 +25,7 @@ const (
 func (a *app) guestKey() string {
 	key := a.storage.get(itemKey)
 	if len(key) != 32 {
-		key = randomID(16)
+		key = randomID(24)
 		a.storage.set(itemKey, key)
 	}
 	return key
@@ -66,22 +64,24 @@ func (a *app) open() {
 	var opened *client.Client // nil until Open has returned
 	location := window.Get("location")
 	c, err := client.Open(location.Get("origin").String(), &client.Options{
-		Name: a.name, Key: a.guestKey(), PublishTimeout: publishTimeout,
+		Name: a.name, Key: a.guestKey(), Region: a.through, PublishTimeout: publishTimeout,
 		FetchToken: func(ctx context.Context) (string, error) {
 			var c *client.Client
 			a.withLock(func() { c = opened })
 			return a.fetchToken(ctx, c)
 		},
 		Handler: client.Handler{
-			State:    func(s client.State) { current(func() { a.onState(s) }) },
-			Welcome:  func(w client.Welcome) { current(func() { a.onWelcome(w) }) },
-			Message:  func(m client.Message) { current(func() { a.onMessage(m) }) },
-			Signal:   func(s client.Signal) { current(func() { a.onSignal(s) }) },
-			Presence: func(p client.Presence) { current(func() { a.onPresence(p) }) },
-			Reset:    func(r client.Reset) { current(func() { a.onReset(r) }) },
-			Rejoined: func(j client.Joined) { current(func() { a.onRejoined(j) }) },
-			Renewed:  func(r client.Renewed) { current(func() { a.onRenewed(r) }) },
-			Error:    func(err error) { current(func() { a.onError(err) }) },
+			State:      func(s client.State) { current(func() { a.onState(s) }) },
+			Welcome:    func(w client.Welcome) { current(func() { a.onWelcome(w) }) },
+			Message:    func(m client.Message) { current(func() { a.onMessage(m) }) },
+			Event:      func(m client.Message) { current(func() { a.onMessage(m) }) },
+			Annotation: func(n client.Annotation) { current(func() { a.onAnnotation(n) }) },
+			Signal:     func(s client.Signal) { current(func() { a.onSignal(s) }) },
+			Presence:   func(p client.Presence) { current(func() { a.onPresence(p) }) },
+			Reset:      func(r client.Reset) { current(func() { a.onReset(r) }) },
+			Rejoined:   func(j client.Joined) { current(func() { a.onRejoined(j) }) },
+			Renewed:    func(r client.Renewed) { current(func() { a.onRenewed(r) }) },
+			Error:      func(err error) { current(func() { a.onError(err) }) },
 		},
 	})
 	if err != nil {
@@ -94,7 +94,7 @@ func (a *app) open() {
 }
 
 func (a *app) onState(s client.State) {
-	next := chat.Pill{RTT: s.RTT, RetryAt: s.RetryAt, Relay: s.Relay, Region: s.Region}
+	next := chat.Pill{RTT: s.RTT, Store: s.Store, RetryAt: s.RetryAt, Relay: s.Relay, Region: s.Region}
 	switch s.Status {
 	case client.Connecting:
 		next.Status = chat.Connecting
@@ -125,10 +125,15 @@ func (a *app) onWelcome(w client.Welcome) {
 		return
 	}
 	a.self = user(w.User)
+	if a.self.Guest {
+		a.storage.set(itemUser, a.self.ID)
+	}
 	for _, r := range a.rooms.All {
 		r.Timeline.Self = a.self.ID
 	}
 	a.denyLeft(w.Left)
+	a.onThrough(w)
+	a.askRelays()
 	a.invalidate(partPeople | partPill)
 }
 
@@ -141,21 +146,35 @@ func (a *app) onMessage(m client.Message) {
 	if m.Recovered {
 		take = r.AddMissed
 	}
-	if take(message(m), a.readsEnd(r)) {
-		a.onStored(r, m.From.ID, m.ID)
-		a.invalidate(partList | partRooms | partTyping | partPeople)
+	people := r.People.Version()
+	if !take(message(m), a.readsEnd(r)) {
+		return
 	}
+	a.onStored(r, m.From.ID, m.ID)
+	a.tellHeard(r, m)
+	if !m.Recovered {
+		a.tell(r, r.Timeline.Newest(), a.readsEnd(r))
+	}
+	stale := partList | partRooms | partTyping
+	if r.People.Version() != people { // the author was about to leave, or has a new name
+		stale |= partPeople
+	}
+	a.invalidate(stale)
 }
 
 func (a *app) onSignal(s client.Signal) {
 	r := a.rooms.Find(s.Room)
-	if r == nil || s.From.ID == a.self.ID {
-		return
-	}
 	var signal struct {
 		Typing *bool `json:"typing"`
+		Heard  int64 `json:"heard"`
 	}
-	if json.Unmarshal(s.Data, &signal) != nil || signal.Typing == nil {
+	if r == nil || json.Unmarshal(s.Data, &signal) != nil {
+		return
+	}
+	if signal.Heard > 0 { // perhaps by another tab of this user's
+		a.onHeard(r, s.From.Region, signal.Heard)
+	}
+	if s.From.ID == a.self.ID || signal.Typing == nil {
 		return
 	}
 	if *signal.Typing {
@@ -178,9 +197,11 @@ func (a *app) onPresence(p client.Presence) {
 	}
 	if p.Members != nil {
 		r.People.Set(users(p.Members), p.Count, time.Now())
+		a.meet(r, users(p.Members)...)
 	} else {
-		r.People.Change(users(p.Joined), users(p.Left), p.Count, time.Now())
-		a.onRenamed(r, users(p.Renamed))
+		r.People.Change(users(p.Joined), users(p.Left), users(p.Renamed), p.Count, time.Now())
+		a.onRenamed(users(p.Renamed))
+		a.meet(r, append(users(p.Joined), users(p.Renamed)...)...)
 	}
 	for _, u := range p.Left {
 		r.Typing.Stopped(u.ID)
@@ -190,12 +211,13 @@ func (a *app) onPresence(p client.Presence) {
 	}
 }
 
-// onRenamed applies new names of people in a room. One may be this user's, changed in another tab.
-func (a *app) onRenamed(r *chat.Room, list []chat.User) {
-	r.People.Rename(list)
+// onRenamed takes over this user's new name, changed in another tab, from those of a room's people.
+func (a *app) onRenamed(list []chat.User) {
 	for _, u := range list {
 		if u.ID == a.self.ID {
-			a.self, a.name = u, u.Name
+			if u.Name != a.self.Name { // else this user is at other places than before
+				a.self.Name, a.name = u.Name, u.Name
+			}
 			a.invalidate(partPeople)
 		}
 	}
@@ -207,6 +229,7 @@ func (a *app) onReset(reset client.Reset) {
 	if r == nil {
 		return
 	}
+	a.noteMissed(r, reset)
 	r.Resync(chat.Snapshot{Messages: messages(reset.Messages)}, a.readsEnd(r))
 	r.People.Count = reset.Count
 	for _, m := range reset.Messages {
@@ -224,10 +247,11 @@ func (a *app) onRejoined(j client.Joined) {
 		return
 	}
 	r.Denied = chat.DeniedBy(j.Rights)
-	r.People.Set(members(j), j.Count, time.Now())
+	r.People.Set(listOf(j.Members, j.Count), j.Count, time.Now())
 	if j.Recovered && j.Missed > 0 {
 		a.announce(a.pill.Recovered(j.Missed, time.Now()))
 	}
+	a.meet(r, users(j.Members)...)
 	a.sendQueued(r)
 	a.invalidate(partPill | partPeople)
 }

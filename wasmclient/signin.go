@@ -237,7 +237,9 @@ func (a *app) denyLeft(rooms []string) {
 
 // deny notes a right that this user lacks in a room.
 func (a *app) deny(r *chat.Room, right string) {
-	r.Denied.Deny(right)
+	if r.Denied.Deny(right); r.Denied.Join || r.Denied.History {
+		a.hideScreen(r)
+	}
 	a.invalidate(partAll)
 }
 

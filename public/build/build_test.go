@@ -5,6 +5,7 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -86,5 +87,45 @@ func TestIcon(t *testing.T) {
 	}
 	if r, _, _, _ := img.At(16, 20).RGBA(); r < 0x8000 {
 		t.Error("there is no deck")
+	}
+}
+
+// The names of functions are gone from a program, and nothing else: what is left still says what it did, and
+// what is no program of Go's is left alone.
+func TestDropSymbols(t *testing.T) {
+	dir := t.TempDir()
+	source := "package main\n\nfunc main() { defer println(\"a string\"); aFunction(nil) }\n\n//go:noinline\nfunc aFunction(m map[string]int) { m[\"a\"] = 1 }\n"
+	for name, text := range map[string]string{"go.mod": "module small\n", "aFile.go": source} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	program, err := compile(dir, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	has := func(text string, program []byte) bool { return bytes.Contains(program, []byte(text)) }
+	dropped := slices.Clone(program)
+	if err := dropSymbols(dropped); err != nil {
+		t.Fatal(err)
+	}
+	for _, gone := range []string{"main.aFunction", "aFile.go", "runtime.mapassign_faststr"} {
+		if !has(gone, program) || has(gone, dropped) {
+			t.Errorf("%s: %t before, %t after", gone, has(gone, program), has(gone, dropped))
+		}
+	}
+	for _, left := range []string{"a string", "assignment to entry in nil map"} {
+		if !has(left, dropped) {
+			t.Errorf("%q is gone", left)
+		}
+	}
+	if len(dropped) != len(program) {
+		t.Errorf("%d bytes of %d", len(dropped), len(program))
+	}
+	for length := 8; length < len(program); length += len(program) / 50 {
+		part := slices.Clone(program[:length])
+		if err := dropSymbols(part); err == nil || !bytes.Equal(part, program[:length]) {
+			t.Errorf("of the first %d bytes: %v", length, err)
+		}
 	}
 }

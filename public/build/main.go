@@ -4,16 +4,22 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
 func main() {
-	if err := run("../wasmclient", ".", "dist"); err != nil {
+	keep := flag.Bool("symbols", false, "keep the names and lines that traces of panics have: a tenth more over the wire")
+	flag.Parse()
+	if err := run("../wasmclient", ".", "dist", *keep); err != nil {
 		fmt.Fprintln(os.Stderr, "public/build:", err)
 		os.Exit(1)
 	}
@@ -21,8 +27,8 @@ func main() {
 
 // run builds the page into the directory out, from the sources of the browser client and of the
 // page.
-func run(client, page, out string) error {
-	program, err := compile(client)
+func run(client, page, out string, keepSymbols bool) error {
+	program, err := compile(client, keepSymbols)
 	if err != nil {
 		return err
 	}
@@ -55,10 +61,13 @@ func run(client, page, out string) error {
 			return err
 		}
 	}
-	for _, file := range []string{"style.css", "loader.js", "icon.svg", "icon-unread.svg"} {
+	for _, file := range []string{"style.css", "page.js", "loader.js", "icon.svg", "icon-unread.svg"} {
 		body, err := os.ReadFile(filepath.Join(page, file))
 		if err != nil {
 			return err
+		}
+		if filepath.Ext(file) == ".js" {
+			body = commentLine.ReplaceAll(body, nil)
 		}
 		if err := add(strings.NewReplacer(".", "", "-", "").Replace(file), file, body); err != nil {
 			return err
@@ -71,12 +80,17 @@ func run(client, page, out string) error {
 		{"manifest.webmanifest", "manifest.webmanifest", variant{}},
 		{"index.html", "index.html", variant{}},
 		{"token.html", "index.html", variant{TokenRequired: true}},
+		{"missing.html", "missing.html", variant{}},
+		{"sw.js", "sw.js", variant{}}, // last: its version is that of the pages
 	}
+	pages := sha256.New()
 	for _, r := range rendered {
+		r.variant.version = hex.EncodeToString(pages.Sum(nil)[:8])
 		body, err := render(filepath.Join(page, r.source), r.variant, names, len(program))
 		if err != nil {
 			return err
 		}
+		_, _ = pages.Write(body) // never fails
 		if err := w.write(r.file, body); err != nil {
 			return err
 		}
@@ -88,8 +102,11 @@ func run(client, page, out string) error {
 	return nil
 }
 
+// commentLine matches a line of a script that is a comment alone, and what a line is indented by.
+var commentLine = regexp.MustCompile(`(?m)^[ \t]*(//.*\n)?`)
+
 // compile builds the browser client and returns its bytes.
-func compile(dir string) ([]byte, error) {
+func compile(dir string, keepSymbols bool) ([]byte, error) {
 	temporary, err := os.MkdirTemp("", "setu-wasm-")
 	if err != nil {
 		return nil, err
@@ -102,13 +119,22 @@ func compile(dir string) ([]byte, error) {
 	cmd.Dir = dir
 	// With encoding/json as it was before Go 1.27 the program is a sixth smaller over the wire: the
 	// new one is made of encoding/json/v2, all of which comes along. What imports v2 does not
-	// compile here.
-	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm", "CGO_ENABLED=0", "GOEXPERIMENT=nojsonv2")
+	// compile here. Nor is it worth 16 kB to a heap of a few megabytes that the runtime allocates and
+	// collects in the ways that Go 1.26 and 1.27 have made for large ones.
+	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm", "CGO_ENABLED=0",
+		"GOEXPERIMENT=nojsonv2,nogreenteagc,nosizespecializedmalloc")
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("compiling the browser client: %w", err)
 	}
-	return os.ReadFile(target)
+	program, err := os.ReadFile(target)
+	if err != nil || keepSymbols {
+		return program, err
+	}
+	if err := dropSymbols(program); err != nil {
+		fmt.Fprintln(os.Stderr, "public/build: the page is a tenth larger than it need be:", err)
+	}
+	return program, nil
 }
 
 // wasmSupport returns the script that Go's runtime needs in a browser. It must be of the release

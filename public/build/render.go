@@ -11,7 +11,12 @@ import (
 // variant is what differs between the pages of relays.
 type variant struct {
 	TokenRequired bool // nobody is a guest
+
+	version string // of the service worker, which keeps what is of its own version alone
 }
+
+// keptFiles are what the service worker keeps, beside the page: the program first.
+var keptFiles = []string{"program", "support", "pagejs", "loaderjs", "stylecss", "iconsvg", "iconunreadsvg"}
 
 // render returns a template with the hashed names filled in. Templates contain no text from
 // outside, so nothing needs escaping.
@@ -30,6 +35,13 @@ func render(file string, v variant, names map[string]string, programSize int) ([
 			return "/" + name
 		},
 		"programSize": func() int { return programSize },
+		"version":     func() string { return v.version },
+	}
+	functions["kept"] = func() (paths []string) {
+		for _, key := range keptFiles {
+			paths = append(paths, functions["asset"].(func(string) string)(key))
+		}
+		return paths
 	}
 	t, err := template.New(filepath.Base(file)).Funcs(functions).Parse(string(source))
 	if err != nil {

@@ -8,8 +8,10 @@ import (
 
 // Segment is a part of a text. It is a link if Href is set.
 type Segment struct {
-	Text string
-	Href string
+	Text     string
+	Href     string
+	Language string // of a CodeBlock, or ""
+	Style    Style
 }
 
 // Bounds of links: beyond them a text is shown as it is.
@@ -20,10 +22,13 @@ const (
 
 // Segments splits a text into plain parts and links. Only http and https addresses become links,
 // and a link's text is the address to which it leads.
-func Segments(text string) []Segment {
+func Segments(text string) []Segment { return segments(text, maxLinks) }
+
+// segments is Segments with at most so many links.
+func segments(text string, most int) []Segment {
 	var segments []Segment
 	plain, links := 0, 0
-	for at := 0; at < len(text) && links < maxLinks; {
+	for at := 0; at < len(text) && links < most; {
 		length, skip := linkAt(text, at)
 		if length == 0 {
 			at += skip

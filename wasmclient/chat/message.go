@@ -4,8 +4,6 @@
 package chat
 
 import (
-	"bytes"
-	"encoding/json"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -16,6 +14,8 @@ type User struct {
 	ID    string
 	Name  string
 	Guest bool
+
+	At string // where the user is, or was when this was said: see At; empty: not known
 }
 
 // Message is a message that the relay has stored. At is in milliseconds since 1970.
@@ -25,32 +25,16 @@ type Message struct {
 	From   User
 	At     int64
 	Data   []byte
-	Binary int // bytes of the attachments, which the page does not show
 	Offset string
+
+	Annotations Annotations `json:",omitzero"` // as they stood when this was listed, and what has come since
+
+	Attachments [][]byte `json:"-"` // too large to be stored
 }
 
 // MaxText is the greatest length of a message, in characters. It is far more than people write, and
 // far less than what may be pasted by accident.
 const MaxText = 16_000
-
-// maxRawText bounds what is shown of a message that is not a text, in bytes.
-const maxRawText = 4000
-
-// Body is what is shown of a message.
-type Body struct {
-	Text string // empty if nothing of it is seen
-	// Raw reports whether the data is not the page's own {"text": …}. Text is then the JSON, or the
-	// size of the attachments if there are any.
-	Raw bool
-}
-
-func bodyOf(m Message) Body {
-	b := ParseBody(m.Data)
-	if b.Raw && m.Binary > 0 {
-		b.Text = "Binary message, " + Size(m.Binary)
-	}
-	return b
-}
 
 // Size formats a number of bytes.
 func Size(n int) string {
@@ -61,26 +45,6 @@ func Size(n int) string {
 		return strconv.Itoa((n+500)/1000) + " kB"
 	}
 	return Thousands((n+500_000)/1_000_000) + " MB"
-}
-
-// ParseBody returns the body of a message's data. Any data results in a text.
-func ParseBody(data []byte) Body {
-	var shape struct {
-		Text *string `json:"text"`
-	}
-	if err := json.Unmarshal(data, &shape); err == nil && shape.Text != nil {
-		return Body{Text: visible(normalize(*shape.Text))}
-	}
-	var out bytes.Buffer
-	if json.Indent(&out, bytes.TrimSpace(data), "", "  ") != nil {
-		out.Reset()
-		out.Write(data)
-	}
-	text := strings.ToValidUTF8(out.String(), "\uFFFD")
-	if len(text) > maxRawText {
-		text = text[:runeStart(text, maxRawText)] + "\n…"
-	}
-	return Body{Text: text, Raw: true}
 }
 
 // normalize makes all line breaks \n, and removes the other control characters except tabs, and
@@ -137,6 +101,3 @@ func Thousands(n int) string {
 	}
 	return digits
 }
-
-// IsLong reports whether a text is shown folded at first.
-func IsLong(s string) bool { return len(s) > 3000 || strings.Count(s, "\n") > 30 }

@@ -7,11 +7,11 @@ import (
 
 // Send adds a message of this user at the end, where it waits for its acknowledgement. At is when
 // it was written, in milliseconds since 1970, until the relay's time is known.
-func (t *Timeline) Send(id, text string, at int64) *Entry {
+func (t *Timeline) Send(id string, body *Body, at int64) *Entry {
 	e := &Entry{
 		Key:     "own/" + id,
 		Message: Message{ID: id, At: at},
-		Body:    Body{Text: text},
+		Body:    body,
 		Own:     true, State: Pending, Day: t.DayOf(at),
 	}
 	if old := t.byKey[e.Key]; old != nil {
@@ -77,7 +77,7 @@ func (t *Timeline) Discard(id string) (text string, ok bool) {
 	}
 	t.dropOutgoing(e)
 	delete(t.byKey, e.Key)
-	return e.Body.Text, true
+	return e.Body.Written(), true
 }
 
 // Outgoing returns this user's messages that have no place in the room yet, in the order in which
@@ -101,6 +101,18 @@ func KeptUnsent(n int) string {
 		return "1 message was not sent. It is kept for its author."
 	}
 	return strconv.Itoa(n) + " messages were not sent. They are kept for their author."
+}
+
+// LeftText returns the sentence for a room that this user has left, with n messages that are not sent.
+func LeftText(room string, n int) string {
+	switch text := "Left " + room; n {
+	case 0:
+		return text
+	case 1:
+		return text + ". 1 message is not sent; it is kept until you are back."
+	default:
+		return text + ". " + Thousands(n) + " messages are not sent; they are kept until you are back."
+	}
 }
 
 // unstored returns this user's message with an id, or nil if it has its place in the room.

@@ -1,157 +1,169 @@
 package chat
 
-import (
-	"sort"
-	"strings"
-	"time"
-)
+import "time"
 
-// Grace is how long a change of presence waits before it is shown, so that the list does not
-// flicker when a phone loses its network for a moment.
+// Grace is how long somebody who has left is still shown, so that the list does not flicker when a page
+// is reloaded. Who comes is shown at once.
 const Grace = 5 * time.Second
+
+// maxListed is the most people that the relay lists. Of a larger room it sends the count alone.
+const maxListed = 1000
+
+const (
+	// askAfter is how long the list and the count may disagree before the relay is asked who is here.
+	askAfter = 2 * time.Second
+	// maxAskAfter bounds the time between two such requests, which doubles if they don't help.
+	maxAskAfter = time.Minute
+)
 
 // People is who is in a room. For a large room the relay sends the count alone.
 type People struct {
 	Count int
 
-	here     map[string]User   // all by user id; shown
-	arriving map[string]change // not shown yet
-	leaving  map[string]change // still shown
-	known    bool              // the relay has sent the list
+	here    map[string]User      // by user id; shown
+	leaving map[string]time.Time // those of them who have left, and until when they are shown
+	known   bool                 // the relay has sent the list
+	version int                  // counts changes of here
+
+	sorted sortedPeople // here, in the order of List
+
+	askAt time.Time     // when to ask who is here; zero: list and count agree
+	wait  time.Duration // before the next such request
 }
 
-// change is a change of presence that is to be shown when it is due.
-type change struct {
-	user User
-	due  time.Time
-}
-
-// Set takes the whole list. The first one is shown at once; the changes in a later one, after a
-// reconnect, wait for Grace like any other. A nil list means that the room is too large for one.
+// Set takes the whole list. Those whom a later list lacks are shown for Grace. A nil list means that
+// the room is too large for one.
 func (p *People) Set(members []User, count int, now time.Time) {
 	p.Count = count
 	if members == nil {
-		p.known, p.here, p.arriving, p.leaving = false, nil, nil, nil
+		p.known, p.here, p.leaving = false, nil, nil
+		p.version++
 		return
 	}
 	if !p.known {
-		p.known = true
-		p.here = make(map[string]User, len(members))
-		p.arriving, p.leaving = make(map[string]change), make(map[string]change)
-		for _, u := range members {
-			p.here[u.ID] = u
-		}
-		return
+		p.known, p.here, p.leaving = true, make(map[string]User, len(members)), make(map[string]time.Time)
 	}
 	listed := make(map[string]bool, len(members))
 	for _, u := range members {
 		listed[u.ID] = true
-		p.join(u, now)
+		p.join(u)
 	}
-	for id, u := range p.here {
+	for id := range p.here {
 		if !listed[id] {
-			p.leave(u, now)
-		}
-	}
-	for id, c := range p.arriving {
-		if !listed[id] {
-			p.leave(c.user, now)
+			p.leave(id, now)
 		}
 	}
 }
 
-// Change applies a presence event.
-func (p *People) Change(joined, left []User, count int, now time.Time) {
+// Change applies a presence event. One with a count alone means that the room is too large for a list
+// now.
+func (p *People) Change(joined, left, renamed []User, count int, now time.Time) {
+	if len(joined)+len(left)+len(renamed) == 0 {
+		p.Set(nil, count, now)
+		return
+	}
 	p.Count = count
 	if !p.known {
 		return
 	}
 	for _, u := range left {
-		p.leave(u, now)
+		p.leave(u.ID, now)
 	}
 	for _, u := range joined {
-		p.join(u, now)
+		p.join(u)
 	}
-}
-
-// Rename applies new names of people in the room. They are shown at once.
-func (p *People) Rename(list []User) {
-	for _, u := range list {
+	for _, u := range renamed {
 		if _, here := p.here[u.ID]; here {
-			p.here[u.ID] = u
-		}
-		if c, coming := p.arriving[u.ID]; coming {
-			p.arriving[u.ID] = change{u, c.due}
-		}
-		if c, going := p.leaving[u.ID]; going {
-			p.leaving[u.ID] = change{u, c.due}
+			p.put(u)
 		}
 	}
 }
 
-func (p *People) join(u User, now time.Time) {
+func (p *People) join(u User) {
 	delete(p.leaving, u.ID)
-	if _, here := p.here[u.ID]; here {
-		p.here[u.ID] = u // the name may be new
-		return
-	}
-	if _, coming := p.arriving[u.ID]; !coming {
-		p.arriving[u.ID] = change{u, now.Add(Grace)}
+	p.put(u)
+}
+
+func (p *People) put(u User) {
+	if was, here := p.here[u.ID]; !here || was != u {
+		p.here[u.ID] = u
+		p.version++
 	}
 }
 
-func (p *People) leave(u User, now time.Time) {
-	delete(p.arriving, u.ID)
-	if _, here := p.here[u.ID]; !here {
-		return
-	}
-	if _, going := p.leaving[u.ID]; !going {
-		p.leaving[u.ID] = change{u, now.Add(Grace)}
+func (p *People) leave(id string, now time.Time) {
+	_, here := p.here[id]
+	if _, going := p.leaving[id]; here && !going {
+		p.leaving[id] = now.Add(Grace)
 	}
 }
 
-// SetPresent shows a person at once, under their present name, because they have just sent
-// something. It reports whether that changed what is shown.
+// SetPresent shows a person of the list as present, under their present name, because they have just
+// sent something. It reports whether that changed what is shown. Who is not on the list may be here
+// unseen.
 func (p *People) SetPresent(u User) bool {
-	if !p.known {
+	was, here := p.here[u.ID]
+	if !here {
 		return false
 	}
-	delete(p.leaving, u.ID)
-	if _, coming := p.arriving[u.ID]; !coming && p.here[u.ID] == u {
-		return false
-	}
-	delete(p.arriving, u.ID)
-	p.here[u.ID] = u
-	return true
+	u = u.placedAs(was) // what is said tells one place alone
+	p.join(u)
+	return was != u
 }
 
-// ApplyDue applies the changes that have waited for Grace. It reports whether what is shown has
-// changed, and returns when to call it again; zero means that no change waits.
+// ApplyDue takes those out of the list who left Grace ago. It reports whether there were any, and
+// returns when to call it again; zero means that nobody is leaving.
 func (p *People) ApplyDue(now time.Time) (changed bool, next time.Time) {
-	later := func(due time.Time) {
-		if next.IsZero() || due.Before(next) {
+	for id, due := range p.leaving {
+		switch {
+		case !due.After(now):
+			delete(p.leaving, id)
+			delete(p.here, id)
+			p.version++
+			changed = true
+		case next.IsZero() || due.Before(next):
 			next = due
 		}
 	}
-	for id, c := range p.arriving {
-		if c.due.After(now) {
-			later(c.due)
-			continue
-		}
-		delete(p.arriving, id)
-		p.here[id] = c.user
-		changed = true
-	}
-	for id, c := range p.leaving {
-		if c.due.After(now) {
-			later(c.due)
-			continue
-		}
-		delete(p.leaving, id)
-		delete(p.here, id)
-		changed = true
-	}
 	return changed, next
+}
+
+// Check reports whether to ask the relay who is here: the list and the count have disagreed for a while,
+// or the room has become small enough for a list. It returns when to call it again; zero means that all
+// is well. Spread is added to the wait, so that not all pages ask at once.
+func (p *People) Check(now time.Time, spread time.Duration) (ask bool, next time.Time) {
+	if p.agrees() {
+		p.askAt, p.wait = time.Time{}, 0
+		return false, time.Time{}
+	}
+	ask = !p.askAt.IsZero() && !now.Before(p.askAt)
+	if p.askAt.IsZero() || ask {
+		p.wait = min(max(2*p.wait, askAfter), maxAskAfter)
+		p.askAt = now.Add(p.wait + spread)
+	}
+	return ask, p.askAt
+}
+
+func (p *People) agrees() bool {
+	if !p.known {
+		return p.Count == 0 || p.Count > maxListed
+	}
+	return len(p.here)-len(p.leaving) == p.Count
+}
+
+// Note returns the sentence below the list, of which this many people are shown.
+func (p *People) Note(self string, shown int) string {
+	switch n := len(p.here); {
+	case !p.known && p.Count > maxListed:
+		return "This room is too large to list everyone."
+	case n > shown:
+		return "and " + Thousands(n-shown) + " more"
+	case n == 1 && p.Count <= 1:
+		if _, here := p.here[self]; here {
+			return "Nobody else yet. Share the link."
+		}
+	}
+	return ""
 }
 
 // Known reports whether there is a list and not only a count.
@@ -163,23 +175,4 @@ func (p *People) Number() int {
 		return len(p.here)
 	}
 	return p.Count
-}
-
-// List returns the people shown: the user whose id is self first, the others by name.
-func (p *People) List(self string) []User {
-	users := make([]User, 0, len(p.here))
-	for _, u := range p.here {
-		users = append(users, u)
-	}
-	sort.Slice(users, func(i, j int) bool {
-		a, b := users[i], users[j]
-		if (a.ID == self) != (b.ID == self) {
-			return a.ID == self
-		}
-		if x, y := strings.ToLower(a.Name), strings.ToLower(b.Name); x != y {
-			return x < y
-		}
-		return a.ID < b.ID
-	})
-	return users
 }

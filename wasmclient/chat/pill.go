@@ -32,9 +32,11 @@ type Pill struct {
 	Relay   string
 	Region  string
 	RTT     time.Duration
+	Store   time.Duration // the relay's own round trip to Redis; 0: not known
 	RetryAt time.Time
 	Reason  string // why the connection is closed for good
 
+	counts
 	connectedBefore bool      // was connected before
 	brokenAt        time.Time // since when it is not connected; zero while it is
 	note            string
@@ -44,7 +46,7 @@ type Pill struct {
 // Update applies a new state. It returns a sentence for screen readers, or "".
 func (p *Pill) Update(next Pill, now time.Time) string {
 	before := p.Status
-	p.Status, p.RTT, p.RetryAt, p.Reason = next.Status, next.RTT, next.RetryAt, next.Reason
+	p.Status, p.RTT, p.Store, p.RetryAt, p.Reason = next.Status, next.RTT, next.Store, next.RetryAt, next.Reason
 	if next.Relay != "" {
 		p.Relay, p.Region = next.Relay, next.Region
 	}
@@ -56,6 +58,7 @@ func (p *Pill) Update(next Pill, now time.Time) string {
 		again := p.connectedBefore
 		p.connectedBefore, p.brokenAt = true, time.Time{}
 		if again {
+			p.reconnects++
 			return "Connected again"
 		}
 		return "Connected"
@@ -78,6 +81,7 @@ func (p *Pill) Note(text string, now time.Time) {
 
 // Recovered shows that n missed messages have been recovered, and returns the sentence.
 func (p *Pill) Recovered(n int, now time.Time) string {
+	p.recovered += n
 	text := "Recovered " + pluralize(n, "message")
 	p.Note(text, now)
 	return text
@@ -99,7 +103,7 @@ func (p *Pill) Label(now time.Time) string {
 	if p.showsNote(now) {
 		return p.note
 	}
-	where := p.Region
+	where := City(p.Region)
 	if where == "" {
 		where = "Connected"
 	}

@@ -1,7 +1,6 @@
 package chat
 
 import (
-	"slices"
 	"testing"
 	"time"
 )
@@ -54,6 +53,7 @@ func TestUnreadSinceTheLastVisit(t *testing.T) {
 		{"some", 10, 1, "start day (10) (11) new (12)"},
 		{"all seen", 12, 0, "start day (10) (11) (12)"},
 		{"more than the page", 3, 8, "start day new (10) (11) (12)"},
+		{"the line before the page", 9, 2, "start day new (10) (11) (12)"},
 		{"the room began again", 500, 11, "start day new (10) (11) (12)"},
 	} {
 		r := newRoom("river")
@@ -138,82 +138,6 @@ func TestTyping(t *testing.T) {
 	want("")
 }
 
-func TestPeople(t *testing.T) {
-	var p People
-	names := func() []string {
-		var out []string
-		for _, u := range p.List(me.ID) {
-			out = append(out, u.Name)
-		}
-		return out
-	}
-	at := func(seconds float64) time.Time { return noon.Add(time.Duration(seconds * float64(time.Second))) }
-	want := func(list ...string) {
-		t.Helper()
-		if got := names(); !slices.Equal(got, list) {
-			t.Errorf("got %q, want %q", got, list)
-		}
-	}
-	p.Set([]User{ben, me, asha}, 3, at(0))
-	want("Mira", "Asha", "Ben")
-
-	// A person who leaves and comes back within Grace causes no change.
-	p.Change(nil, []User{ben}, 2, at(1))
-	p.ApplyDue(at(5))
-	p.Change([]User{ben}, nil, 3, at(5.5))
-	p.ApplyDue(at(20))
-	want("Mira", "Asha", "Ben")
-
-	// Nor does one who comes and leaves within it.
-	dora := User{ID: "d", Name: "Dora"}
-	p.Change([]User{dora}, nil, 4, at(21))
-	p.Change(nil, []User{dora}, 3, at(22))
-	p.ApplyDue(at(40))
-	want("Mira", "Asha", "Ben")
-
-	// A person who stays is shown after Grace, and one who leaves is gone after it.
-	p.Change([]User{dora}, []User{asha}, 3, at(41))
-	if changed, next := p.ApplyDue(at(45)); changed || !next.Equal(at(46)) {
-		t.Errorf("changed %v, next %v", changed, next)
-	}
-	if changed, next := p.ApplyDue(at(46)); !changed || !next.IsZero() {
-		t.Errorf("changed %v, next %v", changed, next)
-	}
-	want("Mira", "Ben", "Dora")
-
-	// A person who sends something is present, under the name that came with it.
-	p.Change([]User{asha}, nil, 4, at(50))
-	if !p.SetPresent(asha) || p.SetPresent(asha) || !p.SetPresent(User{ID: "b", Name: "Bennie"}) {
-		t.Error("speaking does not show who is here")
-	}
-	want("Mira", "Asha", "Bennie", "Dora")
-
-	// A new name is shown at once, and that of a person not shown yet when they are.
-	emil := User{ID: "e", Name: "Emil"}
-	p.Change([]User{emil}, nil, 5, at(52))
-	p.Rename([]User{{ID: "e", Name: "Emily"}, {ID: "d", Name: "Dorothy"}, {ID: "x", Name: "Nobody"}})
-	want("Mira", "Asha", "Bennie", "Dorothy")
-	p.ApplyDue(at(57))
-	want("Mira", "Asha", "Bennie", "Dorothy", "Emily")
-	p.Change(nil, []User{{ID: "e", Name: "Emily"}, {ID: "d", Name: "Dorothy"}}, 3, at(57))
-	p.Rename([]User{{ID: "d", Name: "Dora"}})
-	p.Change([]User{{ID: "d", Name: "Dora"}}, nil, 4, at(58))
-	p.ApplyDue(at(59))
-	p.ApplyDue(at(62))
-	want("Mira", "Asha", "Bennie", "Dora")
-
-	// The changes in a list after a reconnect wait for Grace, too.
-	p.Set([]User{me, asha}, 2, at(60))
-	want("Mira", "Asha", "Bennie", "Dora")
-	p.ApplyDue(at(66))
-	want("Mira", "Asha")
-
-	p.Set(nil, 5000, at(70))
-	if p.Known() || p.Number() != 5000 {
-		t.Error("a large room is not told by its count")
-	}
-}
-
 func TestPill(t *testing.T) {
 	var p Pill
 	at := func(d time.Duration) time.Time { return noon.Add(d) }
@@ -224,12 +148,12 @@ func TestPill(t *testing.T) {
 		}
 	}
 	label(0, "Connecting…")
-	if said := p.Update(Pill{Status: Connected, Relay: "r1", Region: "fra"}, at(0)); said != "Connected" {
+	if said := p.Update(Pill{Status: Connected, Relay: "r1", Region: "Frankfurt"}, at(0)); said != "Connected" {
 		t.Errorf("said %q", said)
 	}
-	label(0, "fra")
-	p.Update(Pill{Status: Connected, Relay: "r1", Region: "fra", RTT: 23 * time.Millisecond}, at(1))
-	label(1, "fra · 23 ms")
+	label(0, "Frankfurt")
+	p.Update(Pill{Status: Connected, Relay: "r1", Region: "Frankfurt", RTT: 23 * time.Millisecond}, at(1))
+	label(1, "Frankfurt · 23 ms")
 
 	s := time.Second
 	if said := p.Update(Pill{Status: Waiting, RetryAt: at(13 * s)}, at(10*s)); said != "Connection lost, reconnecting" {
@@ -253,10 +177,31 @@ func TestPill(t *testing.T) {
 	}
 	p.Recovered(12, at(16*s))
 	label(17*s, "Recovered 12 messages")
-	label(23*s, "fra · 1000 ms")
+	label(23*s, "Frankfurt · 1000 ms")
 	p.Update(Pill{Status: Closed, Reason: "no"}, at(30*s))
 	label(30*s, "Disconnected")
 	if p.Banner(at(30*s)) != "Disconnected: no." {
 		t.Error("the reason is not told")
+	}
+}
+
+func TestTwin(t *testing.T) {
+	rooms := Rooms{All: []*Room{newRoom("Lobby"), newRoom("quay")}}
+	for name, want := range map[string]string{"lobby": "Lobby", "LOBBY": "Lobby", "Lobby": "", "lobby2": ""} {
+		got := ""
+		if twin := rooms.Twin(name); twin != nil {
+			got = twin.Name
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestDiffer(t *testing.T) {
+	rooms := Rooms{All: []*Room{newRoom("a"), newRoom("b")}}
+	come, gone := rooms.Differ([]string{"b", "c"})
+	if len(come) != 1 || come[0] != "c" || len(gone) != 1 || gone[0].Name != "a" {
+		t.Errorf("%q come, %d gone", come, len(gone))
 	}
 }

@@ -3,6 +3,8 @@ package chat
 import (
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 )
 
 // Room is a room that this user has joined.
@@ -11,6 +13,8 @@ type Room struct {
 	Timeline *Timeline
 	People   People
 	Typing   Typing
+	Far      Far
+	Hearing  Hearing
 
 	// Entered reports whether a join has been answered on this page.
 	Entered bool
@@ -18,10 +22,22 @@ type Room struct {
 	Refusal string
 	// Denied is what this user may not do here.
 	Denied Denied
-	// Seen is the sequence number of the last message that was read; 0 before the first visit.
-	Seen int64
+	// Seen is the sequence number of the last message that was read, 0 before the first visit, and
+	// SeenAt when that was written, in milliseconds since 1970, or 0.
+	Seen, SeenAt int64
+	// StoredAt is when what is shown was stored, in milliseconds since 1970, or 0 if it is not what an
+	// earlier page has stored.
+	StoredAt int64
 
-	held []Message // that came before the join was answered
+	// Reply is the message that the one being written answers, and Attached its picture, if any.
+	Reply    *Reply
+	Attached *Picture
+	// Edit is the message that is being edited instead, if any.
+	Edit *Edit
+
+	toldAt time.Time // when a notification told of it last
+	held   []Message // that came before the join was answered
+	heldOf []Annotation
 }
 
 // Shown returns the room's name as it is to be shown.
@@ -36,6 +52,7 @@ type Snapshot struct {
 
 // Enter applies the answer to the first join.
 func (r *Room) Enter(a Snapshot) {
+	r.HideStored()
 	t := r.Timeline
 	for _, m := range a.Messages {
 		t.Append(m)
@@ -43,7 +60,13 @@ func (r *Room) Enter(a Snapshot) {
 	for _, m := range r.held {
 		t.Append(m)
 	}
-	r.held = nil
+	if len(a.Messages) == 0 && !a.HasMore {
+		r.Seen, r.SeenAt = 0, 0 // all of the history has expired
+	}
+	for _, a := range r.heldOf {
+		t.Annotate(a)
+	}
+	r.held, r.heldOf = nil, nil
 	r.Entered, r.Refusal = true, ""
 	t.More = a.HasMore
 	r.countUnread()
@@ -57,16 +80,16 @@ func (r *Room) countUnread() {
 	if newest == nil || r.Seen == 0 {
 		return
 	}
-	seen, count := r.Seen, newest.Seq-r.Seen
+	since, count := r.SeenAt, newest.Seq-r.Seen
 	if count < 0 {
-		seen, count = 0, newest.Seq
+		r.Seen, r.SeenAt, since, count = 0, 0, 0, newest.Seq
 	}
 	for _, e := range t.entries {
-		if e.Own && e.Seq > seen {
+		if e.Own && e.Seq > r.Seen {
 			count--
 		}
 	}
-	t.SetUnread(seen, int(max(count, 0)))
+	t.SetUnread(r.Seen, since, int(max(count, 0)))
 }
 
 // Resync applies the state after a reconnect or a reset. It adds the new messages, after a gap if
@@ -76,13 +99,16 @@ func (r *Room) Resync(a Snapshot, seen bool) int {
 	added := 0
 	for _, m := range a.Messages {
 		if t.Contains(m.From.ID, m.ID) {
+			t.update(m, !a.Recovered)
 			continue
 		}
 		if !a.Recovered && added == 0 {
 			t.Gap()
 		}
 		added++
-		r.AddMissed(m, seen)
+		if r.AddMissed(m, seen) && added == 1 && !seen && t.Unread > 0 {
+			t.addUnreadInGap()
+		}
 	}
 	if !a.Recovered && added == 0 {
 		t.Gap()
@@ -108,14 +134,33 @@ func (r *Room) AddMissed(m Message, seen bool) bool {
 		r.held = append(r.held, m)
 		return false
 	}
+	newest := int64(0)
+	if last := r.Timeline.Newest(); last != nil {
+		newest = last.Seq
+	}
 	e, added := r.Timeline.Append(m)
 	if !added {
 		return false
 	}
-	if !e.Own && !seen {
+	if e.Seq <= newest { // numbers have begun again: all of the history before has expired
+		r.Seen, r.SeenAt = 0, 0
+	}
+	if !e.Own && !seen && e.Seq > r.Seen {
 		r.Timeline.AddUnread(e)
 	}
 	return true
+}
+
+// SeenElsewhere takes over what has been read in another tab. It reports whether that changes what is
+// unread here.
+func (r *Room) SeenElsewhere(seq, at int64) bool {
+	if seq <= r.Seen {
+		return false
+	}
+	r.Seen, r.SeenAt = seq, at
+	had := r.Timeline.Unread
+	r.Timeline.readUpTo(seq)
+	return r.Timeline.Unread != had
 }
 
 // MarkRead records that all messages have been read. It reports whether Seen has changed, and is to
@@ -123,10 +168,10 @@ func (r *Room) AddMissed(m Message, seen bool) bool {
 func (r *Room) MarkRead() bool {
 	r.Timeline.ClearUnread()
 	newest := r.Timeline.Newest()
-	if newest == nil || newest.Seq == r.Seen {
+	if newest == nil || newest.Seq <= r.Seen { // more has been read in another tab
 		return false
 	}
-	r.Seen = newest.Seq
+	r.Seen, r.SeenAt = newest.Seq, newest.At
 	return true
 }
 
@@ -144,6 +189,32 @@ func (rs *Rooms) Find(name string) *Room {
 		}
 	}
 	return nil
+}
+
+// Twin returns a room whose name differs from another by capital letters alone, or nil.
+func (rs *Rooms) Twin(name string) *Room {
+	for _, r := range rs.All {
+		if r.Name != name && strings.EqualFold(r.Name, name) {
+			return r
+		}
+	}
+	return nil
+}
+
+// Differ compares the list with another tab's. Come are the names that it lacks, and gone are the rooms
+// that the other list lacks.
+func (rs *Rooms) Differ(names []string) (come []string, gone []*Room) {
+	for _, name := range names {
+		if rs.Find(name) == nil {
+			come = append(come, name)
+		}
+	}
+	for _, r := range rs.All {
+		if !slices.Contains(names, r.Name) {
+			gone = append(gone, r)
+		}
+	}
+	return come, gone
 }
 
 // Add adds a room at the end of the list.

@@ -10,8 +10,9 @@ const (
 	RowDay             // the day changes
 	RowUnread          // the messages below are unread
 	RowGap             // messages may be missing here
-	RowStart           // the room begins here
+	RowStart           // the relay has nothing older
 	RowLoading         // older messages have been requested
+	RowNote            // a line about somebody
 )
 
 // groupWithin is the time, in milliseconds, within which a person's next message belongs to the
@@ -25,7 +26,12 @@ type Row struct {
 	Entry *Entry
 	Head  bool  // the first of a group, which shows the author
 	Tail  bool  // the last of a group
+	Mark  bool  // a link or a quote has led here
 	At    int64 // for RowDay, any time on that day, in milliseconds since 1970
+
+	Text     string // for RowGap and RowStart: what is known of what is not here; for RowNote the line
+	Way      string // for RowMessage: how one's own newest message went
+	Fillable bool   // for RowGap: the relay may have some of what is missing
 
 	revision int
 }
@@ -38,14 +44,18 @@ func (t *Timeline) Rows() []Row {
 		case t.Loading:
 			rows = append(rows, Row{Key: "loading", Kind: RowLoading})
 		case !t.More:
-			rows = append(rows, Row{Key: "start", Kind: RowStart})
+			rows = append(rows, Row{Key: "start", Kind: RowStart, Text: t.startText()})
 		}
 	}
+	if t.lo == 0 && !t.Empty() {
+		rows = append(rows, t.notesAfter("")...)
+	}
+	last := t.lastWay()
 	var before *Entry // the message with which the next one may be grouped
 	day := -1
-	add := func(e *Entry) {
+	add := func(at int, e *Entry) {
 		if e.Kind == KindGap {
-			rows = append(rows, Row{Key: e.Key, Kind: RowGap})
+			rows = append(rows, Row{Key: e.Key, Kind: RowGap, Text: t.gapText(at), Fillable: t.fillable(at)})
 			before = nil
 			return
 		}
@@ -53,23 +63,29 @@ func (t *Timeline) Rows() []Row {
 			rows = append(rows, Row{Key: "day/" + strconv.Itoa(e.Day), Kind: RowDay, At: e.At})
 			day, before = e.Day, nil
 		}
-		if e.Key == t.divider {
+		if e.Key == t.divider.key {
 			rows = append(rows, Row{Key: "unread", Kind: RowUnread})
 			before = nil
 		}
-		row := Row{Key: e.Key, Kind: RowMessage, Entry: e, Head: true, Tail: true, revision: e.revision}
+		row := Row{Key: e.Key, Kind: RowMessage, Entry: e, Head: true, Tail: true, Mark: e.Key == t.marked, revision: e.revision}
 		if before != nil && sameGroup(before, e) {
 			rows[len(rows)-1].Tail, row.Head = false, false
 		}
+		if e == last {
+			row.Way = t.Way(e)
+		}
 		rows = append(rows, row)
 		before = e
+		if notes := t.notesAfter(e.Key); notes != nil {
+			rows, before = append(rows, notes...), nil
+		}
 	}
-	for _, e := range t.entries[t.lo:t.hi] {
-		add(e)
+	for i, e := range t.entries[t.lo:t.hi] {
+		add(t.lo+i, e)
 	}
 	if t.AtEnd() {
-		for _, e := range t.outgoing {
-			add(e)
+		for i, e := range t.outgoing {
+			add(t.hi+i, e)
 		}
 	}
 	return makeKeysUnique(rows)

@@ -2,12 +2,13 @@ package chat
 
 import (
 	"encoding/base64"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 )
 
-func TestParseBody(t *testing.T) {
+func TestBody(t *testing.T) {
 	for _, c := range []struct {
 		name, data string
 		want       Body
@@ -17,40 +18,19 @@ func TestParseBody(t *testing.T) {
 		{"controls go", `{"text":"a\u0000\u001b[31mb\n\n"}`, Body{Text: "a[31mb"}},
 		{"nothing at all", `{"text":""}`, Body{}},
 		{"nothing to see", `{"text":"\u200b\n\u2800\u0301 \ufe0f\u3164"}`, Body{}},
-		{"another shape", `{"a":1}`, Body{Text: "{\n  \"a\": 1\n}", Raw: true}},
-		{"text of another type", `{"text":1}`, Body{Text: "{\n  \"text\": 1\n}", Raw: true}},
-		{"a string", `"x"`, Body{Text: `"x"`, Raw: true}},
-		{"null", `null`, Body{Text: `null`, Raw: true}},
-		{"not JSON", `{`, Body{Text: `{`, Raw: true}},
-		{"not UTF-8", "\"\xff\"", Body{Text: "\"\uFFFD\"", Raw: true}},
+		{"another shape", `{"a":1}`, Body{Text: "{\n  \"a\": 1\n}", Kind: BodyUnknown}},
+		{"text of another type", `{"text":1}`, Body{Text: "{\n  \"text\": 1\n}", Kind: BodyUnknown}},
+		{"a string", `"x"`, Body{Text: `"x"`, Kind: BodyUnknown}},
+		{"null", `null`, Body{Text: `null`, Kind: BodyUnknown}},
+		{"not JSON", `{`, Body{Text: `{`, Kind: BodyUnknown}},
+		{"not UTF-8", "\"\xff\"", Body{Text: "\"\uFFFD\"", Kind: BodyUnknown}},
 	} {
-		if got := ParseBody([]byte(c.data)); got != c.want {
+		if got := bodyOf(&Message{Data: []byte(c.data)}); !got.Same(&c.want) {
 			t.Errorf("%s: got %+v, want %+v", c.name, got, c.want)
 		}
 	}
-	if got := ParseBody([]byte(`["` + strings.Repeat("é", maxRawText) + `"]`)); !got.Raw || len(got.Text) > maxRawText+8 {
+	if got := bodyOf(&Message{Data: []byte(`["` + strings.Repeat("é", maxRawText) + `"]`)}); got.Kind != BodyUnknown || len(got.Text) > maxRawText+8 {
 		t.Errorf("long data is not cut: %d bytes", len(got.Text))
-	}
-}
-
-func TestBodyOfBinary(t *testing.T) {
-	const picture = `{"_placeholder":true,"num":0}`
-	for _, c := range []struct {
-		data   string
-		binary int
-		want   Body
-	}{
-		{picture, 1, Body{Text: "Binary message, 1 B", Raw: true}},
-		{`{"picture":` + picture + `}`, 12_345, Body{Text: "Binary message, 12 kB", Raw: true}},
-		{picture, 999_499, Body{Text: "Binary message, 999 kB", Raw: true}},
-		{picture, 999_500, Body{Text: "Binary message, 1 MB", Raw: true}},
-		{picture, 1_499_999_999, Body{Text: "Binary message, 1,500 MB", Raw: true}},
-		{`{"text":"see","picture":` + picture + `}`, 12_345, Body{Text: "see"}},
-		{`"just data"`, 0, Body{Text: `"just data"`, Raw: true}},
-	} {
-		if got := bodyOf(Message{Data: []byte(c.data), Binary: c.binary}); got != c.want {
-			t.Errorf("%s and %d bytes: got %+v, want %+v", c.data, c.binary, got, c.want)
-		}
 	}
 }
 
@@ -198,7 +178,7 @@ func TestOwner(t *testing.T) {
 
 func TestSaved(t *testing.T) {
 	s := Saved{Room: "r", ID: "1", Text: "x \"y\"", At: 5, Reason: "why", Owner: "user/asha"}
-	if got, ok := DecodeSaved(s.Encode()); !ok || got != s {
+	if got, ok := DecodeSaved(s.Encode()); !ok || !reflect.DeepEqual(got, s) {
 		t.Errorf("got %+v", got)
 	}
 	for _, bad := range []string{"", "{", "null", `{"room":"","id":"1","text":"x"}`, `{"room":"a\nb","id":"1","text":"x"}`} {
@@ -215,6 +195,49 @@ func TestThousands(t *testing.T) {
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 100000: "100,000", 1234567: "1,234,567"} {
 		if got := Thousands(n); got != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestWithRoom(t *testing.T) {
+	for _, c := range []struct {
+		stored, room string
+		in           bool
+		want         string
+	}{
+		{``, "a", true, `["a"]`},
+		{`["a","b"]`, "c", true, `["a","b","c"]`},
+		{`["a","b"]`, "b", true, `["a","b"]`},
+		{`["a","b"]`, "a", false, `["b"]`},
+		{`{"x":1}`, "a", false, `[]`},
+	} {
+		got := WithRoom(c.stored, c.room, c.in)
+		if len(DecodeRooms(got)) == 0 && c.want == `[]` {
+			continue
+		}
+		if got != c.want {
+			t.Errorf("%s with %s, %v: %s", c.stored, c.room, c.in, got)
+		}
+	}
+}
+
+func TestSeen(t *testing.T) {
+	for text, want := range map[string][2]int64{
+		EncodeSeen(7, 1767225600000): {7, 1767225600000}, "41": {41, 0}, "": {}, "x y": {}, "-4 -5": {},
+	} {
+		if seq, at := DecodeSeen(text); seq != want[0] || at != want[1] {
+			t.Errorf("%q: %d, %d", text, seq, at)
+		}
+	}
+}
+
+func TestLeftText(t *testing.T) {
+	for n, want := range map[int]string{
+		0: "Left quay", 1: "Left quay. 1 message is not sent; it is kept until you are back.",
+		2: "Left quay. 2 messages are not sent; they are kept until you are back.",
+	} {
+		if got := LeftText("quay", n); got != want {
+			t.Errorf("%d: %q", n, got)
 		}
 	}
 }

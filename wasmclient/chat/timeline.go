@@ -1,6 +1,6 @@
 package chat
 
-import "strconv"
+import "time"
 
 // Kind is the kind of a timeline's entry.
 type Kind uint8
@@ -25,14 +25,18 @@ type Entry struct {
 	Key  string // unique in the room, the same from pending to stored
 	Kind Kind
 	Message
-	Body     Body
+	Body     *Body
 	Own      bool
 	State    State
 	Reason   string // why it has failed
 	Unfolded bool   // all of a long text is shown
+	Concerns bool   // it is another's, and speaks to this user
 	Day      int    // days since 1970, local
 
-	revision int // counts changes to what is shown
+	gap      gap           // for KindGap
+	took     time.Duration // from sending it to its ack; 0: another page has sent it
+	revision int           // counts changes to what is shown
+	said     int           // counts changes to what it says or quotes
 }
 
 // maxEntries is how many entries of a room are kept, give or take a quarter. Older messages can be
@@ -52,8 +56,16 @@ type Timeline struct {
 	// Loading reports whether older messages have been requested.
 	Loading bool
 
-	Unread  int
-	divider string // the key of the first unread entry
+	// Seeking reports whether older messages are requested until the divider, or the message that is
+	// sought, is among them.
+	Seeking bool
+
+	Unread   int
+	Mentions int // how many of the unread messages speak to this user
+	divider  divider
+
+	sought Target // to be shown when it is known
+	marked string // the key of the message that was
 
 	entries   []*Entry
 	outgoing  []*Entry          // own messages that have no place yet
@@ -61,6 +73,9 @@ type Timeline struct {
 	gaps      int               // number of gaps so far, for their keys
 	lo, hi    int               // entries[lo:hi] is in the document
 	following bool              // the end of the room is in view
+	come      int               // entries at the end since Narrow
+	notes     []note
+	heard     []heard // up to where pages in other regions have heard the room
 }
 
 // NewTimeline returns an empty timeline.
@@ -68,9 +83,9 @@ func NewTimeline(zone func(at int64) int) *Timeline {
 	return &Timeline{Zone: zone, byKey: make(map[string]*Entry), following: true}
 }
 
-// keyOf returns the key of a message. Its author is part of it, because ids are unique among one
+// Key returns the key of a message. Its author is part of it, because ids are unique among one
 // author's messages only.
-func (t *Timeline) keyOf(from, id string) string {
+func (t *Timeline) Key(from, id string) string {
 	if from == t.Self {
 		return "own/" + id
 	}
@@ -78,10 +93,12 @@ func (t *Timeline) keyOf(from, id string) string {
 }
 
 func (t *Timeline) entryOf(m Message) *Entry {
-	return &Entry{
-		Key: t.keyOf(m.From.ID, m.ID), Message: m, Body: bodyOf(m),
+	e := &Entry{
+		Key: t.Key(m.From.ID, m.ID), Message: m, Body: bodyOf(&m),
 		Own: m.From.ID == t.Self, Day: t.DayOf(m.At),
 	}
+	e.Concerns = !e.Own && e.Body.Concerns(t.Self)
+	return e
 }
 
 // DayOf returns the local day of a time in milliseconds since 1970, as days since then.
@@ -103,26 +120,20 @@ func (t *Timeline) Append(m Message) (*Entry, bool) {
 			return old, false
 		}
 		t.dropOutgoing(old)
-		e.Unfolded, e.revision = old.Unfolded, old.revision+1
+		e.Unfolded, e.took, e.revision = old.Unfolded, old.took, old.revision+1
+	}
+	if newest := t.Newest(); newest != nil && m.Seq <= newest.Seq {
+		t.heard = nil
+		t.divider.bySeq = false // numbers have begun again, and say no more what is older
 	}
 	t.byKey[e.Key] = e
 	t.add(e)
 	return e, true
 }
 
-// Gap adds a gap: messages may be missing between the last one and the next. Two gaps without a
-// message between them are one.
-func (t *Timeline) Gap() {
-	if n := len(t.entries); n == 0 || t.entries[n-1].Kind == KindGap {
-		return
-	}
-	t.gaps++
-	last := t.entries[len(t.entries)-1]
-	t.add(&Entry{Key: "gap/" + strconv.Itoa(t.gaps), Kind: KindGap, Day: last.Day})
-}
-
 // add adds an entry at the end, and to the document if the end is in there.
 func (t *Timeline) add(e *Entry) {
+	t.come++
 	touching := t.hi == len(t.entries)
 	t.entries = append(t.entries, e)
 	switch {
@@ -135,6 +146,32 @@ func (t *Timeline) add(e *Entry) {
 	}
 	if len(t.entries) > maxEntries+maxEntries/4 {
 		t.dropOldest(len(t.entries) - maxEntries)
+	}
+	if e.Attachments != nil {
+		t.limitAttachments()
+	}
+}
+
+// maxHeld bounds the attachments of a room that are kept, in bytes.
+const maxHeld = 24 << 20
+
+// limitAttachments lets go of the attachments of the oldest messages beyond maxHeld.
+func (t *Timeline) limitAttachments() {
+	held := 0
+	for i := len(t.entries) - 1; i >= 0; i-- {
+		e := t.entries[i]
+		if e.Attachments == nil {
+			continue
+		}
+		for _, a := range e.Attachments {
+			held += len(a)
+		}
+		if held > maxHeld {
+			less := *e // what is drawn is compared with it
+			less.Attachments, less.Body = nil, e.Body.withoutAttachments()
+			less.revision++
+			t.entries[i], t.byKey[e.Key] = &less, &less
+		}
 	}
 }
 
@@ -158,6 +195,7 @@ func (t *Timeline) Prepend(page []Message, more bool) {
 		e := t.entryOf(m)
 		if old := t.byKey[e.Key]; old != nil {
 			if old.State == Stored {
+				t.update(m, false)
 				continue
 			}
 			t.dropOutgoing(old)
@@ -168,6 +206,8 @@ func (t *Timeline) Prepend(page []Message, more bool) {
 	n := len(older)
 	t.entries = append(older, t.entries...)
 	t.lo, t.hi = t.lo+n, t.hi+n
+	t.limitAttachments()
+	t.placeDivider()
 }
 
 // Oldest returns the offset before which older messages are to be requested, or "".
@@ -192,7 +232,7 @@ func (t *Timeline) Newest() *Entry {
 
 // Contains reports whether a message has its place already.
 func (t *Timeline) Contains(from, id string) bool {
-	e := t.byKey[t.keyOf(from, id)]
+	e := t.byKey[t.Key(from, id)]
 	return e != nil && e.State == Stored
 }
 
@@ -213,11 +253,11 @@ func (t *Timeline) Toggle(key string) {
 // LastOwn returns the text of this user's last message of which something is seen, or "".
 func (t *Timeline) LastOwn() string {
 	if n := len(t.outgoing); n > 0 {
-		return t.outgoing[n-1].Body.Text
+		return t.outgoing[n-1].Body.Written()
 	}
 	for i := len(t.entries) - 1; i >= 0; i-- {
-		if e := t.entries[i]; e.Own && !e.Body.Raw && e.Body.Text != "" {
-			return e.Body.Text
+		if e := t.entries[i]; e.Own && e.Body.Written() != "" {
+			return e.Body.Written()
 		}
 	}
 	return ""

@@ -92,7 +92,7 @@ func TestDayIsLocal(t *testing.T) {
 func TestSendAndConfirm(t *testing.T) {
 	tl := newTimeline()
 	tl.Append(said(asha, 1, 0))
-	tl.Send("x", "mine", minute)
+	tl.Send("x", &Body{Text: "mine"}, minute)
 	expect(t, tl, "start day (1) (mine)~")
 	key := tl.Rows()[3].Key
 
@@ -117,7 +117,7 @@ func TestSendAndConfirm(t *testing.T) {
 
 func TestConfirmBeforeAcknowledgement(t *testing.T) {
 	tl := newTimeline()
-	tl.Send("x", "mine", 0)
+	tl.Send("x", &Body{Text: "mine"}, 0)
 	tl.Append(Message{Seq: 1, ID: "x", From: me, Data: []byte(`{"text":"mine"}`)})
 	if tl.Acknowledge("x", 1, 0, "o") != nil {
 		t.Error("the acknowledgement found something to do")
@@ -127,15 +127,15 @@ func TestConfirmBeforeAcknowledgement(t *testing.T) {
 
 func TestIdsBelongToTheirAuthor(t *testing.T) {
 	tl := newTimeline()
-	tl.Send("x", "mine", 0)
+	tl.Send("x", &Body{Text: "mine"}, 0)
 	tl.Append(Message{Seq: 1, ID: "x", From: asha, Data: []byte(`{"text":"hers"}`)})
 	expect(t, tl, "start day (hers) (mine)~")
 }
 
 func TestFailRetryDiscard(t *testing.T) {
 	tl := newTimeline()
-	tl.Send("x", "one", 0)
-	tl.Send("y", "two", 0)
+	tl.Send("x", &Body{Text: "one"}, 0)
+	tl.Send("y", &Body{Text: "two"}, 0)
 	tl.Fail("x", "because")
 	expect(t, tl, "day (one! two)~")
 	tl.Retry("x", minute)
@@ -157,7 +157,7 @@ func TestFailRetryDiscard(t *testing.T) {
 func TestAcknowledgedLongAgo(t *testing.T) {
 	tl := newTimeline()
 	tl.Append(said(asha, 50, 0))
-	tl.Send("x", "old", 0)
+	tl.Send("x", &Body{Text: "old"}, 0)
 	tl.Acknowledge("x", 7, 0, "o7")
 	if len(tl.Outgoing()) != 0 {
 		t.Error("a message from further up stands at the end")

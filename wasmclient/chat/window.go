@@ -1,7 +1,5 @@
 package chat
 
-import "slices"
-
 const (
 	// maxShown bounds the entries in the document; with the rows between days that makes about 320
 	// rows.
@@ -10,6 +8,11 @@ const (
 	firstShown = 120
 	// pageShown is by how many entries the document's part moves at a time.
 	pageShown = 60
+	// busyShown is how many are left in the document while many come at a time: what is farther up goes
+	// by before anybody could look, and costs as much as what is seen.
+	busyShown = 60
+	// busyBatch is how many at a time are many.
+	busyBatch = 6
 )
 
 // AtEnd reports whether the last entry is in the document.
@@ -18,6 +21,15 @@ func (t *Timeline) AtEnd() bool { return t.hi == len(t.entries) }
 // Follow states whether the end is in view. If so, new messages push old ones out of the document;
 // if not, they stay out once it is full.
 func (t *Timeline) Follow(follow bool) { t.following = follow }
+
+// Narrow takes all but the last entries out of the document if many have come since it was called last,
+// and the end is in view. Those that were never in there need not be written.
+func (t *Timeline) Narrow() {
+	if t.come >= busyBatch && t.following && t.AtEnd() {
+		t.lo = max(t.lo, t.hi-busyShown)
+	}
+	t.come = 0
+}
 
 // ToEnd brings the last entries into the document.
 func (t *Timeline) ToEnd() {
@@ -31,13 +43,16 @@ func (t *Timeline) ToEnd() {
 // Open resets the document's part, for a room that is shown anew: to the first unread message,
 // unless that is among the last ones, or else to the end.
 func (t *Timeline) Open() {
-	t.following = true
+	t.following, t.come = true, 0
 	t.hi = len(t.entries)
 	t.lo = max(0, t.hi-firstShown)
-	at := slices.IndexFunc(t.entries, func(e *Entry) bool { return e.Key == t.divider })
-	if t.divider == "" || at < 0 || at > t.lo+pageShown/4 {
-		return
+	if at := t.dividerAt(); at >= 0 && at <= t.lo+pageShown/4 {
+		t.showAround(at)
 	}
+}
+
+// showAround brings the entry at an index into the document, with what is around it.
+func (t *Timeline) showAround(at int) {
 	t.lo = max(0, at-pageShown/2)
 	t.hi = min(len(t.entries), t.lo+maxShown)
 	t.following = t.AtEnd()
@@ -69,41 +84,3 @@ func (t *Timeline) Newer() bool {
 func (t *Timeline) WantsOlder() bool {
 	return t.lo < pageShown/2 && t.More && !t.Loading && t.Oldest() != ""
 }
-
-// AddUnread counts an entry that came while the end was not in view. The divider stands before the
-// first of them.
-func (t *Timeline) AddUnread(e *Entry) {
-	if t.Unread == 0 {
-		t.divider = e.Key
-	}
-	t.Unread++
-}
-
-// SetUnread sets the number of unread messages, for a room that has just been entered. They are
-// those with a sequence number above seen.
-func (t *Timeline) SetUnread(seen int64, count int) {
-	t.Unread, t.divider = count, ""
-	if count == 0 {
-		return
-	}
-	for _, e := range t.entries {
-		if e.Kind == KindMessage && !e.Own && e.Seq > seen {
-			t.divider = e.Key
-			return
-		}
-	}
-}
-
-// ClearUnread records that all messages have been read. The divider stays.
-func (t *Timeline) ClearUnread() { t.Unread = 0 }
-
-// CloseDivider removes the divider if all messages have been read, for a room that is no longer
-// shown.
-func (t *Timeline) CloseDivider() {
-	if t.Unread == 0 {
-		t.divider = ""
-	}
-}
-
-// HasDivider reports whether there is a divider.
-func (t *Timeline) HasDivider() bool { return t.divider != "" }

@@ -1,0 +1,214 @@
+//go:build js && wasm
+
+package main
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"syscall/js"
+
+	"setu/relay/client"
+	"setu/wasmclient/chat"
+)
+
+// onAnnotation shows what somebody has said of a message. It is nothing to be counted or told of.
+func (a *app) onAnnotation(n client.Annotation) {
+	if r := a.rooms.Find(n.Room); r != nil && r.Annotate(annotation(n)) && r == a.rooms.Current {
+		a.invalidate(partList)
+	}
+}
+
+// annotate asks the relay for something in a goroutine, and says why it was refused.
+func (a *app) annotate(what string, ask func(ctx context.Context, c *client.Client) (client.Annotated, error), then func(err error)) {
+	c := a.client
+	if c == nil {
+		a.toast(what + ": there is no connection")
+		return
+	}
+	a.goGuarded(func() {
+		ctx, cancel := timeoutContext(requestTimeout)
+		defer cancel()
+		_, err := ask(ctx, c)
+		a.withLock(func() {
+			if err != nil {
+				a.toast(what + ": " + reason(err))
+			}
+			then(err)
+		})
+	})
+}
+
+// react gives a reaction to a message, or takes it back. What is shown is what the relay says then.
+func (a *app) react(r *chat.Room, e *chat.Entry, value string) {
+	if !e.Annotatable() || value == "" || !a.mayWrite() {
+		return
+	}
+	offset, remove := e.Offset, e.Annotations.Mine(value)
+	a.annotate("Your reaction was not stored", func(ctx context.Context, c *client.Client) (client.Annotated, error) {
+		return c.React(ctx, r.Name, offset, value, remove)
+	}, func(err error) {
+		switch shown := (chat.Reaction{Value: value}).Shown(); {
+		case err != nil:
+		case remove:
+			a.announce("Took back " + shown)
+		default:
+			a.announce("Reacted with " + shown)
+		}
+	})
+}
+
+// remove deletes a message of this user's, which its button has asked about.
+func (a *app) remove(r *chat.Room, e *chat.Entry) {
+	if !e.Deletable() || !a.mayWrite() {
+		return
+	}
+	offset := e.Offset
+	a.annotate("Not deleted", func(ctx context.Context, c *client.Client) (client.Annotated, error) {
+		return c.DeleteMessage(ctx, r.Name, offset)
+	}, func(err error) {
+		if err == nil {
+			a.announce("Message deleted for everybody")
+		}
+	})
+}
+
+// beginEdit puts a message of this user's into the composer. What was being written stays stored, as the
+// room's draft.
+func (a *app) beginEdit(r *chat.Room, key string) {
+	a.saveDraft()
+	text, ok := r.BeginEdit(key)
+	if !ok {
+		return
+	}
+	a.setComposer(text)
+	a.announce("Editing your message")
+	a.focusComposer()
+}
+
+// endEdit brings what was being written back into the composer.
+func (a *app) endEdit(r *chat.Room) {
+	r.Edit = nil
+	if r == a.rooms.Current {
+		a.loadDraft()
+	}
+}
+
+// submitEdit sends what the edited message is to say. If that is refused the text stays where it is.
+func (a *app) submitEdit(r *chat.Room, text string) {
+	edit := r.Edit
+	body, offset, ok := r.Edited(text)
+	switch {
+	case edit.Sending:
+		return
+	case !ok:
+		a.toast("Not edited: the message is no longer there")
+		return
+	case text == r.Timeline.Find(edit.Key).Body.Text:
+		a.endEdit(r)
+		return
+	}
+	edit.Sending = true
+	data, attachments := body.Encode()
+	a.annotate("Not edited", func(ctx context.Context, c *client.Client) (client.Annotated, error) {
+		return c.EditMessage(ctx, r.Name, offset, data, attachments)
+	}, func(err error) {
+		edit.Sending = false
+		a.saveDraft() // it may have been written on
+		if err == nil && r.Edit == edit && chat.Clean(edit.Text) == text {
+			a.announce("Message edited")
+			a.endEdit(r)
+		}
+		a.invalidate(partComposer)
+	})
+	a.invalidate(partComposer)
+}
+
+// writeReactions writes what a message has been given, below its bubble. A button stays the same one, so
+// that it keeps the focus. Screen readers are told of new messages, and not of this.
+func (a *app) writeReactions(bubble js.Value, e *chat.Entry) {
+	line := bubble.Get("nextElementSibling")
+	if line.IsNull() || !line.Get("classList").Call("contains", "reactions").Bool() {
+		if len(e.Annotations.Reactions) == 0 {
+			return
+		}
+		line = create("div", "reactions", "")
+		setAttr(line, "aria-live", "off")
+		bubble.Call("after", line)
+	}
+	inside := line.Call("contains", document.Get("activeElement")).Bool()
+	dropReactions(line, e)
+	children := line.Get("children")
+	for i, r := range e.Annotations.Reactions {
+		chip := children.Index(i)
+		if !chip.Truthy() || attribute(chip, "data-value") != r.Value { // both are in one order
+			chip = clone(byID("reaction-template"))
+			setAttr(chip, "data-value", r.Value)
+			setText(chip.Get("firstElementChild"), r.Shown())
+			line.Call("insertBefore", chip, children.Call("item", i))
+		}
+		setText(chip.Get("lastElementChild"), strconv.Itoa(r.Count))
+		setAttr(chip, "aria-pressed", strconv.FormatBool(r.Me))
+		setAttr(chip, "aria-label", r.Label())
+		setAttr(chip, "title", r.Shown())
+		chip.Set("disabled", !a.mayWrite())
+	}
+	if inside && !line.Call("contains", document.Get("activeElement")).Bool() {
+		a.focusUnlessTouch()
+	}
+	if len(e.Annotations.Reactions) == 0 {
+		line.Call("remove")
+	}
+}
+
+// dropReactions removes those that nobody gives any more.
+func dropReactions(line js.Value, e *chat.Entry) {
+	children, at := line.Get("children"), 0
+	for at < children.Length() {
+		value := attribute(children.Index(at), "data-value")
+		if e.Annotations.Index(value) >= 0 {
+			at++
+		} else {
+			children.Index(at).Call("remove")
+		}
+	}
+}
+
+// switchReactions has reactions take presses, or not: who may not write may not react.
+func switchReactions(off bool) {
+	chips := document.Call("querySelectorAll", ".reaction")
+	for i := range chips.Length() {
+		chips.Index(i).Set("disabled", off)
+	}
+}
+
+// writeEdited says beside a message's time that it was edited, and when.
+func (a *app) writeEdited(meta js.Value, e *chat.Entry) {
+	mark := find(meta, ".edited")
+	if e.Annotations.EditedAt == 0 {
+		if !mark.IsNull() {
+			mark.Call("remove")
+		}
+		return
+	}
+	if mark.IsNull() {
+		mark = appended(meta, create("span", "edited", "edited"))
+	}
+	setAttr(mark, "title", "Edited "+a.clock.long(e.Annotations.EditedAt))
+}
+
+// tellAnnotations adds what was said of a message to its name, and says to public/page.js what can be done
+// with it.
+func tellAnnotations(el js.Value, e *chat.Entry) {
+	may := []string{}
+	if e.Editable() {
+		may = append(may, "edit")
+	}
+	if e.Deletable() {
+		may = append(may, "delete")
+	}
+	setAttr(el, "data-may", strings.Join(may, " "))
+	if e.Annotations.EditedAt > 0 {
+		setAttr(el, "aria-label", attribute(el, "aria-label")+", edited")
+	}
+}

@@ -1,0 +1,22 @@
+package chat
+
+import "time"
+
+// tellAgain is how long a room says nothing more of messages that speak to nobody.
+const tellAgain = 30 * time.Second
+
+// Tells reports whether to notify of a message that has just come: not of one's own or one that is seen, and
+// not of each in a room where much is said, but of all that speak to this user.
+func (r *Room) Tells(e *Entry, seen bool, now time.Time) bool {
+	if e == nil || e.Own || seen || e.Seq <= r.Seen {
+		return false
+	}
+	if e.Concerns {
+		return true
+	}
+	if now.Sub(r.toldAt) < tellAgain {
+		return false
+	}
+	r.toldAt = now
+	return true
+}

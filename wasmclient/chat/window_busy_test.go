@@ -1,0 +1,65 @@
+package chat
+
+import (
+	"fmt"
+	"testing"
+)
+
+// While many messages come, only the last ones are in the document: those that nobody could have seen are
+// never written. Whoever reads farther up keeps what is there.
+func TestNarrow(t *testing.T) {
+	r := newRoom("harbour")
+	r.Enter(Snapshot{})
+	seq := int64(0)
+	come := func(n int) {
+		for range n {
+			seq++
+			r.AddLive(written(seq, "~a", fmt.Sprint(seq)), true)
+		}
+	}
+	written := map[string]bool{}
+	draw := func() (rows []string) {
+		r.Timeline.Narrow()
+		rows = texts(r)
+		for _, text := range rows {
+			written[text] = true
+		}
+		return rows
+	}
+	for range 100 {
+		come(2)
+		draw()
+	}
+	if n := len(draw()); n != 200 {
+		t.Errorf("a few at a time: %d rows", n)
+	}
+	for range 5 {
+		come(1000)
+		if rows := draw(); len(rows) != busyShown || rows[len(rows)-1] != fmt.Sprint(seq) {
+			t.Errorf("many at a time: %d rows up to %s", len(rows), rows[len(rows)-1])
+		}
+	}
+	if len(written) != 200+5*busyShown {
+		t.Errorf("%d rows were written", len(written))
+	}
+	r.Timeline.Open()
+	if opened := len(texts(r)); len(draw()) != opened || opened <= busyShown {
+		t.Errorf("a room that was opened with %d rows is narrowed", opened)
+	}
+	r.Timeline.Follow(false)
+	come(10)
+	if n := len(draw()); n <= busyShown {
+		t.Errorf("while somebody reads: %d rows", n)
+	}
+	if !r.Timeline.Older() {
+		t.Error("nothing older can be shown")
+	}
+}
+
+func TestISOTime(t *testing.T) {
+	for at, want := range map[int64]string{0: "1970-01-01T00:00:00.000Z", 1_700_000_000_007: "2023-11-14T22:13:20.007Z", -1: "1969-12-31T23:59:59.999Z"} {
+		if got := ISOTime(at); got != want {
+			t.Errorf("%d: %s", at, got)
+		}
+	}
+}
