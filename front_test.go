@@ -30,7 +30,7 @@ func serveWeb(t *testing.T, settings ...string) *httptest.Server {
 	}
 	web := httptest.NewUnstartedServer(nil)
 	web.Config = newWeb(cfg, srv, log)
-	web.Listener = listen(web.Listener, web.Config)
+	web.Listener = listen(web.Listener, srv, web.Config)
 	web.Start()
 	t.Cleanup(func() {
 		_ = srv.Shutdown(t.Context())
@@ -112,7 +112,7 @@ func TestIdleConnectionsOfProxies(t *testing.T) {
 
 // Files of the page are limited by address; whether the relay is well is not.
 func TestFilesAreLimited(t *testing.T) {
-	web := serveWeb(t, "HANDSHAKE_RATE=1/h")
+	web := serveWeb(t, "HANDSHAKE_RATE=1/h:4") // of files twice as many at once
 	status := func(path string) int {
 		res, err := http.Get(web.URL + path)
 		if err != nil {
@@ -134,5 +134,42 @@ func TestFilesAreLimited(t *testing.T) {
 	}
 	if got := status(relay.Path + "?EIO=4&transport=polling"); got != http.StatusOK {
 		t.Error("a handshake: ", got)
+	}
+}
+
+// Whoever goes on asking for files that are refused pays for them as for handshakes, until nothing of that
+// address is read.
+func TestRefusedFilesAreCharged(t *testing.T) {
+	web := serveWeb(t, "HANDSHAKE_RATE=1/h:4")
+	for i := range 11 {
+		res, err := http.Get(web.URL + "/")
+		if err != nil {
+			t.Fatal(i, err)
+		}
+		_ = res.Body.Close()
+		if refused := res.StatusCode == http.StatusTooManyRequests; refused != (i >= 8) {
+			t.Fatal(i, res.Status)
+		}
+	}
+	for range 20 {
+		res, err := http.Get(web.URL + "/")
+		if err != nil {
+			return
+		}
+		_ = res.Body.Close()
+	}
+	t.Error("it is still read")
+}
+
+// An address that opens connections faster than anybody needs them is not read.
+func TestConnectionsAreGuarded(t *testing.T) {
+	web := serveWeb(t, "HANDSHAKE_RATE=1/h:1")
+	for range 8 {
+		if _, stays := begin(t, web); !stays {
+			t.Fatal("closed")
+		}
+	}
+	if _, stays := begin(t, web); stays {
+		t.Error("one more is read")
 	}
 }

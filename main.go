@@ -5,8 +5,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
+	stdlog "log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -24,10 +26,12 @@ import (
 
 	"setu/public"
 	"setu/relay"
+	"setu/relay/api"
 	"setu/relay/auth"
 	"setu/relay/broker"
 	"setu/relay/broker/redis"
 	"setu/relay/command"
+	"setu/relay/dev"
 	"setu/relay/handshake"
 	"setu/relay/metrics"
 )
@@ -35,6 +39,8 @@ import (
 const usage = `setu is a relay for rooms: stock Socket.IO clients, any number of relays, one Redis.
 
   setu          serve
+  setu dev      serve oneself, to move or write an app: in memory, at 127.0.0.1, with a lobby; prints what an app
+                is asked, answers by --rules FILE or the app at HOOK_URL, and shows it all at /_dev
   setu health   ask the relay on this machine whether it is ready; exit status 0 or 1
   setu token    print a token, signed by AUTH_SECRET; setu token -h says for whom and what
   setu revoke   end the right to be connected of --user ID, --jti ID (a token) or --session ID, on all relays at
@@ -72,6 +78,16 @@ func run(args, environ []string, out io.Writer) error {
 	case "version":
 		_, err := fmt.Fprintln(out, version())
 		return err
+	case "dev":
+		d, err := dev.New(args[1:], environ, out)
+		if errors.Is(err, flag.ErrHelp) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		defer d.Close()
+		return serve(d.Config, d)
 	}
 	cfg, err := relay.LoadConfig(environ)
 	if err != nil {
@@ -79,7 +95,7 @@ func run(args, environ []string, out io.Writer) error {
 	}
 	switch what {
 	case "serve":
-		return serve(cfg)
+		return serve(cfg, nil)
 	case "health":
 		return health(cfg)
 	case "token":
@@ -135,9 +151,12 @@ func health(cfg relay.Config) error {
 }
 
 // serve runs a relay until a signal ends it, and then drains. From then on SIGINT ends the process
-// at once. Another SIGTERM changes nothing: platforms send one more when their patience ends.
-func serve(cfg relay.Config) error {
+// at once. Another SIGTERM changes nothing: platforms send one more when their patience ends. d is of setu dev;
+// else it is nil.
+func serve(cfg relay.Config, d *dev.Dev) error {
 	log := cfg.Logger()
+	stdlog.SetFlags(0)
+	stdlog.SetOutput(relay.StrayLog(log))
 	stop := make(chan os.Signal, 8) // all that may come at a time
 	signal.Notify(stop, syscall.SIGTERM, os.Interrupt)
 	defer signal.Stop(stop)
@@ -168,8 +187,12 @@ func serve(cfg relay.Config) error {
 		log.Warn("the browser client was not built: run go generate ./... and start again")
 	}
 	web := newWeb(cfg, srv, log)
+	if d != nil {
+		web.Handler = d.Handler(srv, b, web.Handler)
+		d.Greet("http://" + hostOf(l.Addr()))
+	}
 	failed := make(chan error, 1)
-	go func() { failed <- web.Serve(listen(l, web)) }()
+	go func() { failed <- web.Serve(listen(l, srv, web)) }()
 	log.Info("serving", "url", "http://"+hostOf(l.Addr()), "relay", cfg.RelayID, "region", cfg.Region, "redis", cfg.RedisURL != "")
 	select {
 	case err := <-failed:
@@ -215,8 +238,8 @@ func newWeb(cfg relay.Config, srv *relay.Server, log *slog.Logger) *http.Server 
 }
 
 // listen returns l for web.Serve: WebSockets' handshakes are served beside it.
-func listen(l net.Listener, web *http.Server) net.Listener {
-	return handshake.Listen(l, web, relay.Path, web.Handler)
+func listen(l net.Listener, srv *relay.Server, web *http.Server) net.Listener {
+	return handshake.Listen(srv.Guard(l), web, relay.Path, web.Handler)
 }
 
 func routes(srv *relay.Server, cfg relay.Config) http.Handler {
@@ -225,7 +248,8 @@ func routes(srv *relay.Server, cfg relay.Config) http.Handler {
 	mux.Handle(strings.TrimSuffix(relay.Path, "/"), srv)
 	mux.Handle("/healthz", srv)
 	mux.Handle("/readyz", srv)
-	page := public.Options{Embedders: cfg.EmbedOrigins, TokenRequired: cfg.Auth().Mode == auth.Required}
+	mux.Handle(api.Path, srv)
+	page := public.Options{Embedders: cfg.EmbedOrigins, TokenRequired: cfg.Auth().Mode == auth.Required, Newest: srv.Newest}
 	mux.Handle("/", srv.BoundFiles(public.Handler(page)))
 	return mux
 }

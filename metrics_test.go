@@ -96,8 +96,8 @@ func TestMetricsPortThatWontDo(t *testing.T) {
 		}
 	}
 	p := startProcess(t, manyFiles)
-	if strings.Contains(p.log, "metrics") {
-		t.Error(p.log)
+	if strings.Contains(p.log.String(), "metrics") {
+		t.Error(p.log.String())
 	}
 	p.signal(syscall.SIGTERM)
 	p.wait()

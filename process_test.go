@@ -6,7 +6,9 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -42,7 +44,7 @@ type process struct {
 	more *sync.Cond // on mu: log grew, or ended
 
 	// guarded by mu
-	log string
+	log strings.Builder
 	eof bool
 }
 
@@ -74,7 +76,7 @@ func startProcess(t *testing.T, files int, environ ...string) *process {
 			p.wait()
 		}
 		if t.Failed() {
-			t.Log(p.log)
+			t.Log(p.log.String())
 		}
 	})
 	p.await("msg=serving")
@@ -85,7 +87,7 @@ func (p *process) read(lines *bufio.Scanner) {
 	for more := true; more; {
 		more = lines.Scan()
 		p.mu.Lock()
-		p.log += lines.Text() + "\n"
+		p.log.WriteString(lines.Text() + "\n")
 		p.eof = !more
 		p.mu.Unlock()
 		p.more.Broadcast()
@@ -97,9 +99,9 @@ func (p *process) await(s string) {
 	p.t.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for !strings.Contains(p.log, s) {
+	for !strings.Contains(p.log.String(), s) {
 		if p.eof {
-			p.t.Fatalf("it ended without %q in its log:\n%s", s, p.log)
+			p.t.Fatalf("it ended without %q in its log:\n%s", s, p.log.String())
 		}
 		p.more.Wait()
 	}
@@ -119,7 +121,7 @@ func (p *process) wait() (log string, status int) {
 	for !p.eof {
 		p.more.Wait()
 	}
-	_, log, _ = strings.Cut(p.log, "msg=serving")
+	_, log, _ = strings.Cut(p.log.String(), "msg=serving")
 	p.mu.Unlock()
 	_ = p.cmd.Wait()
 	return log, p.cmd.ProcessState.ExitCode()
@@ -159,6 +161,48 @@ func TestDrainOfNobody(t *testing.T) {
 	log, status := p.wait()
 	if status != 0 || !strings.Contains(log, "msg=drained\n") || strings.Contains(log, "level=WARN") || strings.Contains(log, "error=") {
 		t.Errorf("exit status %d, log:\n%s", status, log)
+	}
+}
+
+// What packages write to Go's own log stands in the relay's, as all does, without what an app has answered.
+func TestStrayLog(t *testing.T) {
+	app, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer app.Close()
+	go func() {
+		for {
+			c, err := app.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = http.ReadRequest(bufio.NewReader(c))
+			const answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+			_, _ = io.WriteString(c, answer)
+			_, _ = io.WriteString(c, answer+"s3cr3t")
+		}
+	}()
+	p := startProcess(t, manyFiles, "LOG_FORMAT=text", "HOOK_URL=http://"+app.Addr().String(), "HOOK_NETWORK=any")
+	for range 20 { // mostly the first will do
+		c, err := net.Dial("tcp", p.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		client := wiretest.Upgrade(t, c)
+		client.Packet()
+		client.Text("40")
+		client.Packet()
+		_ = c.Close()
+	}
+	p.await("Unsolicited response")
+	p.signal(syscall.SIGKILL)
+	log, _ := p.wait()
+	_, lines, _ := strings.Cut(log, "\n")
+	for line := range strings.Lines(lines) {
+		if line != "\n" && !strings.HasPrefix(line, "time=") || strings.Contains(line, "HTTP/1.1") || strings.Contains(line, "s3cr3t") {
+			t.Error(line)
+		}
 	}
 }
 
@@ -222,7 +266,7 @@ func TestFewFiles(t *testing.T) {
 	fine := startProcess(t, manyFiles)
 	fine.signal(syscall.SIGTERM)
 	fine.wait()
-	if strings.Contains(fine.log, "limit on open files") {
+	if strings.Contains(fine.log.String(), "limit on open files") {
 		t.Errorf("%d files are too few for 100 clients", manyFiles)
 	}
 }

@@ -182,7 +182,7 @@ func (p person) isAskedForATokenAlone() {
 	p.t.Helper()
 	p.notice("You need to sign in")
 	var asked string
-	p.Eval(`[document.querySelector("#name-dialog").open ? "a name" : "", document.querySelector("#pill").innerText].join("")`, &asked)
+	p.Eval(`[document.querySelector("#name-dialog").open ? "a name" : "", document.querySelector("#pill-label").innerText].join("")`, &asked)
 	if asked != "Not connected yet" {
 		p.t.Errorf("before the token: %s", asked)
 	}

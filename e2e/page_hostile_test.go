@@ -21,13 +21,14 @@ const witness = `(() => {
 	addEventListener("securitypolicyviolation", (e) => seen.push("policy " + e.violatedDirective + " " + e.blockedURI + " " + e.sample), true);
 	addEventListener("error", (e) => seen.push("error " + (e.message ?? e.target?.outerHTML)), true);
 	addEventListener("unhandledrejection", (e) => seen.push("rejection " + e.reason));
-	const tags = new Set("DIV SPAN BDI A TIME BUTTON LI SVG PATH".split(" "));
+	const tags = new Set("DIV SPAN BDI A TIME BUTTON LI SVG PATH STRONG EM CODE PRE".split(" "));
 	const look = (node) => {
 		// The page's own markup is not looked at, and nothing of others is there before it is ready.
 		if (node.nodeType !== 1 || !("ready" in (document.body?.dataset ?? {})) || !node.closest("#list, #rooms, #people, #room-title, #empty, #typing, #toast")) return;
 		for (const el of [node, ...node.querySelectorAll("*")]) {
-			if (!tags.has(el.tagName.toUpperCase())) seen.push("element " + el.outerHTML.slice(0, 200));
-			for (const a of el.attributes) if (/^on|^style$|^src/i.test(a.name)) seen.push("attribute " + a.name);
+			const picture = el.matches(".picture > img") && /^data:image\/(webp|png|jpeg|gif);base64,[A-Za-z0-9+/=]*$/.test(el.getAttribute("src"));
+			if (!picture && !tags.has(el.tagName.toUpperCase())) seen.push("element " + el.outerHTML.slice(0, 200));
+			for (const a of el.attributes) if (!(picture && a.name === "src")) if (/^on|^style$|^src/i.test(a.name)) seen.push("attribute " + a.name);
 			if (el.tagName === "A" && el.hasAttribute("target") && (!/^https?:$/.test(el.protocol) || el.rel !== "noopener noreferrer nofollow")) seen.push("link " + el.outerHTML.slice(0, 200));
 			if (el.tagName === "A" && !el.hasAttribute("target") && el.origin !== location.origin) seen.push("link of the page " + el.outerHTML.slice(0, 200));
 		}
@@ -56,7 +57,7 @@ const sound = `(() => {
 		const clips = getComputedStyle(b).overflow === "hidden";
 		if (!clips && b.scrollHeight > b.clientHeight + 2) wrong.push("a message leaves its bubble: " + m.textContent.slice(0, 60));
 		if (blank(m.querySelector(".author bdi"))) wrong.push("somebody without a name");
-		if (blank(m.querySelector(".text"))) wrong.push("a message with nothing to see");
+		if (blank(m.querySelector(".text")) && !m.querySelector(".picture, .file")) wrong.push("a message with nothing to see");
 		if (m.querySelector(".author").getBoundingClientRect().height > 24) wrong.push("an author is too high");
 	}
 	for (const el of document.querySelectorAll("#rooms bdi, #people-list bdi, #room-title bdi")) if (blank(el)) wrong.push("a row without a name");
@@ -105,6 +106,11 @@ func hostileTexts() []string {
 		`<script>pwned(1)</script>`, `<img src=x onerror=pwned(1)>`, `<svg/onload=pwned(1)>`, `<iframe srcdoc="<script>parent.pwned(1)</script>">`, `<a href="javascript:pwned(1)">x</a>`,
 		`<details open ontoggle=pwned(1)>`, `<math><mtext></table><mglyph><style><img src onerror=pwned(1)>`, `<base href="//evil.example/">`, `<form action="//evil.example"><button>x`, `<meta http-equiv=refresh content="0;url=//evil.example">`,
 	)
+	texts = append(texts,
+		"**<script>pwned(1)</script>** *<img src=x onerror=pwned(1)>* `<svg/onload=pwned(1)>`", "```html\n<script>pwned(1)</script>\n```", "```\"><script>pwned(1)</script>\nx\n```",
+		strings.Repeat("*a **b ", 10_000), strings.Repeat("`a``b```c", 5_000), strings.Repeat("```\n", 10_000), strings.Repeat("**", 30_000), strings.Repeat("*x* ", 20_000), "```\n"+strings.Repeat("W", 20_000)+"\n```",
+		"**\u200b**", "`\u2800`", "```\n\u3164\n```", "**https://google.com@evil.example/** `https://a.example/` **https://gооgle.example/**", strings.Repeat("@", 20_000),
+	)
 	for _, link := range []string{
 		"javascript:pwned(1)", "JaVaScRiPt:pwned(1)", "java\tscript:pwned(1)", "javascript://https://a.example/%0apwned(1)", "data:text/html,<script>pwned(1)</script>", "vbscript:msgbox(1)",
 		"https://javascript:pwned(1)", `https://a.example/"onmouseover="pwned(1)`, `https://a.example/'><script>pwned(1)</script>`, "https://google.com@evil.example/", "blob:https://a.example/x", "file:///etc/passwd", "https://[evil", "http://a.example\u202e/moc.elgoog", "https://a.example:99999999/",
@@ -145,6 +151,13 @@ func TestPageAmongTheHostile(t *testing.T) {
 		mallory.Say("harbour", map[string]any{"text": text})
 	}
 	mallory.Say("harbour", map[string]any{"text": "https://аpple.com/ and https://gооgle.com:8443/x and https://münchen.example"})
+	for _, raw := range []string{
+		`{"text":"a reply","reply":{"offset":"<img src=x onerror=pwned(1)>","seq":1,"name":"<script>pwned(1)</script>","excerpt":"\u202e\u2066<b>x"}}`, `{"text":"a reply","reply":{"offset":"x","name":"","excerpt":"` + strings.Repeat("W", 5000) + `"}}`,
+		`{"text":"a reply","reply":[1]}`, `{"text":"a reply","reply":{"offset":7}}`, `{"text":"@x @\u200b mentions","mentions":[{"id":"x","name":"x"},{"id":"y","name":"\u200b"},{"id":1}]}`, `{"text":"mentions","mentions":"pwned(1)"}`,
+		`{"image":{"data":{"_placeholder":true,"num":0},"alt":"<script>pwned(1)</script>"}}`, `{"image":null}`, `{"text":"x","image":{"data":-1}}`,
+	} {
+		mallory.Say("harbour", json.RawMessage(raw))
+	}
 	for _, raw := range []string{`{"__proto__":{"text":"x"}}`, `{"text":{"toString":"pwned(1)"}}`, `"<script>pwned(1)</script>"`, `{"html":"<img src=x onerror=pwned(1)>"}`, `[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]`, `null`, `1e999`, `{"text":""}`} {
 		if json.Valid([]byte(raw)) {
 			mallory.Say("harbour", json.RawMessage(raw))

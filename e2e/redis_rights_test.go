@@ -64,7 +64,7 @@ func TestRedisRightsAreThoseUsed(t *testing.T) {
 
 var (
 	builtCommand    = regexp.MustCompile(`\.B\(\)\.([A-Z]\w+)\(`)
-	scriptedCommand = regexp.MustCompile(`redis\.call\('([A-Z]+)'`)
+	scriptedCommand = regexp.MustCompile(`\bp?call\('([A-Z]+)'`)
 )
 
 // addCommands adds what a source of the broker asks of Redis.
@@ -87,6 +87,8 @@ func addCommands(path string, used *[]string) error {
 		switch name {
 		case "scriptload":
 			name = "script|load"
+		case "xgroup":
+			name = "xgroup|create"
 		case "evalsharo":
 			name = "evalsha_ro"
 		}

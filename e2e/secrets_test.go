@@ -27,8 +27,12 @@ func TestSecretsAreNotWritten(t *testing.T) {
 	t.Parallel()
 	cluster.Require(t)
 	const password, key = "the-password-of-redis", "a-secret-of-32-bytes-that-signs-tokens"
+	const apiKey = "a-key-of-the-server-api-that-nobody-sees"
+	secrets.Plant("a key of the server API", apiKey)
 	secrets.Plant("Redis' password", password)
 	secrets.Plant("a secret", key)
+	secrets.Plant("the secret of hooks", hookSecret[len("whsec_"):])
+	app := "http://127.0.0.1:1/hook?key=" + key // nobody is there
 	redis := cluster.StartRedis(t, cluster.NewNetwork(t), cluster.RedisOptions{Password: password})
 	u, err := url.Parse(redis.URL())
 	if err != nil {
@@ -38,6 +42,7 @@ func TestSecretsAreNotWritten(t *testing.T) {
 	u.Host = link.Address()
 	metrics := freePort(t)
 	r := nemesis.StartRelay(t, "dublin", link, "REDIS_URL="+u.String(), "AUTH=optional", "AUTH_SECRET="+key, "GUEST_ROOMS=*:join,publish,history",
+		"HOOK_URL="+app, "HOOK_SECRET="+hookSecret, "HOOK_NETWORK=any", "HOOK_EVENTS=event", "API_KEYS=app:"+apiKey+":publish",
 		"LOG_LEVEL=debug", "METRICS_HOST=127.0.0.1", "METRICS_PORT="+metrics)
 	d := &wiretest.Dialer{T: t, New: func() net.Conn {
 		c, err := net.DialTimeout("tcp", strings.TrimPrefix(r.URL(), "http://"), 5*time.Second)
@@ -85,11 +90,22 @@ func TestSecretsAreNotWritten(t *testing.T) {
 	tell(`40{"key":"` + guest + `\u0000"}`)
 	tell(`40{"name":"x","key":"`+guest+`"}`, `421["token",{"token":"`+token+`"}]`)
 	tell(`40{"pid":"`+token+`","offset":"`+token+`"}`, `421["join",{"room":"lobby","since":"`+guest+`"}]`, `42["`+token+`",{}]`)
+	for range 20 { // until the log says that nobody is there
+		watched.Call("secret", `"`+token+`"`)
+	}
 	for _, path := range []string{"/socket.io/?EIO=4&transport=polling&sid=" + token, "/socket.io/?EIO=4&transport=websocket&sid=" + guest, "/socket.io/" + token + "?EIO=4&transport=polling",
 		"/socket.io/?EIO=" + token + "&transport=polling", "/" + token, "/readyz?" + token} {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			_, body := d.Request(method, path, http.Header{"Origin": {"https://elsewhere.example"}, "Authorization": {"Bearer " + token}, "Cookie": {"token=" + token}})
 			fmt.Fprintln(&answers, body)
+		}
+	}
+	for _, header := range []string{"Bearer " + apiKey, "Bearer " + apiKey + "x", "Basic " + apiKey, apiKey, "Bearer " + token} {
+		for _, path := range []string{"rooms/lobby/messages", "rooms?key=" + apiKey, "rooms/" + apiKey + "/messages?limit=x", "users/a/disconnect", apiKey, "openapi.json", ""} {
+			for _, method := range []string{http.MethodGet, http.MethodPost} {
+				_, body := d.Request(method, "/api/v1/"+path, http.Header{"Authorization": {header}, "Idempotency-Key": {"x"}})
+				fmt.Fprintln(&answers, body)
+			}
 		}
 	}
 	watched.Call("ping", "{}")
@@ -100,7 +116,9 @@ func TestSecretsAreNotWritten(t *testing.T) {
 	bad := nemesis.Try(t, "REDIS_URL=redis://:"+password+"-not@"+redis.Address(), "LOG_LEVEL=debug")
 	fmt.Fprintln(&answers, bad)
 	for _, setting := range []string{"AUTH_SECRET=short-" + password[:12], "REDIS_URL=redis://u:" + password + "@[::", "AUTH_PUBLIC_KEY=" + key,
-		"AUTH_JWKS_URL=http://u:" + password + "@example.com", "PRIVATE_URL=http://u:" + password + "@example.com"} {
+		"API_KEYS=app:" + password + ":publish", "API_KEYS=" + apiKey, "API_KEYS=app:" + apiKey + ":all",
+		"AUTH_JWKS_URL=http://u:" + password + "@example.com", "PRIVATE_URL=http://u:" + password + "@example.com",
+		"HOOK_URL=http://127.0.0.1/?" + key, "HOOK_URL=https://u:" + password + "@example.com", "HOOK_SECRET=" + hookSecret} {
 		said := nemesis.Try(t, setting)
 		if name, _, _ := strings.Cut(setting, "="); !strings.Contains(said, name) {
 			t.Errorf("%s: %s", name, said)
@@ -110,7 +128,7 @@ func TestSecretsAreNotWritten(t *testing.T) {
 	if found := secrets.In(answers.String()); len(found) > 0 {
 		t.Errorf("told: %q", found)
 	}
-	if !strings.Contains(r.Log(), "a session ended") || !strings.Contains(answers.String(), "setu_refusals_total") {
+	if !strings.Contains(r.Log(), "a session ended") || !strings.Contains(r.Log(), "the app at HOOK_URL does not answer") || !strings.Contains(answers.String(), "setu_refusals_total") {
 		t.Errorf("nothing was searched:\n%s\n%s", r.Log(), answers.String())
 	}
 }

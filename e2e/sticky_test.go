@@ -156,12 +156,12 @@ func (c *congregation) troubles(outages []outage) (told []string) {
 		session, home := "", ""
 		for _, e := range s.log {
 			switch e.Kind {
-			case "connected":
+			case "opened", "connected": // the first by JavaScript alone, before its CONNECT has arrived
 				session, home = e.Session, ""
 			case "welcomed":
 				home = e.Note
 			case "failed":
-				if !slices.ContainsFunc(outages, func(o outage) bool { return o.at(e.at()) }) && !disturbed[""] {
+				if !slices.ContainsFunc(outages, func(o outage) bool { return o.at(e.at()) }) && !disturbed[""] && !disturbed[session] {
 					told = append(told, fmt.Sprintf("%s could not connect: %s", s.name, e.Note))
 				}
 			case "gone":

@@ -25,6 +25,7 @@ import (
 type Balancer struct {
 	// Immutable after Start.
 	listener  net.Listener
+	checks    bool // whether relays are ready
 	transport http.RoundTripper
 	proxy     *httputil.ReverseProxy
 
@@ -54,7 +55,7 @@ func start(t testing.TB, checks bool, relays []string) *Balancer {
 	if err != nil {
 		t.Fatalf("start a load balancer: %v", err)
 	}
-	b := &Balancer{listener: listener, relays: relays, down: map[string]bool{}, conns: map[net.Conn]bool{}}
+	b := &Balancer{listener: listener, checks: checks, relays: relays, down: map[string]bool{}, conns: map[net.Conn]bool{}}
 	// A connection of its own for each request: one that is kept might be dead,
 	// and that would show only when something was sent already.
 	b.transport = &http.Transport{DisableKeepAlives: true, DisableCompression: true}
@@ -143,7 +144,9 @@ func (b *Balancer) send(r *http.Request) (*http.Response, error) {
 		b.note(r, func(seen *Request) { seen.Relay = relay })
 		response, err := b.transport.RoundTrip(out)
 		if refused := (*net.OpError)(nil); errors.As(err, &refused) && refused.Op == "dial" && r.Context().Err() == nil {
-			b.set(relay, true)
+			if b.checks { // who does not look whether it is back tries it again next time
+				b.set(relay, true)
+			}
 			continue
 		}
 		return response, err

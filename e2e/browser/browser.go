@@ -105,3 +105,10 @@ func (b *Browser) Tab(t testing.TB, viewport Viewport) *Tab {
 	t.Helper()
 	return openTab(t, b.ctx, viewport, chromedp.WithNewBrowserContext())
 }
+
+// Beside opens another tab of the same person, with whom it shares what the
+// browser stores.
+func (tab *Tab) Beside(t testing.TB, viewport Viewport) *Tab {
+	t.Helper()
+	return openTab(t, tab.ctx, viewport)
+}

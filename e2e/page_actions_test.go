@@ -1,0 +1,151 @@
+package e2e_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"setu/e2e/browser"
+)
+
+// clipboard is a script that notes what the page copies.
+const clipboard = `navigator.clipboard.writeText = async (text) => { globalThis.copied = text; }`
+
+// message is JavaScript: the message that says a text.
+func message(text string) string {
+	return fmt.Sprintf(`[...document.querySelectorAll(".message")].find(m => m.querySelector(".text").textContent === %q)`, text)
+}
+
+// withClipboard opens the page for Asha, and notes what she copies.
+func withClipboard(t *testing.T, b *browser.Browser, url string, viewport browser.Viewport) person {
+	t.Helper()
+	p := person{b.Tab(t, viewport), t, "Asha", viewport.Mobile}
+	p.Prepare(clipboard)
+	p.OpenUntil(url, `document.body.dataset.ready !== undefined`, "the program to run")
+	return p
+}
+
+// What one can do with a message, with a mouse and with keys: copy it, link to it, and answer it.
+func TestPageActionsByMouseAndKeys(t *testing.T) {
+	t.Parallel()
+	relay := startLoneRelay(t)
+	b := browser.Start(t)
+	ben := startWriter(t, relay, "Ben", "harbour")
+	asha := withClipboard(t, b, relay.URL()+"/r/harbour", browser.Desktop)
+	asha.enter(relay)
+	ben.Say("harbour", map[string]string{"text": "Shall we take the **early** ferry?"})
+	ben.count("harbour", 3)
+	asha.sees("3")
+
+	asha.Hover(`.message[data-author]`)
+	asha.WaitFor(`document.querySelector("#actions").checkVisibility()`, "the bar")
+	asha.Screenshot("page actions desktop light")
+	asha.Click(`#actions [data-do="copy"]`)
+	asha.WaitFor(`copied === "Shall we take the **early** ferry?"`, "the text as it was written")
+	asha.WaitFor(`document.activeElement.id === "composer"`, "the focus where one writes")
+
+	// By keys: out of the composer into the list, to a message, into its bar.
+	asha.Press("Shift+Tab") // the picture's button
+	asha.Press("Shift+Tab")
+	asha.WaitFor(`document.activeElement.id === "messages"`, "the list")
+	asha.Press("ArrowUp")
+	asha.WaitFor(`document.activeElement === `+message("3"), "the last message")
+	asha.Press("ArrowUp")
+	asha.Press("ArrowUp")
+	asha.WaitFor(`document.activeElement === `+message("1"), "the first number")
+	var tabStops int
+	if asha.Eval(`[...document.querySelectorAll(".message")].filter(m => m.tabIndex >= 0).length`, &tabStops); tabStops != 0 {
+		t.Errorf("%d messages are tab stops", tabStops)
+	}
+	asha.Press("Enter")
+	asha.WaitFor(`document.activeElement.dataset.do === "reply"`, "the bar")
+	asha.Press("ArrowRight")
+	asha.Press("ArrowRight")
+	asha.WaitFor(`document.activeElement.dataset.do === "link"`, "the last of the bar")
+	asha.Press("Enter")
+	asha.WaitFor(`/\/r\/harbour#m=2\.\S+$/.test(copied) && document.activeElement === `+message("1"), "the link, and the message again")
+	asha.Press("Enter")
+	asha.WaitFor(`document.activeElement.dataset.do === "reply"`, "the bar")
+	asha.Press("Escape")
+	asha.WaitFor(`document.activeElement === `+message("1")+` && !document.querySelector("#actions").checkVisibility()`, "Escape to close the bar and nothing else")
+	asha.Press("ArrowUp")
+	asha.Press("Enter")
+	asha.Press("Enter")
+	asha.WaitFor(`document.activeElement.id === "composer" && document.querySelector("#reply").checkVisibility() && document.querySelector("#reply").innerText.includes("Ben") && document.querySelector("#reply-text").textContent === "Shall we take the early ferry?"`, "what is answered")
+	asha.Press("Escape")
+	asha.WaitFor(`!document.querySelector("#reply").checkVisibility()`, "no reply")
+	asha.Press("Shift+Tab")
+	asha.Press("Shift+Tab")
+	asha.Press("ArrowUp")
+	asha.Press("Enter")
+	asha.Press("Enter")
+	asha.say("Yes")
+	asha.WaitFor(`document.querySelector('.message[data-own] .quote')?.textContent === "In reply to Ben: 3"`, "the quote")
+	asha.sees("Yes")
+	asha.hasNoErrors()
+}
+
+// By touch, and how a reply and a link travel.
+func TestPageActionsByTouchAndLinks(t *testing.T) {
+	t.Parallel()
+	relay := startLoneRelay(t)
+	b := browser.Start(t)
+	ben := startWriter(t, relay, "Ben", "harbour")
+	ben.count("harbour", 1)
+	asha := withClipboard(t, b, relay.URL()+"/r/harbour", browser.Phone)
+	asha.enter(relay)
+	asha.sees("1")
+	asha.Hold(`.message[data-author] .bubble`, `document.querySelector("#actions").checkVisibility()`, "the bar")
+	asha.Screenshot("page actions phone light")
+	var small []string
+	asha.Eval(`[...document.querySelectorAll("#actions button")].filter(b => b.checkVisibility() && (b.getBoundingClientRect().height < 44 || b.getBoundingClientRect().width < 44)).map(b => b.outerHTML)`, &small)
+	for _, button := range small {
+		t.Errorf("too small for a finger: %s", button)
+	}
+	asha.Click(`#actions [data-do="link"]`)
+	asha.WaitFor(`globalThis.copied?.includes("#m=1.")`, "the link")
+	var link string
+	asha.Eval(`copied`, &link)
+	asha.Hold(`.message[data-author] .bubble`, `document.querySelector("#actions").checkVisibility()`, "the bar")
+	asha.Click(`#actions [data-do="reply"]`)
+	asha.say("Answered by touch")
+	asha.sees("Answered by touch")
+	ben.last = 1
+	last := ben.count("harbour", 200)
+	asha.sees(last)
+	asha.Screenshot("page reply phone light")
+
+	// The link leads to the message, which is loaded up to there, and marked.
+	link = relay.URL() + link[strings.Index(link, "/r/"):]
+	cleo := withClipboard(t, b, link, browser.Desktop.InDark())
+	cleo.name = "Cleo"
+	cleo.enter(relay)
+	marked := func(what string) {
+		t.Helper()
+		cleo.WaitFor(`(() => { const m = document.querySelector(".message.marked"), r = m?.getBoundingClientRect(), l = document.querySelector("#messages").getBoundingClientRect(); return m?.querySelector(".text").textContent === "1" && r.top >= l.top && r.bottom <= l.bottom && document.activeElement === m; })()`, what)
+	}
+	marked("the message of the link")
+	cleo.WaitFor(`document.querySelector(".quote")?.textContent === "In reply to Ben: 1"`, "the quote")
+	cleo.Screenshot("page reply desktop dark")
+	cleo.Press("Escape")
+	cleo.WaitFor(`!document.querySelector(".marked") && `+message("200"), "the end")
+
+	// So does the quote; and who quotes can't put words into somebody's mouth.
+	cleo.Eval(`(() => { const m = document.querySelector("#messages"); m.scrollTop = 0; })()`, nil)
+	cleo.WaitFor(`document.querySelector(".quote")`, "the reply to be in the document again")
+	cleo.Click(".quote")
+	marked("the message of the quote")
+	mallory := startWriter(t, relay, "Mallory", "harbour")
+	var place string
+	cleo.Eval(`document.querySelector(".quote").dataset.place`, &place)
+	offset := place[strings.Index(place, ".")+1:]
+	mallory.Say("harbour", map[string]any{"text": "Look what he said", "reply": map[string]any{"offset": offset, "seq": 1, "name": "Ben", "excerpt": "I am a fool"}})
+	cleo.Press("Escape")
+	cleo.WaitFor(message("Look what he said")+`?.querySelector(".quote").textContent === "In reply to Ben: 1"`, "what he did say")
+	mallory.Say("harbour", map[string]any{"text": "Nowhere", "reply": map[string]any{"offset": "gone", "seq": 99999, "name": "\u202eneB", "excerpt": "\u2066x"}})
+	cleo.WaitFor(message("Nowhere"), "a reply to nothing")
+	cleo.Eval(message("Nowhere")+`.querySelector(".quote").click()`, nil)
+	cleo.WaitFor(`document.querySelector("#toast").checkVisibility() && document.querySelector("#toast").textContent === "That message is no longer kept"`, "that it is not there")
+	cleo.hasNoErrors()
+	asha.hasNoErrors()
+}
