@@ -3,6 +3,7 @@ package browser
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -94,14 +95,22 @@ func (tab *Tab) Console() []Message {
 // machine's own network does.
 func (tab *Tab) Errors(allowed ...string) []Message {
 	tab.t.Helper()
+	said := tab.Console()
+	allowed = append(slices.Clip(allowed), networkChanged)
+	if slices.ContainsFunc(said, func(m Message) bool { return strings.Contains(m.Text, networkChanged) }) {
+		allowed = append(allowed, workerLost)
+	}
 	var errors []Message
-	for _, message := range tab.Console() {
-		if isError(message) && !containsAny(message.Text, append(allowed, networkChanged)) {
+	for _, message := range said {
+		if isError(message) && !containsAny(message.Text, allowed) {
 			errors = append(errors, message)
 		}
 	}
 	return errors
 }
+
+// workerLost is what Chromium says besides networkChanged if it was a service worker's script that it lost.
+const workerLost = "An unknown error occurred when fetching the script."
 
 func isError(message Message) bool {
 	return message.IsException() || message.Type == chromedp.ConsoleError ||

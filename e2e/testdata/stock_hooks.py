@@ -28,6 +28,7 @@ def client(name):
 clients = [client("first"), client("second")]
 for sio, url in zip(clients, ask["urls"]):
     sio.connect(url + "?tenant=t1", auth={"name": "ben"}, headers={"Cookie": ask["cookie"]}, transports=[ask["transport"]])
+    sio.call("echo", {"file": b""})  # answered once the client is in the rooms that the app has named
 ack = clients[0].call("chat message", ("hello", {"n": 1}))
 echo = clients[0].call("echo", {"file": b"\x00\xff"})
 refused = clients[0].call("forbidden", 1)
