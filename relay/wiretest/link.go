@@ -3,6 +3,7 @@ package wiretest
 import (
 	"bytes"
 	"net"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -130,7 +131,7 @@ func (l *Link) accept() {
 			near.Close()
 			continue
 		}
-		far, err := net.DialTimeout("tcp", target, time.Second)
+		far, err := net.DialTimeout("tcp", target, 5*time.Second)
 		if err != nil {
 			near.Close()
 			continue
@@ -185,35 +186,73 @@ func (l *Link) carry(p *pipe, from, to net.Conn, down bool) {
 			}
 		}
 	})
-	buf, pushes, free := make([]byte, 64<<10), false, time.Now()
+	buf, begun, pushes, free := make([]byte, 64<<10), []byte(nil), false, time.Now()
 	for {
 		n, err := from.Read(buf)
+		read := buf[:n]
 		switch {
 		case err != nil:
 			return
 		case p.hung.Load():
 			continue
-		case p.deaf.Load() && bytes.HasPrefix(buf[:n], []byte(">3\r\n$7\r\nmessage\r\n")):
-			continue
+		case down && p.deaf.Load():
+			if read, begun = dropPublished(append(begun, read...)); len(read) == 0 {
+				continue
+			}
 		}
 		is, _, _ := l.state()
-		pushes = pushes || down && bytes.HasPrefix(buf[:n], []byte(">3\r\n"))
+		pushes = pushes || down && bytes.HasPrefix(read, []byte(">3\r\n"))
 		if now := time.Now(); free.Before(now) {
 			free = now
 		}
 		if is.Pace > 0 {
-			free = free.Add(time.Duration(n) * time.Second / time.Duration(is.Pace))
+			free = free.Add(time.Duration(len(read)) * time.Second / time.Duration(is.Pace))
 		}
 		due := free.Add(is.Delay)
 		if pushes {
 			due = due.Add(is.Lag)
 		}
 		select {
-		case way <- parcel{bytes.Clone(buf[:n]), due}:
+		case way <- parcel{bytes.Clone(read), due}:
 		case <-p.ended:
 			return
 		}
 	}
+}
+
+// published begins what Redis pushes of what was published: it has a channel and a message, each with its length.
+const published = ">3\r\n$7\r\nmessage\r\n"
+
+// dropPublished takes what was published out of what Redis sends, wherever it stands between answers. What has
+// begun and is not all there is for the next time.
+func dropPublished(b []byte) (rest, begun []byte) {
+	for {
+		i := bytes.Index(b, []byte(published))
+		if i < 0 {
+			return append(rest, b...), nil
+		}
+		rest = append(rest, b[:i]...)
+		end := i + len(published)
+		for range 2 {
+			if end = bulkEnd(b, end); end < 0 {
+				return rest, bytes.Clone(b[i:])
+			}
+		}
+		b = b[end:]
+	}
+}
+
+// bulkEnd returns where a bulk string ends that begins at from, or -1 if it is not all there.
+func bulkEnd(b []byte, from int) (end int) {
+	i := bytes.Index(b[from:], []byte("\r\n"))
+	if i < 1 {
+		return -1
+	}
+	n, _ := strconv.Atoi(string(b[from+1 : from+i]))
+	if end = from + i + n + 4; end > len(b) {
+		return -1
+	}
+	return end
 }
 
 // passes waits for a parcel's time, and until its direction is not lost.
