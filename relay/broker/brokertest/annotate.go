@@ -314,7 +314,7 @@ func testAnnotationsTakeNoPlace(t *testing.T, h Harness) {
 // An annotation keeps a history from expiring, and goes with it.
 func testAnnotationsExpire(t *testing.T, h Harness) {
 	o := defaults()
-	o.TTL = 600 * time.Millisecond
+	o.TTL = 4 * time.Second
 	relay := h.New(t, o).Open(t)
 	ann := annotator{t, relay, "a", "ann"}
 	live := follow(t, relay, "a")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"setu/relay/broker"
+	"setu/relay/wiretest"
 )
 
 // orders keeps which commands came to one relay. It answers each with the relay's name and the command.
@@ -132,16 +133,14 @@ func testSharedCommand(t *testing.T, h Harness) {
 
 // Who died without a word counts as missing until the lease has ended, and then no more.
 func testCommandDead(t *testing.T, h Harness) {
-	opts := defaults()
-	opts.Lease = 3 * time.Second
-	relays := openLeased(t, h.New(t, opts), 2)
+	relays := openLeased(t, h.New(t, defaults()), 2)
 	for i, b := range relays {
 		obeyAt(b, fmt.Sprint(i))
 	}
 	relays[1].Kill()
-	began := time.Now()
+	stalls, began := wiretest.WatchStalls(t), time.Now()
 	got, err := relays[0].Command(t.Context(), "a")
-	if d := time.Since(began); !errors.Is(err, broker.ErrUnavailable) || !slices.Equal(got.Texts, []string{"0 a"}) || got.Unreached != 1 || d > broker.CommandTimeout+time.Second {
+	if d := stalls.Since(began); !errors.Is(err, broker.ErrUnavailable) || !slices.Equal(got.Texts, []string{"0 a"}) || got.Unreached != 1 || d > broker.CommandTimeout+time.Second {
 		t.Errorf("%+v, %v after %v", got, err, d)
 	}
 	eventually(t, "forgotten", func() bool {
@@ -176,9 +175,9 @@ func testCommandUnavailable(t *testing.T, h Harness) {
 	obeyAt(relay, "one")
 	mend := relay.Cut()
 	eventually(t, "refused", func() bool { return errors.Is(relay.Tell("a"), broker.ErrUnavailable) })
-	began := time.Now()
-	if got, err := relay.Command(t.Context(), "a"); !errors.Is(err, broker.ErrUnavailable) || time.Since(began) > broker.CommandTimeout+2*time.Second {
-		t.Errorf("%+v, %v after %v", got, err, time.Since(began))
+	stalls, began := wiretest.WatchStalls(t), time.Now()
+	if got, err := relay.Command(t.Context(), "a"); !errors.Is(err, broker.ErrUnavailable) || stalls.Since(began) > broker.CommandTimeout+2*time.Second {
+		t.Errorf("%+v, %v after %v", got, err, stalls.Since(began))
 	}
 	mend()
 	ready(t, relay)

@@ -50,7 +50,7 @@ func testNoPeers(t *testing.T, h Harness) {
 
 func testPeers(t *testing.T, h Harness) {
 	o := defaults()
-	o.Lease = time.Second
+	o.Lease = 5 * time.Second
 	store := h.New(t, o)
 	one, other := store.Open(t), store.Open(t)
 	found := func(relay *Relay, p broker.Peer) {
@@ -65,44 +65,60 @@ func testPeers(t *testing.T, h Harness) {
 	noPeer(t, one, "bogus")
 	third := store.Open(t)
 	found(one, third.Self)
-	end := time.Now().Add(3 * o.Lease) // it is renewed
+	end := time.Now().Add(2 * o.Lease) // it is renewed
 	for time.Now().Before(end) {
 		found(other, one.Self)
 		pass(50 * time.Millisecond)
 	}
 	third.Kill()
-	within(t, 3*o.Lease, "gone", func() bool {
+	eventually(t, "gone", func() bool {
 		_, err := one.Peer(t.Context(), third.Self.Node)
-		return errors.Is(err, broker.ErrGone)
-	})
-	other.Close(context.Background())
-	within(t, o.Lease/2, "withdrawn", func() bool {
-		_, err := one.Peer(t.Context(), other.Self.Node)
 		return errors.Is(err, broker.ErrGone)
 	})
 	found(one, one.Self)
 }
 
+// Who closes can't be found any more, though the lease would have it so for long.
+func testPeersWithdrawn(t *testing.T, h Harness) {
+	store := h.New(t, forLong())
+	one, other := store.Open(t), store.Open(t)
+	for _, self := range []broker.Peer{one.Self, other.Self} {
+		eventually(t, "announced", func() bool { got, err := one.Peer(t.Context(), self.Node); return err == nil && got == self })
+	}
+	other.Close(context.Background())
+	eventually(t, "withdrawn", func() bool {
+		_, err := one.Peer(t.Context(), other.Self.Node)
+		return errors.Is(err, broker.ErrGone)
+	})
+	if got, err := one.Peer(t.Context(), one.Self.Node); err != nil || got != one.Self {
+		t.Errorf("itself: %+v, %v", got, err)
+	}
+}
+
+// forLong are options by which no lease ends while a test runs: whatever comes about, it is not for that.
+func forLong() Options {
+	o := defaults()
+	o.Lease = time.Hour
+	return o
+}
+
 // others waits until a relay has these for its others.
-func others(t *testing.T, d time.Duration, of *Relay, want ...*Relay) {
+func others(t *testing.T, of *Relay, want ...*Relay) {
 	t.Helper()
 	var got []broker.Peer
 	var err error
-	within(t, d, func() string { return fmt.Sprintf("the others: %+v, %v", got, err) }, func() bool {
+	eventually(t, func() string { return fmt.Sprintf("the others: %+v, %v", got, err) }, func() bool {
 		got, err = of.Others(t.Context())
 		return err == nil && len(got) == len(want) && !slices.ContainsFunc(want, func(r *Relay) bool { return !slices.Contains(got, r.Self) })
 	})
 }
 
-// Those that drain, were killed or have closed are not among the others. Those that drain can be
-// found until they close.
+// Those that drain or have closed are not among the others, though their leases hold.
 func testOthers(t *testing.T, h Harness) {
-	o := defaults()
-	o.Lease = 2 * time.Second
-	store, lease := h.New(t, o), o.Lease
+	store := h.New(t, forLong())
 	one, other, third := store.Open(t), store.Open(t), store.Open(t)
-	others(t, patience, one, other, third)
-	others(t, patience, third, one, other)
+	others(t, one, other, third)
+	others(t, third, one, other)
 	order := map[string]bool{}
 	for range 100 {
 		got, _ := one.Others(t.Context())
@@ -112,9 +128,24 @@ func testOthers(t *testing.T, h Harness) {
 		t.Error("always in one order")
 	}
 	other.Drain()
-	others(t, lease/2, one, third)
-	others(t, lease/2, other, one, third)
-	end := time.Now().Add(2 * lease) // which it renews
+	others(t, one, third)
+	others(t, other, one, third)
+	late := store.Open(t)
+	others(t, one, third, late)
+	late.Close(context.Background())
+	others(t, one, third)
+}
+
+// Those that drain can be found until they close, and are not among the others; nor are those that were killed.
+func testOthersDrain(t *testing.T, h Harness) {
+	o := defaults()
+	o.Lease = 5 * time.Second
+	store := h.New(t, o)
+	one, other, third := store.Open(t), store.Open(t), store.Open(t)
+	others(t, one, other, third)
+	other.Drain()
+	others(t, one, third)
+	end := time.Now().Add(2 * o.Lease) // which it renews
 	for time.Now().Before(end) {
 		if p, err := one.Peer(t.Context(), other.Self.Node); p != other.Self || err != nil {
 			t.Fatalf("one that drains: %+v, %v", p, err)
@@ -125,11 +156,7 @@ func testOthers(t *testing.T, h Harness) {
 		pass(50 * time.Millisecond)
 	}
 	third.Kill()
-	others(t, 3*lease, one)
-	late := store.Open(t)
-	others(t, patience, one, late)
-	late.Close(context.Background())
-	others(t, lease/2, one)
+	others(t, one)
 }
 
 // A store that was emptied soon knows again who drains and who does not.
@@ -138,12 +165,12 @@ func testOthersFlushed(t *testing.T, h Harness) {
 	o.Own = true
 	store := h.New(t, o)
 	one, other, third := store.Open(t), store.Open(t), store.Open(t)
-	others(t, patience, one, other, third)
+	others(t, one, other, third)
 	other.Drain()
-	others(t, patience, one, third)
+	others(t, one, third)
 	store.Flush()
-	others(t, patience, one, third)
-	others(t, patience, third, one)
+	others(t, one, third)
+	others(t, third, one)
 }
 
 func testSharedSecret(t *testing.T, h Harness) {

@@ -109,7 +109,7 @@ func testRenamedFlushed(t *testing.T, h Harness) {
 // who was renamed meanwhile, does not rename them back, and hears of it then.
 func testRenamedAway(t *testing.T, h Harness) {
 	o := defaults()
-	o.Lease = 2 * time.Second
+	o.Lease = 5 * time.Second
 	store := h.New(t, o)
 	away, here := store.Open(t), store.Open(t)
 	r, other := follow(t, away, "a"), follow(t, here, "a")

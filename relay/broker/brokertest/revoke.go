@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"setu/relay/broker"
+	"setu/relay/wiretest"
 )
 
 // verdicts keeps what OnRevoked said of one relay, and what was delivered to a room there.
@@ -62,11 +63,19 @@ func (v *verdicts) are(t *testing.T, want ...broker.Revocation) {
 
 func inAnHour() int64 { return time.Now().Add(time.Hour).UnixMilli() }
 
-// revoke ends a right, which holds on as many relays then.
+// minRevokeWait is less than what a relay waits for others before it says that they have not been reached.
+const minRevokeWait = 1500 * time.Millisecond
+
+// revoke ends a right, which holds on as many relays then. If that was waited for in vain, and not given up
+// early, it is said again, as whoever revokes would: the machine may have stood still for as long.
 func revoke(t *testing.T, b broker.Broker, r broker.Revocation, relays int) {
 	t.Helper()
 	began := time.Now()
 	got, err := b.Revoke(t.Context(), r)
+	for tries, at := 0, began; tries < 3 && got.Stored && got.Unreached > 0 && time.Since(at) > minRevokeWait; tries++ {
+		at = time.Now()
+		got, err = b.Revoke(t.Context(), r)
+	}
 	if err != nil || got != (broker.Coverage{Stored: true, Holds: relays}) {
 		t.Errorf("revoke %+v: %+v, %v after %v", r, got, err, time.Since(began))
 	}
@@ -193,15 +202,16 @@ func testRevocationsExpire(t *testing.T, h Harness) {
 	relay := openLeased(t, store, 1)[0]
 	revoke(t, relay, broker.Revocation{User: "past", Until: time.Now().UnixMilli() - 1000}, 1)
 	revokedAt(t, false, "past", relay)
-	short := broker.Revocation{User: "short", Until: time.Now().UnixMilli() + 700}
 	long := broker.Revocation{User: "long", Until: inAnHour()}
-	revoke(t, relay, short, 1)
 	revoke(t, relay, long, 1)
+	short := broker.Revocation{User: "short", Until: time.Now().UnixMilli() + 5000}
+	revoke(t, relay, short, 1)
 	revokedAt(t, true, "short", relay)
 	revokedAt(t, true, "long", relay)
+	stalls, end := wiretest.WatchStalls(t), time.UnixMilli(short.Until)
 	eventually(t, "expired", func() bool { _, revoked := relay.IsRevoked("short", "", "", 0); return !revoked })
-	if late := time.Now().UnixMilli() - short.Until; late < 0 || late > 1000 {
-		t.Errorf("expired %d ms too late", late)
+	if late := time.Since(end); late < 0 || stalls.Since(end) > time.Second {
+		t.Errorf("expired %v too late", late)
 	}
 	revokedAt(t, true, "long", relay)
 	v := judgeAt(relay)
@@ -278,23 +288,40 @@ func testRevokeWaits(t *testing.T, h Harness) {
 	switch d := time.Since(began); {
 	case err == nil && !held:
 		t.Errorf("said to hold after %v, and does not: %+v", d, got)
-	case err != nil && (d < 1500*time.Millisecond || got != (broker.Coverage{Stored: true, Holds: 1, Unreached: 1})): // it may be slow to come back
+	case err != nil && (d < minRevokeWait || got != (broker.Coverage{Stored: true, Holds: 1, Unreached: 1})): // it may be slow to come back
 		t.Errorf("given up after %v: %+v, %v", d, got, err)
 	}
 	eventually(t, "held", func() bool { _, held := other.IsRevoked("ann", "", "", 0); return held })
-	ready(t, other)
-	other.Deafen() // it answers, and renews its lease
-	began = time.Now()
-	got, err = one.Revoke(t.Context(), broker.Revocation{User: "ben", Until: inAnHour()})
-	if !errors.Is(err, broker.ErrUnavailable) || got != (broker.Coverage{Stored: true, Holds: 1, Unreached: 1}) {
-		t.Errorf("one of two is deaf: %+v, %v", got, err)
+	ready(t, one, other)
+	for tries := 0; !revokedAtDeaf(t, one, other, fmt.Sprint("ben", tries)); tries++ {
+		if tries == 5 {
+			t.Fatal("a relay that is deaf is always waited for until it hears")
+		}
+		ready(t, one, other)
 	}
-	if d := time.Since(began); d > 4*time.Second {
-		t.Errorf("waited for %v", d)
+}
+
+// revokedAtDeaf checks what Revoke says of a relay that is deaf, as it is for a few seconds until it notices. It
+// reports whether that was time enough: on a machine that stands still it may not be.
+func revokedAtDeaf(t *testing.T, one, deaf *Relay, user string) bool {
+	t.Helper()
+	deaf.Deafen() // it answers, and renews its lease
+	stalls, began := wiretest.WatchStalls(t), time.Now()
+	got, err := one.Revoke(t.Context(), broker.Revocation{User: user, Until: inAnHour()})
+	_, heard := deaf.IsRevoked(user, "", "", 0)
+	took, all := stalls.Since(began), time.Since(began)
+	eventually(t, "heard", func() bool { _, revoked := deaf.IsRevoked(user, "", "", 0); return revoked })
+	if took > 4*time.Second {
+		t.Errorf("waited for %v", took)
 	}
-	revokedAt(t, true, "ben", one)
-	revokedAt(t, false, "ben", other)
-	eventually(t, "heard", func() bool { _, revoked := other.IsRevoked("ben", "", "", 0); return revoked })
+	if all > 2500*time.Millisecond {
+		return false
+	}
+	if !errors.Is(err, broker.ErrUnavailable) || got != (broker.Coverage{Stored: true, Holds: 1, Unreached: 1}) || heard {
+		t.Errorf("one of two is deaf: %+v, %v, after %v; it has heard: %v", got, err, all, heard)
+	}
+	revokedAt(t, true, user, one)
+	return true
 }
 
 // Of mutes the last word holds, on all relays; they end nobody's right to be connected.

@@ -14,7 +14,7 @@ import (
 // await reads metrics until enough says that they show it.
 func await(t *testing.T, m *metrics.Metrics, what string, enough func(map[string]float64) bool) map[string]float64 {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); ; <-time.After(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; <-time.After(10 * time.Millisecond) {
 		got := wiretest.Series(t, m.Handler())
 		if enough(got) {
 			return got

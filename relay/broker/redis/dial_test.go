@@ -31,7 +31,7 @@ func TestDialTLS(t *testing.T) {
 			_ = c.Close()
 		}
 	}()
-	d := &net.Dialer{Timeout: 5 * time.Second}
+	d := &net.Dialer{Timeout: time.Minute}
 	c, err := dialRedis(t.Context(), l.Addr().String(), d, &tls.Config{RootCAs: roots, ServerName: "127.0.0.1"})
 	if err != nil {
 		t.Fatal(err)

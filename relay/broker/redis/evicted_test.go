@@ -15,7 +15,7 @@ import (
 func TestRedisMembersLostAndBegunAnew(t *testing.T) {
 	t.Parallel()
 	s := ownServer(t)
-	b := open(t, withLease(s, time.Second))
+	b := open(t, withLease(s, 10*time.Second))
 	l := &missedCounter{}
 	stop, err := b.Subscribe(t.Context(), "a", l, 0)
 	if err != nil {
@@ -53,7 +53,7 @@ func (m *missedCounter) Presence(ch broker.Change) {
 func TestRedisLifeLost(t *testing.T) {
 	t.Parallel()
 	s := ownServer(t)
-	died, b := open(t, withLease(s, time.Second)), open(t, withLease(s, time.Second))
+	died, b := open(t, withLease(s, 4*time.Second)), open(t, withLease(s, 4*time.Second))
 	enterIn(t, died, "a", "ann")
 	enterIn(t, b, "a", "ben")
 	s.do(t, "DEL setu{0}:life:"+strings.Trim(strings.Split(s.do(t, "HGET setu{0}:members:a ann"), "|")[0], ","))
@@ -68,14 +68,14 @@ func TestRedisLifeLost(t *testing.T) {
 func TestRedisOwnLifeLost(t *testing.T) {
 	t.Parallel()
 	s := ownServer(t)
-	b := open(t, withLease(s, time.Second))
+	b := open(t, withLease(s, 4*time.Second))
 	enterIn(t, b, "a", "ann")
 	enterIn(t, b, "a", "ben")
 	life := strings.Trim(strings.Split(s.do(t, "HGET setu{0}:members:a ann"), "|")[0], ",")
 	s.do(t, "DEL setu{0}:life:"+life)
 	s.do(t, "CONFIG SET min-replicas-to-write 1")
 	b.Leave("a", "ann")
-	<-time.After(2500 * time.Millisecond) // the lease ends, and nobody writes that ann has left
+	<-time.After(6 * time.Second) // the lease ends, and nobody writes that ann has left
 	s.do(t, "CONFIG SET min-replicas-to-write 0")
 	eventually(t, "ben alone is there, for another life", func() bool {
 		return s.do(t, "HLEN setu{0}:members:a") == "1" && !strings.Contains(s.do(t, "HGET setu{0}:members:a ben"), life)

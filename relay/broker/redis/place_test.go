@@ -12,7 +12,7 @@ import (
 
 // at is a relay at a place; a relay of before says none.
 func at(s *server, place broker.Place) redis.Config {
-	cfg := withLease(s, 2*time.Second)
+	cfg := withLease(s, 10*time.Second)
 	cfg.Self = broker.Peer{Node: "node-" + place.Relay, Place: place}
 	return cfg
 }
@@ -42,7 +42,7 @@ func TestRedisPlaces(t *testing.T) {
 	s := ownServer(t)
 	fra, nrt := broker.Place{Region: "fra", Relay: "a.b,c|d\""}, broker.Place{Region: "nrt", Relay: "two"}
 	first, second := open(t, at(s, fra)), open(t, at(s, nrt))
-	before := withLease(s, 2*time.Second)
+	before := withLease(s, 10*time.Second)
 	old := open(t, before)
 
 	heard := make(changesHeard, 64)
@@ -53,7 +53,7 @@ func TestRedisPlaces(t *testing.T) {
 	defer stop()
 	says := func(what string, is func(broker.Change) bool, places string) {
 		t.Helper()
-		for deadline := time.After(10 * time.Second); ; {
+		for deadline := time.After(patience); ; {
 			select {
 			case ch := <-heard:
 				if is(ch) && ch.User == `{"id":"~asha","name":"Asha","guest":true`+places+`}` {

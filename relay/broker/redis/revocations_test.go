@@ -28,7 +28,12 @@ func users(prefix string, from, to int) (all []broker.Revocation) {
 
 func revokes(t testing.TB, b broker.Broker, r broker.Revocation, relays int) {
 	t.Helper()
+	began := time.Now()
 	got, err := b.Revoke(t.Context(), r)
+	for tries, at := 0, began; tries < 3 && got.Unreached > 0 && time.Since(at) > 1500*time.Millisecond; tries++ { // a machine that stands still for as long as is waited
+		at = time.Now()
+		got, err = b.Revoke(t.Context(), r)
+	}
 	if err != nil || got != (broker.Coverage{Stored: true, Holds: relays}) {
 		t.Errorf("revoke %.80q: %+v, %v", r.Subject(), got, err)
 	}
@@ -134,9 +139,9 @@ func TestRedisRevocationPushLost(t *testing.T) {
 	revokes(t, b, users("u", 1, 2)[0], 2) // it shows that one is missing
 	holds(t, 3, b, other)
 	b.StoreRevocations(t, "elsewhere", users("lost", 1, 2)...)
-	began := time.Now()
+	stalls, began := wiretest.WatchStalls(t), time.Now()
 	holds(t, 4, b, other)
-	if d := time.Since(began); d > 2*redis.ProbeInterval {
+	if d := stalls.Since(began); d > 3*redis.ProbeInterval {
 		t.Errorf("noticed after %v", d)
 	}
 	_, at := b.Revocations()
@@ -172,7 +177,7 @@ func TestRedisRevocationsBounded(t *testing.T) {
 	b.LimitRevocations(140, 1<<20)
 	short := users("short", 0, 90)
 	for i := range short {
-		short[i].Until = time.Now().UnixMilli() + 1500
+		short[i].Until = time.Now().UnixMilli() + 10_000
 	}
 	b.StoreRevocations(t, "", short...)
 	b.StoreRevocations(t, "", users("long", 0, 50)...)

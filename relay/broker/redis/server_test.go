@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"setu/relay/wiretest"
 )
 
 var exit = os.Exit
@@ -24,6 +26,7 @@ var exit = os.Exit
 type server struct {
 	dir, addr string
 	args      []string
+	release   func() // lets go of the address
 	process   *exec.Cmd
 	admin     rueidis.Client
 }
@@ -72,18 +75,12 @@ func ownServer(t testing.TB, args ...string) *server {
 	return s
 }
 
-func (s *server) open(dir string) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+func (s *server) open(dir string) (err error) {
+	s.dir = dir
+	if s.addr, s.release, err = wiretest.HoldPort(); err != nil {
 		return err
 	}
-	s.dir, s.addr = dir, l.Addr().String()
-	l.Close()
-	if err := s.start(); err != nil {
-		return err
-	}
-	s.admin, err = rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.addr}, ForceSingleClient: true, DisableCache: true})
-	return err
+	return s.start()
 }
 
 // start starts the process and waits until it answers.
@@ -95,9 +92,17 @@ func (s *server) start() error {
 		return err
 	}
 	err := errors.New("redis-server does not answer")
-	for end := time.Now().Add(10 * time.Second); err != nil && time.Now().Before(end); {
+	for end := time.Now().Add(patience); err != nil && time.Now().Before(end); {
 		err = s.ping()
 	}
+	if err != nil {
+		return err
+	}
+	if s.admin != nil { // it may not have noticed yet that its server is gone
+		s.admin.Close()
+	}
+	s.admin, err = rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{s.addr}, ForceSingleClient: true, DisableCache: true,
+		Dialer: net.Dialer{Timeout: patience}, ConnWriteTimeout: patience})
 	return err
 }
 
@@ -108,7 +113,7 @@ func (s *server) ping() error {
 		return err
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(time.Second))
+	c.SetDeadline(time.Now().Add(5 * time.Second))
 	if _, err := io.WriteString(c, "PING\r\n"); err != nil {
 		return err
 	}
@@ -128,8 +133,11 @@ func (s *server) stop() {
 	if s.process == nil {
 		return
 	}
-	s.admin.Close()
+	if s.admin != nil {
+		s.admin.Close()
+	}
 	s.kill()
+	s.release()
 	if s == &shared {
 		os.RemoveAll(s.dir)
 	}
@@ -141,7 +149,7 @@ func (s *server) signal(sig syscall.Signal) { s.process.Process.Signal(sig) }
 func (s *server) do(t testing.TB, line string, more ...string) string {
 	t.Helper()
 	args := append(strings.Fields(line), more...)
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	r := s.admin.Do(ctx, s.admin.B().Arbitrary(args...).Build())
 	m, err := r.ToMessage()
@@ -162,6 +170,19 @@ func (s *server) do(t testing.TB, line string, more ...string) string {
 		t.Fatalf("%s: %v", line, err)
 	}
 	return strings.Join(list, "\n")
+}
+
+// cut ends all connections but its own at once: none that is being made anew meanwhile is among them.
+func (s *server) cut(t testing.TB) {
+	t.Helper()
+	kill := func(kind string) rueidis.Completed {
+		return s.admin.B().Arbitrary("CLIENT", "KILL", "TYPE", kind).Build()
+	}
+	for _, r := range s.admin.DoMulti(t.Context(), kill("pubsub"), kill("normal")) {
+		if err := r.Error(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func (s *server) dump() string { return filepath.Join(s.dir, "dump.rdb") }

@@ -38,6 +38,10 @@ func publish(t *testing.T, b broker.Broker, room, id string) broker.Receipt {
 	return r[0]
 }
 
+// besides is how many scripts relays may have run since began for themselves: of health, and for their leases.
+// A machine that is slow has them do so more often while a test does what it counts.
+func besides(began time.Time) int { return 10 + 5*int(time.Since(began)/time.Second) }
+
 // calls counts how often Redis has run a command.
 func (s *server) calls(t *testing.T, command string) int {
 	t.Helper()
@@ -69,11 +73,10 @@ func TestRedisOneCommandForEachPublish(t *testing.T) {
 	if n := s.calls(t, "xadd"); n != 200 {
 		t.Errorf("%d messages stored", n)
 	}
-	checks := 4 + 2*int(time.Since(began)/redis.ProbeInterval) // of health, by two relays
-	if n := s.calls(t, "evalsha"); n < 200 || n > 200+checks {
+	if n := s.calls(t, "evalsha"); n < 200 || n > 200+besides(began) {
 		t.Errorf("%d scripts run for 200 publishes", n)
 	}
-	if n := s.calls(t, "evalsha_ro") + s.calls(t, "script|load"); n != 0 {
+	if n := s.calls(t, "evalsha_ro") + s.calls(t, "script|load"); n > besides(began) {
 		t.Errorf("%d other commands", n)
 	}
 }
@@ -358,8 +361,7 @@ func TestRedisLog(t *testing.T) {
 	}
 	defer stop()
 	for i := range 5 {
-		s.do(t, "CLIENT KILL TYPE pubsub")
-		s.do(t, "CLIENT KILL TYPE normal")
+		s.cut(t)
 		publish(t, b, "a", strconv.Itoa(i))
 		eventually(t, "delivered", func() bool { return c.n.Load() == int64(i+1) })
 		waitReady(t, b)
