@@ -107,8 +107,8 @@ func TestAnswersAfterTheEnd(t *testing.T) {
 					}
 					synctest.Wait()
 					p.Get().Is(t, 400, wiretest.UnknownSID)
-					if n := r.srv.Count(); n != 0 || h.stops != 1 || h.closes != 1 {
-						t.Errorf("%d sessions are left; stopped %d times, closed %d times", n, h.stops, h.closes)
+					if n := r.srv.Count(); n != 0 || h.stopped() != 1 || h.closed() != 1 {
+						t.Errorf("%d sessions are left; stopped %d times, closed %d times", n, h.stopped(), h.closed())
 					}
 				})
 			})

@@ -142,7 +142,7 @@ func TestCompressedMessages(t *testing.T) {
 		}
 		p.Write(wiretest.DeflatedFrame(wiretest.OpText, []byte("3"))) // a pong
 		synctest.Wait()
-		if got := fmt.Sprintf("%.20q", h.heard); got != fmt.Sprintf("%.20q", []string{long, "pieces " + long, "plain", long, ""}) {
+		if got := fmt.Sprintf("%.20q", h.all()); got != fmt.Sprintf("%.20q", []string{long, "pieces " + long, "plain", long, ""}) {
 			t.Errorf("heard %s", got)
 		}
 	}, "COMPRESSION=100")

@@ -28,8 +28,8 @@ func TestInflatedSizes(t *testing.T) {
 				_, _ = p.Conn.Write(slices.Concat(wiretest.DeflatedFrame(wiretest.OpText, message), wiretest.DeflatedFrame(wiretest.OpText, []byte("4next"))))
 			}()
 			if size > OversizeFactor*most {
-				if code, _ := p.Closed(); code != closeTooLarge || len(h.heard) > 0 || !r.log.Has("level=WARN") {
-					t.Errorf("%d: closed with %d, heard %.40q", size, code, h.heard)
+				if code, _ := p.Closed(); code != closeTooLarge || len(h.all()) > 0 || !r.log.Has("level=WARN") {
+					t.Errorf("%d: closed with %d, heard %.40q", size, code, h.all())
 				}
 				return
 			}
@@ -38,8 +38,8 @@ func TestInflatedSizes(t *testing.T) {
 			if size > most {
 				text = fmt.Sprintf("%d bytes: abc", size)
 			}
-			if !slices.Equal(h.heard, []string{text, "next"}) {
-				t.Errorf("%d: heard %.40q", size, h.heard)
+			if !slices.Equal(h.all(), []string{text, "next"}) {
+				t.Errorf("%d: heard %.40q", size, h.all())
 			}
 		}, fmt.Sprint("MAX_PAYLOAD=", most), "COMPRESSION=1")
 	}
@@ -129,8 +129,8 @@ func TestBombsAreTooLarge(t *testing.T) {
 			}
 			p.Write(slices.Concat(wiretest.DeflatedFrame(wiretest.OpText, []byte("4"+message)), wiretest.DeflatedFrame(wiretest.OpText, []byte("4next"))))
 			synctest.Wait()
-			if !slices.Equal(h.heard, []string{want, "next"}) {
-				t.Errorf("%s: heard %.80q", name, h.heard)
+			if !slices.Equal(h.all(), []string{want, "next"}) {
+				t.Errorf("%s: heard %.80q", name, h.all())
 			}
 		}, "COMPRESSION=1", "MAX_PAYLOAD=1000000")
 	}
@@ -214,13 +214,11 @@ func FuzzInflate(f *testing.F) {
 			}
 			_, _ = p.Conn.Write(wiretest.ClientFrame(0x80|first, nil))
 			synctest.Wait()
-			h.mu.Lock()
-			defer h.mu.Unlock()
 			meant, err := io.ReadAll(flate.NewReader(strings.NewReader(string(payload) + "\x00\x00\xff\xff")))
-			if (err == nil || err == io.ErrUnexpectedEOF) && len(meant) <= 3000 && (len(h.heard) == 0 || h.heard[0] != string(meant)) {
-				t.Errorf("heard %q, not %q", h.heard, meant)
+			if (err == nil || err == io.ErrUnexpectedEOF) && len(meant) <= 3000 && (len(h.all()) == 0 || h.all()[0] != string(meant)) {
+				t.Errorf("heard %q, not %q", h.all(), meant)
 			}
-			for _, s := range h.heard {
+			for _, s := range h.all() {
 				if len(s) > 3000 {
 					t.Errorf("heard %d bytes", len(s))
 				}

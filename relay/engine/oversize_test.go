@@ -43,14 +43,14 @@ func TestReadPast(t *testing.T) {
 						h := r.only().handler.(*tape)
 						go func() { _, _ = p.Conn.Write(slices.Concat(send, wiretest.ClientFrame(0x81, []byte("4next")))) }()
 						if size > OversizeFactor*most {
-							if code, _ := p.Closed(); code != closeTooLarge || len(h.heard) > 0 || !r.log.Has("level=WARN") {
-								t.Errorf("closed with %d, heard %.40q", code, h.heard)
+							if code, _ := p.Closed(); code != closeTooLarge || len(h.all()) > 0 || !r.log.Has("level=WARN") {
+								t.Errorf("closed with %d, heard %.40q", code, h.all())
 							}
 							return
 						}
 						synctest.Wait()
-						if !slices.Equal(h.heard, []string{text, "next"}) {
-							t.Errorf("heard %.40q", h.heard)
+						if !slices.Equal(h.all(), []string{text, "next"}) {
+							t.Errorf("heard %.40q", h.all())
 						}
 					}, fmt.Sprint("MAX_PAYLOAD=", most))
 				})

@@ -97,7 +97,7 @@ func TestCloseRousesWhoRests(t *testing.T) {
 		} else {
 			socket.breakConn()
 		}
-		for deadline := time.Now().Add(10 * time.Second); r.srv.Count() > 0; runtime.Gosched() {
+		for deadline := time.Now().Add(time.Minute); r.srv.Count() > 0; runtime.Gosched() {
 			if time.Now().After(deadline) {
 				t.Fatal(i, ": it stays")
 			}

@@ -41,8 +41,8 @@ func TestLateGET(t *testing.T) {
 					}
 					p.Get().Is(t, 400, wiretest.UnknownSID)
 					synctest.Wait()
-					if n := r.srv.Count(); n != 0 || h.stops != 1 || h.closes != 1 {
-						t.Errorf("%d sessions are left; stopped %d times, closed %d times", n, h.stops, h.closes)
+					if n := r.srv.Count(); n != 0 || h.stopped() != 1 || h.closed() != 1 {
+						t.Errorf("%d sessions are left; stopped %d times, closed %d times", n, h.stopped(), h.closed())
 					}
 				})
 			})
@@ -169,8 +169,8 @@ func TestPollerThatNeverGETs(t *testing.T) {
 			got.Is(t, 200, "ok")
 		}
 		synctest.Wait()
-		if s.code != closeSlow || r.srv.Count() != 0 {
-			t.Errorf("ended with %d; %d sessions are left", s.code, r.srv.Count())
+		if code, _ := endOf(s); code != closeSlow || r.srv.Count() != 0 {
+			t.Errorf("ended with %d; %d sessions are left", code, r.srv.Count())
 		}
 		p.Get().Is(t, 400, wiretest.UnknownSID)
 	}, "OUTBOX_BYTES=65536")

@@ -83,8 +83,8 @@ func TestPollingBadBodies(t *testing.T) {
 					if !gets {
 						p.Get().Is(t, 400, wiretest.UnknownSID)
 					}
-					if len(h.heard) != tt.heard || h.stops != 1 || h.closes != 1 && !gets {
-						t.Errorf("heard %q, stopped %d times, closed %d times", h.heard, h.stops, h.closes)
+					if len(h.all()) != tt.heard || h.stopped() != 1 || h.closed() != 1 && !gets {
+						t.Errorf("heard %q, stopped %d times, closed %d times", h.all(), h.stopped(), h.closed())
 					}
 					other.Say("4unharmed")
 					other.Get().Is(t, 200, "4unharmed")
@@ -170,8 +170,8 @@ func TestTwoPOSTs(t *testing.T) {
 		<-first
 		synctest.Wait()
 		p.Get().Is(t, 400, wiretest.UnknownSID)
-		if n := r.srv.Count(); n != 0 || len(h.heard) > 0 {
-			t.Errorf("%d sessions are left; heard %q", n, h.heard)
+		if n := r.srv.Count(); n != 0 || len(h.all()) > 0 {
+			t.Errorf("%d sessions are left; heard %q", n, h.all())
 		}
 	})
 }
@@ -221,8 +221,9 @@ func TestAbortedGET(t *testing.T) {
 		cancel()
 		<-got
 		synctest.Wait()
-		if n := r.srv.Count(); n != 0 || s.code != closeGone {
-			t.Errorf("%d sessions are left; ended with %d", n, s.code)
+		code, _ := endOf(s)
+		if n := r.srv.Count(); n != 0 || code != closeGone {
+			t.Errorf("%d sessions are left; ended with %d", n, code)
 		}
 		p.Get().Is(t, 400, wiretest.UnknownSID)
 	})
@@ -239,8 +240,8 @@ func TestAbortedPOST(t *testing.T) {
 		_ = c.Close()
 		(<-waits).Is(t, 200, "6")
 		synctest.Wait()
-		if n := r.srv.Count(); n != 0 || len(h.heard) > 0 {
-			t.Errorf("%d sessions are left; heard %q", n, h.heard)
+		if n := r.srv.Count(); n != 0 || len(h.all()) > 0 {
+			t.Errorf("%d sessions are left; heard %q", n, h.all())
 		}
 	})
 }

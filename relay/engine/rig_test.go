@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -195,6 +196,32 @@ func (h *tape) Message(data []byte, binary bool) error {
 	h.heard = append(h.heard, string(data))
 	h.mu.Unlock()
 	return h.on(h.s, data, binary)
+}
+
+// all is what was heard so far.
+func (h *tape) all() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.heard)
+}
+
+func (h *tape) stopped() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.stops
+}
+
+func (h *tape) closed() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.closes
+}
+
+// endOf says how a session has ended.
+func endOf(s *Session) (code int, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.code, s.reason
 }
 
 func (h *tape) TooLarge(head []byte, size int, binary bool) error {

@@ -216,7 +216,7 @@ func (c *stock) awaitRest() {
 func (c *stock) await(n int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	timer := time.AfterFunc(30*time.Second, func() { c.fail(errors.New("it takes too long")) })
+	timer := time.AfterFunc(5*time.Minute, func() { c.fail(errors.New("it takes too long")) })
 	defer timer.Stop()
 	for (len(c.heard) < n || c.ws == nil) && c.failed == nil {
 		c.change.Wait()
@@ -273,7 +273,7 @@ func upgradeUnderLoad(t *testing.T, r *rig, seed uint64, n int) {
 	err := c.await(n)
 	work.Wait()
 	h := s.handler.(*tape)
-	for end := time.Now().Add(10 * time.Second); err == nil && h.count() < n && time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); err == nil && h.count() < n && time.Now().Before(end); {
 		<-time.After(time.Millisecond)
 	}
 	if err == nil {
@@ -314,7 +314,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 	if n, err := strconv.ParseUint(os.Getenv("SETU_SEED"), 10, 64); err == nil {
 		seed = n
 	}
-	r := overTCP(t, tapes(func(*Session, []byte, bool) error { return nil }))
+	r := overTCP(t, tapes(func(*Session, []byte, bool) error { return nil }), "PING_INTERVAL=1h") // the clients answer no pings
 	var all sync.WaitGroup
 	turn := make(chan struct{}, 4)
 	for i := range upgrades {

@@ -25,8 +25,8 @@ func TestUpgradeWithoutProbe(t *testing.T) {
 		k.Expect("4three")
 		p.Get().Is(t, 400, wiretest.BadRequest)
 		p.Post("4x").Is(t, 400, wiretest.BadRequest)
-		if h := r.only().handler.(*tape); !slices.Equal(h.heard, []string{"one", "two", "three"}) {
-			t.Error(h.heard)
+		if h := r.only().handler.(*tape); !slices.Equal(h.all(), []string{"one", "two", "three"}) {
+			t.Error(h.all())
 		}
 	})
 }
@@ -67,8 +67,8 @@ func TestUpgradeWithoutProbeTooSoon(t *testing.T) {
 		(<-posted).Is(t, 200, "ok")
 		p.Get().Is(t, 200, "4first")
 		still(p)
-		if h := r.only().handler.(*tape); !slices.Equal(h.heard, []string{"first", "still"}) {
-			t.Error(h.heard)
+		if h := r.only().handler.(*tape); !slices.Equal(h.all(), []string{"first", "still"}) {
+			t.Error(h.all())
 		}
 	})
 }
