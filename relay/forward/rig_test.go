@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,6 +15,7 @@ import (
 
 	"setu/relay/broker"
 	"setu/relay/engine"
+	"setu/relay/wiretest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -135,12 +135,12 @@ func (r *relay) drain() {
 // dead returns a relay that cannot be dialed.
 func dead(t *testing.T) broker.Peer {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	nowhere, release, err := wiretest.HoldPort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = l.Close()
-	return broker.Peer{Node: engine.NewNode(), URL: "http://" + l.Addr().String(), Machine: "dead"}
+	t.Cleanup(release)
+	return broker.Peer{Node: engine.NewNode(), URL: "http://" + nowhere, Machine: "dead"}
 }
 
 // ask makes one request over a connection of its own.

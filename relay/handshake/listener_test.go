@@ -50,6 +50,12 @@ func (l *lockedBuffer) String() string {
 // serve starts a server over tcp, and has handshakes served by here; nil: they are taken over and answered.
 func serve(t *testing.T, tcp net.Listener, here http.HandlerFunc) *rig {
 	t.Helper()
+	return serveWithin(t, tcp, here, time.Minute)
+}
+
+// serveWithin starts one that gives a request this long.
+func serveWithin(t *testing.T, tcp net.Listener, here http.HandlerFunc, timeout time.Duration) *rig {
+	t.Helper()
 	r := &rig{t: t}
 	if here == nil {
 		here = func(w http.ResponseWriter, req *http.Request) {
@@ -62,7 +68,7 @@ func serve(t *testing.T, tcp net.Listener, here http.HandlerFunc) *rig {
 			_ = c.Close()
 		}
 	}
-	web := &http.Server{ReadHeaderTimeout: time.Second, ErrorLog: log.New(&r.log, "", 0), MaxHeaderBytes: 8 << 10,
+	web := &http.Server{ReadHeaderTimeout: timeout, ErrorLog: log.New(&r.log, "", 0), MaxHeaderBytes: 8 << 10,
 		ConnState: func(_ net.Conn, s http.ConnState) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -98,7 +104,7 @@ func (r *rig) dial() net.Conn {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	return c
 }
 
@@ -204,7 +210,7 @@ func TestPanicCostsOneConnection(t *testing.T) {
 	if got, _ := io.ReadAll(c); len(got) > 0 {
 		t.Errorf("%q", got)
 	}
-	for end := time.Now().Add(10 * time.Second); !strings.Contains(r.log.String(), "http: panic serving 127.0.0.1:"); <-time.After(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !strings.Contains(r.log.String(), "http: panic serving 127.0.0.1:"); <-time.After(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%q", r.log.String())
 		}
@@ -213,16 +219,17 @@ func TestPanicCostsOneConnection(t *testing.T) {
 
 // Who says nothing has as long as a server gives, or until the listener is closed.
 func TestSilentConnections(t *testing.T) {
-	r := serve(t, listen(t), nil)
+	r := serveWithin(t, listen(t), nil, time.Second)
 	start, c := time.Now(), r.dial()
 	if _, err := c.Read(make([]byte, 1)); err != io.EOF || time.Since(start) < time.Second {
 		t.Error(err, time.Since(start))
 	}
+	r = serve(t, listen(t), nil)
 	c = r.dial()
 	<-time.After(50 * time.Millisecond)
 	_ = r.l.Close()
 	start = time.Now()
-	if _, err := c.Read(make([]byte, 1)); err == nil || time.Since(start) > 500*time.Millisecond {
+	if _, err := c.Read(make([]byte, 1)); err == nil || time.Since(start) > 30*time.Second {
 		t.Error(err, time.Since(start))
 	}
 }

@@ -226,7 +226,11 @@ func TestBoundedTimeAndQueue(t *testing.T) {
 		var now, most atomic.Int32
 		s := stubbed(t, Config{Concurrency: 2, Queue: 3, Timeout: time.Second}, func(r *http.Request) (*http.Response, error) {
 			defer now.Add(-1)
-			most.Store(max(most.Load(), now.Add(1)))
+			for n := now.Add(1); ; {
+				if was := most.Load(); was >= n || most.CompareAndSwap(was, n) {
+					break
+				}
+			}
 			return hang(r)
 		})
 		defer s.Close()
