@@ -24,7 +24,7 @@ func TestAPIDeadNotices(t *testing.T) {
 		app.Config.Handler.ServeHTTP(w, r)
 	}))
 	t.Cleanup(front.Close)
-	r := overTCP(t, apiKeys, "HOOK_URL="+front.URL, "HOOK_NETWORK=any", "HOOK_EVENTS=presence", "HOOK_KEEP=1s")
+	r := overTCP(t, apiKeys, "HOOK_URL="+front.URL, "HOOK_NETWORK=any", "HOOK_EVENTS=presence", "HOOK_TIMEOUT=30s", "HOOK_KEEP=5s")
 	a := r.api(t)
 	if s := a.ask("GET", "hooks/dead", ""); s.status != 200 || s.body != `{"notices":[]}`+"\n" {
 		t.Fatal(s)
@@ -33,7 +33,7 @@ func TestAPIDeadNotices(t *testing.T) {
 	var list struct {
 		Notices []struct{ Dead, Why, Type, Room string }
 	}
-	for end := time.Now().Add(20 * time.Second); len(list.Notices) < 2 && time.Now().Before(end); <-time.After(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); len(list.Notices) < 2 && time.Now().Before(end); <-time.After(50 * time.Millisecond) {
 		s := a.ask("GET", "hooks/dead?limit=10", "")
 		if err := json.Unmarshal([]byte(s.body), &list); err != nil || s.status != 200 {
 			t.Fatal(s, err)
@@ -51,7 +51,7 @@ func TestAPIDeadNotices(t *testing.T) {
 			t.Error(s)
 		}
 		want := map[string]string{"user.online": "user.online asha", "room.occupied": "room.occupied lobby"}[n.Type]
-		for end := time.Now().Add(10 * time.Second); !slices.Contains(app.heard(), want); <-time.After(5 * time.Millisecond) {
+		for end := time.Now().Add(patience); !slices.Contains(app.heard(), want); <-time.After(5 * time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("told %q, not %q", app.heard(), want)
 			}

@@ -21,8 +21,17 @@ func TestForwardedAbort(t *testing.T) {
 	home, homeURL := d.join(t)
 	_, other := d.join(t)
 	sid := sidOf(t, homeURL)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	for home.underWay.Load() > 0 { // the request that opened it
+		<-time.After(time.Millisecond)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	go func() {
+		for home.underWay.Load() == 0 && ctx.Err() == nil {
+			<-time.After(time.Millisecond)
+		}
+		cancel()
+	}()
 	if res, body := request(t, ctx, "GET", other+polling+"&sid="+sid, ""); res != nil {
 		t.Fatal(res.Status, body)
 	}
@@ -53,7 +62,7 @@ func TestShutdownCutsHops(t *testing.T) {
 		if err == nil || errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Error("a poll still goes through")
 	}
 	http.DefaultClient.CloseIdleConnections()
@@ -66,7 +75,7 @@ func TestDrainForwardsNewClients(t *testing.T) {
 	other, otherURL := d.join(t, "RELAY_ID=other")
 	drains, url := d.join(t, "RELAY_ID=drains")
 	held := drains.guest("holds the drain up")
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var ended sync.WaitGroup
 	ended.Go(func() { _ = drains.srv.Shutdown(ctx) })

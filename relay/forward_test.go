@@ -63,13 +63,13 @@ func TestWrongRelay(t *testing.T) {
 func TestRightRelayIsGone(t *testing.T) {
 	d := newDirectory()
 	r, url := d.join(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	nowhere, release, err := wiretest.HoldPort() // nobody listens there
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = l.Close() // nobody listens there
+	defer release()
 	dead := engine.NewNode()
-	d.set(func(d *directory) { d.peers[dead] = broker.Peer{Node: dead, URL: "http://" + l.Addr().String()} })
+	d.set(func(d *directory) { d.peers[dead] = broker.Peer{Node: dead, URL: "http://" + nowhere} })
 	for i, sid := range []string{"secret." + dead, "secret." + dead, "secret." + engine.NewNode(), "secret." + r.cfg.Node, "secret", "a.b.c", "secret." + strings.Repeat("x", 5000)} {
 		res, body := request(t, t.Context(), "GET", url+polling+"&sid="+sid, "")
 		if res.StatusCode != 400 || body != wiretest.UnknownSID {
@@ -79,7 +79,7 @@ func TestRightRelayIsGone(t *testing.T) {
 	if d.asked != 2 { // for the dead one once, for the one that nobody knows
 		t.Errorf("the directory was asked %d times", d.asked)
 	}
-	for _, want := range []string{"level=WARN", "its relay cannot be reached", "relay=http://" + l.Addr().String(), "dial tcp"} {
+	for _, want := range []string{"level=WARN", "its relay cannot be reached", "relay=http://" + nowhere, "dial tcp"} {
 		if !r.log.Has(want) {
 			t.Errorf("no %s in the log", want)
 		}

@@ -81,7 +81,7 @@ func TestHookHandshake(t *testing.T) {
 	_, otherURL := d.join(t, pairs...)
 	check := func(how string) {
 		t.Helper()
-		for end := time.Now().Add(10 * time.Second); ; <-time.After(time.Millisecond) {
+		for end := time.Now().Add(patience); ; <-time.After(time.Millisecond) {
 			q := a.questions()
 			if len(q) == 0 && time.Now().Before(end) {
 				continue
@@ -117,7 +117,7 @@ func TestHookHandshake(t *testing.T) {
 	}
 	poll(url, otherURL) // its later requests come by another relay
 	check("polling")
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var shutting sync.WaitGroup
 	shutting.Go(func() { _ = r.srv.Shutdown(ctx) })
@@ -126,6 +126,7 @@ func TestHookHandshake(t *testing.T) {
 	}
 	poll(url, otherURL)
 	check("polling, by a relay that drains")
+	cancel()
 	shutting.Wait()
 }
 

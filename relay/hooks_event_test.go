@@ -86,7 +86,9 @@ func TestHookOrder(t *testing.T) {
 			<-hold
 		}
 		if q.User.Name == "ann" {
-			most.Store(max(most.Load(), now.Add(1)))
+			if n := now.Add(1); n > 1 {
+				most.Store(n)
+			}
 			defer now.Add(-1)
 		}
 		return 200, `{"ack":[` + string(q.Args) + `]}`
@@ -121,22 +123,23 @@ func TestHookOrder(t *testing.T) {
 			next++
 		}
 	}
-	if next != 20 || most.Load() != 1 {
-		t.Errorf("%d questions, %d at a time", next, most.Load())
+	if next != 20 || most.Load() > 0 {
+		t.Errorf("%d questions, up to %d at a time", next, most.Load())
 	}
 }
 
 // A slow app, and one that is gone, cost those who ask it an error, and nobody else anything: what clients do
 // without it goes on.
 func TestHookSlowAndDead(t *testing.T) {
-	const timeout = 300 * time.Millisecond
+	const timeout = 2 * time.Second
 	hold := make(chan struct{})
 	r, a := hooked(t, func(q question) (int, string) {
 		if q.Type == "event" {
 			<-hold
 		}
 		return 200, ""
-	}, "HOOK_TIMEOUT="+timeout.String(), "HOOK_CONCURRENCY=2", "HOOK_QUEUE=2")
+	}, "HOOK_TIMEOUT="+timeout.String(), "HOOK_CONCURRENCY=2", "HOOK_QUEUE=2", "HOOK_EVENTS=event")
+	stalls := wiretest.WatchStalls(t)
 	defer close(hold)
 	var askers []*wiretest.Peer
 	for range 10 {
@@ -152,7 +155,7 @@ func TestHookSlowAndDead(t *testing.T) {
 		if ack := other.Call("publish", `{"room":"room","data":1}`); wiretest.Field(t, ack, "ok") != "true" {
 			t.Error(ack)
 		}
-		if i == 0 && time.Since(began) > timeout/2 {
+		if i == 0 && stalls.Since(began) > timeout/2 {
 			t.Error("a publish took ", time.Since(began))
 		}
 	}
@@ -161,10 +164,10 @@ func TestHookSlowAndDead(t *testing.T) {
 			t.Error(got)
 		}
 	}
-	if took := time.Since(began); took > 4*timeout {
+	if took := stalls.Since(began); took > 4*timeout {
 		t.Error("all were answered after ", took)
 	}
-	if n := len(a.questions()); n > 11+4+4 { // each CONNECT, and those that had a turn
+	if n := len(a.questions()); n > 4+4 { // those that had a turn
 		t.Errorf("asked %d times", n)
 	}
 }
@@ -180,7 +183,7 @@ func TestHookSharedByAddress(t *testing.T) {
 			return 200, ""
 		}
 		return 200, `{"ack":["fine"]}`
-	}, append(wiretest.Unlimited(), "HOOK_TIMEOUT=200ms", "HOOK_CONCURRENCY=4", "HOOK_QUEUE=8")...)
+	}, append(wiretest.Unlimited(), "HOOK_TIMEOUT=3s", "HOOK_CONCURRENCY=4", "HOOK_QUEUE=8")...)
 	dial := r.New
 	elsewhere := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
 	there := dial()
@@ -217,8 +220,8 @@ func TestHookSharedByAddress(t *testing.T) {
 			t.Error(got)
 		}
 	}
-	all.Wait()
 	close(done)
+	all.Wait()
 }
 
 // What the app says is done, whatever the client may do.

@@ -124,7 +124,7 @@ func TestHookDrain(t *testing.T) {
 		defer close(done)
 		_ = r.srv.Shutdown(ctx)
 	}()
-	within(t, 5*time.Second, "a drain", done)
+	within(t, 20*time.Second, "a drain", done)
 }
 
 // The app goes on with what it was asked if the client leaves meanwhile: that may have been its last word.
@@ -140,7 +140,7 @@ func TestHookLastWord(t *testing.T) {
 	})
 	other, p := r.member("other", "room"), r.guest("ann")
 	p.Text(`42["bye"]`)
-	within(t, 5*time.Second, "asking", heard)
+	within(t, patience, "asking", heard)
 	_ = p.Conn.Close()
 	<-time.After(50 * time.Millisecond)
 	close(hold)

@@ -71,7 +71,7 @@ func newApp(t *testing.T, answer func(question) (int, string)) (*app, []string) 
 	}))
 	t.Cleanup(srv.Close)
 	a.url = srv.URL
-	return a, []string{"HOOK_URL=" + srv.URL + "/hook?key=s3cr3t-s3cr3t", "HOOK_NETWORK=any", "HOOK_SECRET=" + hookSecret}
+	return a, []string{"HOOK_URL=" + srv.URL + "/hook?key=s3cr3t-s3cr3t", "HOOK_NETWORK=any", "HOOK_SECRET=" + hookSecret, "HOOK_TIMEOUT=30s"}
 }
 
 // says has the app answer otherwise from now on.

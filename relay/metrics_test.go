@@ -275,7 +275,7 @@ func TestBytesAreCounted(t *testing.T) {
 				message := p.Packet() // of more than 64 KiB
 				p.Call("ping", `{}`)
 				var after map[string]float64
-				for end := time.Now().Add(10 * time.Second); ; <-time.After(time.Millisecond) { // a write is counted once it is through
+				for end := time.Now().Add(patience); ; <-time.After(time.Millisecond) { // a write is counted once it is through
 					after = wiretest.Series(t, r.srv.Metrics().Handler())
 					if after[sent]-before[sent] >= float64(len(message)) || time.Now().After(end) {
 						break

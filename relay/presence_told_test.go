@@ -53,7 +53,7 @@ func (a *toldApp) heard() []string {
 // hears waits until the app was told just this.
 func (a *toldApp) hears(t *testing.T, want ...string) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); len(a.heard()) < len(want) && time.Now().Before(end); {
+	for end := time.Now().Add(patience); len(a.heard()) < len(want) && time.Now().Before(end); {
 		<-time.After(time.Millisecond)
 	}
 	if got := a.heard(); !slices.Equal(got, want) {
@@ -62,7 +62,7 @@ func (a *toldApp) hears(t *testing.T, want ...string) {
 }
 
 func tellingTo(a *toldApp) []string {
-	return []string{"HOOK_URL=" + a.URL, "HOOK_NETWORK=any", "HOOK_EVENTS=presence", "HOOK_GRACE=300ms"}
+	return []string{"HOOK_URL=" + a.URL, "HOOK_NETWORK=any", "HOOK_EVENTS=presence", "HOOK_GRACE=300ms", "HOOK_TIMEOUT=30s"}
 }
 
 // A user is online with the first connection, and offline some time after the last.

@@ -84,7 +84,7 @@ func TestMaxConnections(t *testing.T) {
 	}
 	a.Text("1")
 	a.Closed()
-	for end := time.Now().Add(5 * time.Second); r.srv.engine.Count() == 2 && time.Now().Before(end); {
+	for end := time.Now().Add(patience); r.srv.engine.Count() == 2 && time.Now().Before(end); {
 		<-time.After(time.Millisecond)
 	}
 	r.guest("c")
