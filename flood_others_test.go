@@ -82,7 +82,7 @@ func (o *others) measure(t *testing.T, relay int, d time.Duration) took {
 	until := time.Now().Add(d)
 	for _, c := range o.clients {
 		wg.Go(func() {
-			for time.Now().Before(until) {
+			for first := true; first || time.Now().Before(until); first = false {
 				start, did := time.Now(), cpu()
 				if err := o.publish(c); err != nil {
 					t.Error("one of the others: ", err)

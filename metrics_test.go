@@ -13,17 +13,6 @@ import (
 	"time"
 )
 
-// freePort returns a port on loopback that nobody listens on now.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 func fetch(t *testing.T, url string) (status int, body string) {
 	t.Helper()
 	res, err := http.Get(url)
@@ -41,13 +30,13 @@ func fetch(t *testing.T, url string) (status int, body string) {
 // The metrics are served on a port of their own, with nothing else, until the end of a drain; where
 // everybody is served they are not.
 func TestMetricsPort(t *testing.T) {
-	port := freePort(t)
-	own := fmt.Sprint("http://127.0.0.1:", port)
-	p := startProcess(t, manyFiles, fmt.Sprint("METRICS_PORT=", port), "DRAIN_TIMEOUT=1s")
+	address, port := holdPort(t)
+	own := "http://" + address
+	p := startProcess(t, manyFiles, "METRICS_PORT="+port, "DRAIN_TIMEOUT=10s")
 	p.connectDeaf()
 	var status int
 	var body string
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); <-time.After(time.Millisecond) { // a client has its handshake before it is counted
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); <-time.After(time.Millisecond) { // a client has its handshake before it is counted
 		if status, body = fetch(t, own+"/metrics"); strings.Contains(body, "\nsetu_connections{transport=\"websocket\"} 1\n") {
 			break
 		}
@@ -96,8 +85,8 @@ func TestMetricsPortThatWontDo(t *testing.T) {
 		}
 	}
 	p := startProcess(t, manyFiles)
-	if strings.Contains(p.log.String(), "metrics") {
-		t.Error(p.log.String())
+	if strings.Contains(p.said(), "metrics") {
+		t.Error(p.said())
 	}
 	p.signal(syscall.SIGTERM)
 	p.wait()

@@ -51,17 +51,12 @@ type process struct {
 // startProcess starts a relay for 100 clients that may open as many files as files says.
 func startProcess(t *testing.T, files int, environ ...string) *process {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &process{t: t, address: l.Addr().String()}
+	address, port := holdPort(t)
+	p := &process{t: t, address: address}
 	p.more = sync.NewCond(&p.mu)
-	port := l.Addr().(*net.TCPAddr).Port
-	_ = l.Close()
 	// As a script's background process, which a shell starts with SIGINT ignored.
 	p.cmd = exec.Command("sh", "-c", `trap '' INT; ulimit -n "$1" && exec "$2"`, "sh", fmt.Sprint(files), os.Args[0])
-	p.cmd.Env = append([]string{serves + "=1", "LOG_LEVEL=debug", "MAX_CONNECTIONS=100", "HOST=127.0.0.1", fmt.Sprint("PORT=", port)}, environ...)
+	p.cmd.Env = append([]string{serves + "=1", "LOG_LEVEL=debug", "MAX_CONNECTIONS=100", "HOST=127.0.0.1", "PORT=" + port}, environ...)
 	out, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +71,7 @@ func startProcess(t *testing.T, files int, environ ...string) *process {
 			p.wait()
 		}
 		if t.Failed() {
-			t.Log(p.log.String())
+			t.Log(p.said())
 		}
 	})
 	p.await("msg=serving")
@@ -105,6 +100,25 @@ func (p *process) await(s string) {
 		}
 		p.more.Wait()
 	}
+}
+
+// said is the log so far.
+func (p *process) said() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.String()
+}
+
+// holdPort returns an address, and its port, that are the test's alone for whomever it starts there.
+func holdPort(t *testing.T) (address, port string) {
+	t.Helper()
+	address, release, err := wiretest.HoldPort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(release)
+	_, port, _ = net.SplitHostPort(address)
+	return address, port
 }
 
 func (p *process) signal(s os.Signal) {
@@ -208,7 +222,7 @@ func TestStrayLog(t *testing.T) {
 
 // A platform that loses patience sends SIGTERM once more: the drain goes on.
 func TestSecondSIGTERM(t *testing.T) {
-	p := startProcess(t, manyFiles, "DRAIN_TIMEOUT=2s")
+	p := startProcess(t, manyFiles, "DRAIN_TIMEOUT=1m")
 	p.connect()
 	p.signal(syscall.SIGTERM)
 	p.await("msg=draining")
@@ -251,7 +265,7 @@ func TestFewFiles(t *testing.T) {
 	p := startProcess(t, files)
 	p.await("the limit on open files is 64, too low for MAX_CONNECTIONS=100 and 500 more")
 	for range files {
-		c, err := net.DialTimeout("tcp", p.address, 10*time.Second)
+		c, err := net.DialTimeout("tcp", p.address, time.Minute)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -266,7 +280,7 @@ func TestFewFiles(t *testing.T) {
 	fine := startProcess(t, manyFiles)
 	fine.signal(syscall.SIGTERM)
 	fine.wait()
-	if strings.Contains(fine.log.String(), "limit on open files") {
+	if strings.Contains(fine.said(), "limit on open files") {
 		t.Errorf("%d files are too few for 100 clients", manyFiles)
 	}
 }
