@@ -44,7 +44,7 @@ func newApplication(t *testing.T, env ...string) *application {
 	t.Helper()
 	cluster.Require(t)
 	secrets.Plant("a key of the server API", apiKey)
-	a := &application{t: t, history: judge.Record(t, judge.Rules{Kept: kept}), web: &http.Client{Timeout: 15 * time.Second}}
+	a := &application{t: t, history: judge.Record(t, judge.Rules{Kept: kept}), web: &http.Client{Timeout: patience}}
 	redis := cluster.StartRedis(t, cluster.NewNetwork(t), cluster.RedisOptions{AppendOnly: true})
 	for _, name := range []string{"dublin", "tokyo", "lima"} {
 		a.relays = append(a.relays, nemesis.StartRelay(t, name, wiretest.NewLink(t, redis.Address()), append([]string{"API_KEYS=app:" + apiKey + ":publish+read+manage",
@@ -136,7 +136,7 @@ func (a *application) kill(rounds int) {
 		r.Kill()
 		<-time.After(300 * time.Millisecond)
 		r.Start()
-		for end := time.Now().Add(20 * time.Second); r.Status() != http.StatusOK && time.Now().Before(end); <-time.After(20 * time.Millisecond) {
+		for end := time.Now().Add(patience); r.Status() != http.StatusOK && time.Now().Before(end); <-time.After(20 * time.Millisecond) {
 		}
 		<-time.After(700 * time.Millisecond)
 	}
@@ -236,7 +236,7 @@ func (a *application) expectWrites(gone []string) {
 		p.Connect(`{"token":"` + apiToken(t, user) + `"}`)
 		expect := func(status int, path, body string) {
 			t.Helper()
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			for {
 				got, answer := a.ask(ctx, r, http.MethodPost, path, body)

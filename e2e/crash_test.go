@@ -8,13 +8,14 @@ import (
 
 	"setu/e2e/client"
 	"setu/e2e/cluster"
+	"setu/relay/wiretest"
 )
 
 // A relay that is killed says nothing to anybody: its members find out by
 // themselves, and Redis by its lease.
 func TestRelayIsKilled(t *testing.T) {
 	t.Parallel()
-	const lease = 2 * time.Second
+	const lease = 6 * time.Second // in which who can is back, also on a busy machine
 	f := startFleet(t, cluster.RedisOptions{}, map[string]string{"PRESENCE_LEASE": lease.String()})
 	asha, ben := f.join("asha", f.dublin, f.tokyo), f.join("ben", f.tokyo)
 	cleo := f.join("cleo", f.dublin) // who has nowhere else to go
@@ -22,10 +23,11 @@ func TestRelayIsKilled(t *testing.T) {
 	talking := f.talk(asha, ben)
 	f.more(30, asha, ben, cleo)
 
+	stalls := wiretest.WatchStalls(t)
 	f.do("kill dublin", f.dublin.Kill)
 	killed := time.Now()
 	awaitPresence(f, ben, "presence 2 -cleo")
-	if took := time.Since(killed); took > lease+3*time.Second {
+	if took := stalls.Since(killed); took > 2*lease {
 		t.Errorf("cleo left after %v, with a lease of %v", took, lease)
 	}
 	asha.AwaitRelay("tokyo")
@@ -110,12 +112,12 @@ func TestDrainingRelay(t *testing.T) {
 	if status := f.dublin.Status("/healthz"); status != 200 {
 		t.Errorf("after a second SIGTERM /healthz answers %d", status)
 	}
-	began := time.Now()
+	stalls, began := wiretest.WatchStalls(t), time.Now()
 	f.dublin.Signal("SIGINT")
 	if code := f.dublin.AwaitExit(); code == 0 {
 		t.Error("SIGINT ended the drain with exit code 0")
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := stalls.Since(began); took > 10*time.Second {
 		t.Errorf("SIGINT ended the drain after %v", took)
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 // patience bounds what a story waits for. Generous, since machines that run
 // tests are shared.
-const patience = 40 * time.Second
+const patience = 90 * time.Second
 
 // kept is HISTORY_LIMIT: more than people say while one of them is away.
 const kept = 2000

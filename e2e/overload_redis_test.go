@@ -20,7 +20,7 @@ const (
 	overloadPeers = 160              // publishers
 	peersPerRoom  = 5                // of them
 	peerWindow    = 64               // publishes of each that are not answered yet: what a relay takes in of a client
-	answerMost    = 12 * time.Second // until any answer: 5 s for those before it, 5 s of its own, and a moment
+	answerMost    = 16 * time.Second // until any answer: 5 s for those before it, 5 s of its own, and a moment
 	occupiers     = 3                // that take 50 ms of Redis' time each, between which it turns to others
 	overloadBytes = 1000             // of each message
 )

@@ -32,12 +32,12 @@ type attended struct {
 const visitors = 24
 
 func newAttended(t *testing.T, seed uint64) *attended {
-	a := &attended{t: t, app: attendance.NewApp(t), rules: attendance.Rules{Grace: time.Second, Lease: time.Second}, did: map[string]int{}}
+	a := &attended{t: t, app: attendance.NewApp(t), rules: attendance.Rules{Grace: 3 * time.Second, Lease: 5 * time.Second}, did: map[string]int{}}
 	a.redis = cluster.StartRedis(t, cluster.NewNetwork(t), cluster.RedisOptions{AppendOnly: true})
 	var endpoints []string
 	for _, name := range []string{"dublin", "tokyo", "quito"} {
-		r := nemesis.StartRelay(t, name, wiretest.NewLink(t, a.redis.Address()), "PRESENCE_LEASE="+a.rules.Lease.String(), "PING_INTERVAL=2s", "PING_TIMEOUT=2s",
-			"DRAIN_TIMEOUT=2s", "HOOK_URL="+a.app.URL, "HOOK_NETWORK=any", "HOOK_EVENTS=presence", "HOOK_TIMEOUT=1s", "HOOK_GRACE="+a.rules.Grace.String())
+		r := nemesis.StartRelay(t, name, wiretest.NewLink(t, a.redis.Address()), "PRESENCE_LEASE="+a.rules.Lease.String(), "PING_INTERVAL=5s", "PING_TIMEOUT=5s",
+			"DRAIN_TIMEOUT=10s", "HOOK_URL="+a.app.URL, "HOOK_NETWORK=any", "HOOK_EVENTS=presence", "HOOK_TIMEOUT=1s", "HOOK_GRACE="+a.rules.Grace.String())
 		a.relays, endpoints = append(a.relays, r), append(endpoints, r.WS())
 	}
 	for i := range visitors {

@@ -29,7 +29,7 @@ func TestStockPythonByPollingInABurst(t *testing.T) {
 	burst(t, url, n)
 
 	heard := map[string]string{}
-	for end := time.Now().Add(20 * time.Second); len(heard) < n && time.Now().Before(end); <-time.After(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); len(heard) < n && time.Now().Before(end); <-time.After(50 * time.Millisecond) {
 		var state struct{ Log []entry }
 		python.do(map[string]any{"do": "state", "n": 0}, &state)
 		for _, e := range state.Log {

@@ -37,7 +37,7 @@ func TestStockPythonBringsTokens(t *testing.T) {
 	for _, transport := range []string{"websocket", "polling"} {
 		var got answer
 		startScript(t, "testdata/stock_tokens.py").do(map[string]any{"url": g.relays[0].URL(), "transport": transport,
-			"token": mint(8 * time.Second), "next": mint(time.Hour), "wait": 12}, &got)
+			"token": mint(30 * time.Second), "next": mint(time.Hour), "wait": 35}, &got)
 		if !got.Joined.OK || len(got.Asked) != 1 || len(got.Told) != 0 || got.Ended || !got.Published.OK ||
 			got.Forbidden.Error.Code != "forbidden" || !slices.Contains([]string{"publish", "join"}, got.Forbidden.Error.Right) {
 			t.Errorf("%s: %+v", transport, got)

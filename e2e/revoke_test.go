@@ -57,7 +57,7 @@ func (g *guarded) token(user string) string {
 // open makes a connection to a relay that has sent a CONNECT, and returns what that was answered.
 func (g *guarded) open(r *nemesis.Relay, user string) (c *websocket.Conn, answer string) {
 	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(g.t.Context(), patience)
 	defer cancel()
 	c, _, err := websocket.Dial(ctx, r.WS(), nil)
 	if err != nil {
@@ -128,7 +128,7 @@ func (g *guarded) load() (end func()) {
 // revoke revokes a user, and returns on how many relays it is known to hold.
 func (g *guarded) revoke(user string) broker.Coverage {
 	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(g.t.Context(), patience)
 	defer cancel()
 	coverage, err := redis.Revoke(ctx, redis.Config{URL: g.redis.URL()}, broker.Revocation{User: user, Until: time.Now().Add(time.Hour).UnixMilli()})
 	if !coverage.Stored {

@@ -156,7 +156,7 @@ func isLate(away time.Duration) bool { return away > graceful }
 
 // awayMost is the p95 of the time that a client has no connection when its relay is replaced. The goal is
 // 2 s, and told; a machine that does other things, too, gets more before that is a failure.
-const awayMost = 5 * time.Second
+const awayMost = 8 * time.Second
 
 func judgeAway(t *testing.T, whose string, away []time.Duration) {
 	t.Helper()

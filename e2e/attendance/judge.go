@@ -35,8 +35,8 @@ type Rules struct {
 
 // Margins of what is judged: how exactly visits are known, and how long writing and telling takes.
 const (
-	blur  = time.Second
-	delay = 3 * time.Second
+	blur  = 2 * time.Second
+	delay = 6 * time.Second
 )
 
 // Verdict is what became of notices.

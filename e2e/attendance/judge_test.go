@@ -32,8 +32,8 @@ func told(id string, there bool, seconds float64, fence uint64) Told {
 // What was planted is found, and nothing else.
 func TestJudge(t *testing.T) {
 	rules := Rules{Grace: time.Second, Lease: time.Second}
-	twoVisits := []Visit{visit(0, 10), visit(30, 60)}
-	all := []Told{told("a", true, 0, 1), told("b", false, 10.5, 2), told("c", true, 30, 3), told("d", false, 61, 4)}
+	twoVisits := []Visit{visit(0, 10), visit(34, 64)}
+	all := []Told{told("a", true, 0, 1), told("b", false, 10.5, 2), told("c", true, 34, 3), told("d", false, 65, 4)}
 	for name, c := range map[string]struct {
 		visits []Visit
 		told   []Told
@@ -43,8 +43,8 @@ func TestJudge(t *testing.T) {
 		"whole":           {twoVisits, all, "", Verdict{Told: 4, Edges: 4}},
 		"silence":         {[]Visit{visit(0, 10), visit(12, 60)}, []Told{all[0], all[3]}, "", Verdict{Told: 2, Edges: 3}},
 		"it stands":       {[]Visit{visit(0, 0)}, all[:1], "", Verdict{Told: 1}},
-		"no time to tell": {[]Visit{visit(0, 10), visit(30, 30.1)}, all[:2], "", Verdict{Told: 2, Edges: 3}},
-		"first missing":   {[]Visit{visit(0, 10), visit(30, 60)}, all[2:], "online was not told", Verdict{}},
+		"no time to tell": {[]Visit{visit(0, 10), visit(34, 34.1)}, all[:2], "", Verdict{Told: 2, Edges: 3}},
+		"first missing":   {[]Visit{visit(0, 10), visit(34, 64)}, all[2:], "online was not told", Verdict{}},
 		"nobody":          {nil, nil, "", Verdict{}},
 		"doubled":         {twoVisits, []Told{all[0], all[1], all[1], all[2], all[3], all[0]}, "", Verdict{Told: 4, Edges: 4, Doubled: 2}},
 		"offline missing": {twoVisits, []Told{all[0], all[3]}, "offline was not told", Verdict{}},
@@ -70,7 +70,7 @@ func TestJudge(t *testing.T) {
 	}
 	out := Rules{Grace: time.Second, Lease: time.Second, Outages: []Outage{{at(9), at(14)}}}
 	if v := out.Judge("ann", twoVisits, []Told{all[0], all[3]}); len(v.Faults) == 0 {
-		t.Error("20 s are long enough, with an outage of 5 s")
+		t.Error("24 s are long enough, with an outage of 5 s")
 	}
 	if v := out.Judge("ann", []Visit{visit(0, 10), visit(20, 60)}, []Told{all[0], all[3]}); len(v.Faults) > 0 {
 		t.Errorf("10 s are not, with an outage of 5 s: %q", v.Faults)

@@ -37,7 +37,7 @@ func NewVisitor(name, room string, relays []string, rules Rules, seed uint64, st
 // Run has the visitor come and go until moving ends, and then stay, or be away, until ctx does.
 func (v *Visitor) Run(ctx, moving context.Context) {
 	for moving.Err() == nil {
-		lost := v.visit(moving, v.some(5))
+		lost := v.visit(moving, v.some(10))
 		switch {
 		case lost && v.chance.IntN(3) > 0: // come back at once
 			v.pause(moving, time.Duration(v.chance.IntN(300))*time.Millisecond)
@@ -100,7 +100,7 @@ var errRefused = errors.New("no welcome")
 
 // connect tries the relays, from one by chance on, once each.
 func (v *Visitor) connect(ctx context.Context) (c *websocket.Conn, id string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	at := v.chance.IntN(len(v.relays))
 	for i := range v.relays {

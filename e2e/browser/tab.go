@@ -16,7 +16,7 @@ import (
 
 // stepTimeout bounds every step, and what WaitFor waits for. Generous, since
 // machines that run tests are shared.
-const stepTimeout = 20 * time.Second
+const stepTimeout = time.Minute
 
 // Tab is one page.
 type Tab struct {

@@ -223,7 +223,7 @@ func (m *Client) pause(ctx context.Context) {
 }
 
 // patience bounds what a client waits for.
-const patience = 40 * time.Second
+const patience = 90 * time.Second
 
 // awaitReady waits for a connection with all rooms joined.
 func (m *Client) awaitReady(ctx context.Context) (*conn, error) {

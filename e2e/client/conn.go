@@ -14,7 +14,7 @@ import (
 )
 
 // dialTimeout bounds how long a relay may take to let a client in.
-const dialTimeout = 5 * time.Second
+const dialTimeout = 10 * time.Second
 
 // conn is one connection: Engine.IO and Socket.IO as protocol.md has them, by
 // hand, since the relay's own codecs can't vouch for themselves.

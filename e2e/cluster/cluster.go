@@ -29,7 +29,7 @@ import (
 // startTimeout bounds everything that Docker is asked for, and how long a
 // container may take until it serves. Generous, since machines that run tests
 // are shared.
-const startTimeout = time.Minute
+const startTimeout = 3 * time.Minute
 
 // Require skips a test that needs containers where they are not wanted
 // (-short) or there is no Docker. With CI=true a missing Docker fails instead:

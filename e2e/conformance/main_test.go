@@ -146,7 +146,7 @@ func (k *socket) sendBytes(b ...byte) {
 // next reads a message: text as it is, and bytes behind "bytes:".
 func (k *socket) next() string {
 	k.t.Helper()
-	ctx, cancel := context.WithTimeout(k.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(k.t.Context(), time.Minute)
 	defer cancel()
 	kind, b, err := k.c.Read(ctx)
 	if err != nil {
@@ -167,10 +167,10 @@ func (k *socket) wants(messages ...string) {
 	}
 }
 
-// closed reads up to the end, which the server brings about.
+// closed reads up to the end, which the server brings about before any time is over that the patient give.
 func (k *socket) closed() {
 	k.t.Helper()
-	ctx, cancel := context.WithTimeout(k.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(k.t.Context(), 40*time.Second)
 	defer cancel()
 	for {
 		if _, _, err := k.c.Read(ctx); err != nil {

@@ -59,12 +59,11 @@ type Relay struct {
 // fails.
 func StartRelay(t testing.TB, name string, link *wiretest.Link, env ...string) *Relay {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, release, err := wiretest.HoldPort() // also while it is killed
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := l.Addr().String()
-	l.Close()
+	t.Cleanup(release)
 	_, port, _ := net.SplitHostPort(address)
 	r := &Relay{t: t, name: name, address: address, Link: link}
 	r.env = append([]string{"HOST=127.0.0.1", "PORT=" + port, "RELAY_ID=" + name, "REDIS_URL=redis://" + link.Address(), "GOMEMLIMIT=128MiB"}, append(wiretest.Unlimited(), env...)...)
@@ -78,7 +77,7 @@ func StartRelay(t testing.TB, name string, link *wiretest.Link, env ...string) *
 			t.Logf("%s's log:\n%s", name, r.Log())
 		}
 	})
-	for end := time.Now().Add(30 * time.Second); r.Status() != http.StatusOK; <-time.After(20 * time.Millisecond) {
+	for end := time.Now().Add(90 * time.Second); r.Status() != http.StatusOK; <-time.After(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%s is not ready; its log:\n%s", name, r.Log())
 		}
@@ -111,7 +110,7 @@ func Try(t testing.TB, env ...string) string {
 	if err != nil {
 		t.Fatalf("%v: %s", err, path)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path)
 	cmd.Env = append(append(os.Environ(), "HOST=127.0.0.1", "PORT=1"), env...)

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"setu/relay/broker/simulation/fakeredis"
+	"setu/relay/wiretest"
 )
 
 var (
@@ -93,12 +94,12 @@ func told(args []string) string {
 // dialServer starts a server on loopback and connects to it.
 func dialServer(t *testing.T, name string) net.Conn {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, release, err := wiretest.HoldPort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	l.Close()
+	t.Cleanup(release)
+	_, port, _ := net.SplitHostPort(address)
 	cmd := exec.Command(name, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir())
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -107,8 +108,8 @@ func dialServer(t *testing.T, name string) net.Conn {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	for range 500 {
-		c, err := net.Dial("tcp", "127.0.0.1:"+port)
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+		c, err := net.Dial("tcp", address)
 		if err == nil {
 			t.Cleanup(func() { c.Close() })
 			return c
