@@ -359,7 +359,7 @@ func testSessionEnds(t *testing.T, h Harness) {
 // A session lives as long as its connection, and after it for as long as is set.
 func testSessionExpiry(t *testing.T, h Harness) {
 	o := defaults()
-	o.Recovery = 4 * time.Second
+	o.Recovery = 3 * time.Second
 	relay := h.New(t, o).Open(t)
 	at := relay.Head()
 	owned, released := keep(t, relay, "owned", in("a", at)), keep(t, relay, "released", in("a", at))
@@ -368,13 +368,13 @@ func testSessionExpiry(t *testing.T, h Harness) {
 	released, _ = resume(t, relay, "released", at)
 	released.Release()
 	awaitStored(t, relay)
-	pass(5 * o.Recovery / 2)
+	pass(5 * o.Recovery)
 	gone(t, relay, "released", at)
 	owned.alive()
 	was := owned
 	owned, _ = resume(t, relay, "owned", at)
 	was.fenced()
-	pass(5 * o.Recovery / 2)
+	pass(5 * o.Recovery)
 	owned.alive()
 	_, r := resume(t, relay, "owned", at)
 	owned.is(r, session("owned", in("a", at)))
