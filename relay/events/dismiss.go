@@ -14,7 +14,7 @@ import (
 // dismiss tells the client why, and closes its connection. A stock client comes back by itself, and
 // shows the token that it has by then.
 func (c *connection) dismiss(why *fault) {
-	c.emitError(why)
+	c.emitLast(why)
 	c.Close(why.Message)
 }
 
@@ -22,7 +22,7 @@ func (c *connection) dismiss(why *fault) {
 // client does not come back by itself. Its session ends with the connection.
 func (c *connection) banish() {
 	c.banished.Store(true)
-	c.emitError(revokedFault())
+	c.emitLast(revokedFault())
 	c.Disconnect(namespace.Revoked)
 }
 

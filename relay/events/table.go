@@ -199,9 +199,15 @@ func (root *Root) countRefused(code string) {
 // emitError tells the client of a fault that no request of its own has brought about.
 func (c *connection) emitError(f *fault) { c.emitFailure(failure{Error: f}) }
 
-func (c *connection) emitFailure(body failure) {
+func (c *connection) emitFailure(body failure) { c.Emit(errorEvent(body)) }
+
+// emitLast is emitError for what comes right before the connection's end: it goes before all that is held, which is
+// dropped then.
+func (c *connection) emitLast(f *fault) { c.EmitBypass(errorEvent(failure{Error: f})) }
+
+func errorEvent(body failure) []byte {
 	data, _ := json.Marshal(body) // strings, a bool and a number
-	c.Emit(append(append([]byte(`["error_event",`), data...), ']'))
+	return append(append([]byte(`["error_event",`), data...), ']')
 }
 
 // ack answers e with one object, if it asked for an answer.
