@@ -388,7 +388,7 @@ func TestReadmeHasTheMetrics(t *testing.T) {
 }
 
 func TestHooksAreCounted(t *testing.T) {
-	r, a := hooked(t, always(200, ""), "HOOK_TIMEOUT=100ms", "HOOK_EVENTS=event")
+	r, a := hooked(t, always(200, ""), "HOOK_EVENTS=event")
 	p := r.guest("ann")
 	p.Call("e", "1")
 	a.says(always(403, `{"code":"no"}`))
