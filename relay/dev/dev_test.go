@@ -176,7 +176,7 @@ func TestForwardTimesOut(t *testing.T) {
 		<-r.Context().Done()
 	}))
 	defer slow.Close()
-	r := start(t, "", "HOOK_URL="+slow.URL, "HOOK_EVENTS=event", "HOOK_TIMEOUT=50ms")
+	r := start(t, "", "HOOK_URL="+slow.URL, "HOOK_EVENTS=event", "HOOK_TIMEOUT=2s")
 	p := r.Open()
 	p.Connect("")
 	if got := p.Call("echo", "1"); !strings.Contains(got, `"unavailable"`) {

@@ -8,9 +8,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -90,10 +90,12 @@ func text(t *testing.T, res *http.Response) string {
 	return string(body)
 }
 
-// printed asserts that something is printed. A hook's line is, before the relay has its answer.
+// printed waits until something is printed. A hook's line is before the relay has its answer, but not before it gives up.
 func (r *rig) printed(want string) {
 	r.t.Helper()
-	if !strings.Contains(r.out.String(), want) {
-		r.t.Errorf("no %s in:\n%s", want, r.out)
+	for end := time.Now().Add(time.Minute); !r.out.Has(want); <-time.After(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			r.t.Fatalf("no %s in:\n%s", want, r.out)
+		}
 	}
 }
