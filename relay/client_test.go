@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,17 +17,18 @@ import (
 // dialClient connects the Go client over r's pipes; cut ends its present connection.
 func dialClient(t *testing.T, r *rig, o client.Options) (c *client.Client, cut func()) {
 	t.Helper()
-	var now net.Conn
+	var now atomic.Pointer[net.Conn] // the newest connection
 	o.Native.HTTPClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true,
 		DialContext: func(context.Context, string, string) (net.Conn, error) {
-			now = r.New()
-			return now, nil
+			c := r.New()
+			now.Store(&c)
+			return c, nil
 		}}}
 	c, err := client.Dial(t.Context(), "http://relay", &o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c, func() { _ = now.Close() }
+	return c, func() { _ = (*now.Load()).Close() }
 }
 
 // The Go client and the relay work together through an hour of heartbeats and messages both ways. A
@@ -55,6 +57,7 @@ func TestWithTheGoClient(t *testing.T) {
 			t.Fatal(j, err)
 		}
 		<-time.After(time.Hour)
+		synctest.Wait()
 		if a.State().Status != client.Connected || slices.Contains(states, client.Waiting) {
 			t.Error("an hour of heartbeats: ", states)
 		}

@@ -77,6 +77,7 @@ func TestJoinIsGivenUp(t *testing.T) {
 		check := func(what string, ctx context.Context, o JoinOptions) {
 			t.Helper()
 			err := h.Join(ctx, "room", m, o, func(Joined) { t.Error(what, ": answered") })
+			synctest.Wait() // for what it has others do
 			r := h.room("room")
 			if !errors.Is(err, context.Canceled) || r.refs != 1 || len(r.list) != 1 || len(r.roster.users) != 1 || len(r.members) != 1 || len(r.roster.log.open) != 0 || r.roster.asking != 0 {
 				t.Errorf("%s: %v, %d references, %d members, %d users, %d reading, %d asking", what, err, r.refs, len(r.list), len(r.roster.users), len(r.roster.log.open), r.roster.asking)
