@@ -239,7 +239,7 @@ func newWeb(cfg relay.Config, srv *relay.Server, log *slog.Logger) *http.Server 
 
 // listen returns l for web.Serve: WebSockets' handshakes are served beside it.
 func listen(l net.Listener, srv *relay.Server, web *http.Server) net.Listener {
-	return handshake.Listen(srv.Guard(l), web, relay.Path, web.Handler)
+	return handshake.Listen(srv.Guard(l), web, relay.Path, web.Handler).InTurn(srv.AwaitConnection)
 }
 
 func routes(srv *relay.Server, cfg relay.Config) http.Handler {

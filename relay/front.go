@@ -41,7 +41,8 @@ const (
 // What an address costs before it is known what it wants, and what it may owe until nothing more is taken from it
 // (see the engine's turns).
 const (
-	connectionPrice = 60 * time.Microsecond
+	acceptPrice     = 20 * time.Microsecond
+	connectionPrice = 40 * time.Microsecond // beside that, before anything of it is read
 	filePrice       = 250 * time.Microsecond
 	mostOwed        = 5 * time.Second
 )
@@ -111,8 +112,15 @@ func (srv *Server) takes(c net.Conn) bool {
 		f.refusals.Note(closedOwing, "from", at)
 		return false
 	}
-	srv.engine.Spend(at, connectionPrice)
+	srv.engine.Spend(at, acceptPrice)
 	return true
+}
+
+// AwaitConnection waits for the turn of a connection that Guard's listener has returned. A proxy's has none.
+func (srv *Server) AwaitConnection(c net.Conn) {
+	if at, ok := srv.front.addresses.OfPeer(c.RemoteAddr().String()); ok {
+		srv.engine.Await(at, connectionPrice)
+	}
 }
 
 // ConnState is for the http.Server that serves a relay: it closes connections on which nothing is asked

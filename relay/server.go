@@ -76,7 +76,9 @@ func New(cfg Config, b broker.Broker, log *slog.Logger) (*Server, error) {
 		e.Online = b
 	}
 	srv.root = events.New(e, srv.hub, b, verifier, log)
-	srv.engine = engine.New(cfg.Engine(), log, namespace.Serve(cfg.Namespace(), map[string]namespace.Namespace{"/": srv.root}))
+	of := cfg.Engine()
+	of.KindOf = namespace.KindOf(srv.root.KindOf)
+	srv.engine = engine.New(of, log, namespace.Serve(cfg.Namespace(), map[string]namespace.Namespace{"/": srv.root}))
 	srv.forward = forward.New(cfg.forward(), b, srv.engine, log)
 	srv.mux.HandleFunc(Path, srv.serveClient)
 	srv.mux.HandleFunc(strings.TrimSuffix(Path, "/"), srv.serveClient) // or the mux redirects, which breaks WebSocket

@@ -24,6 +24,7 @@ var (
 	refusedWaiting    = Refusal{slog.LevelWarn, "refused a client: MAX_UNCONNECTED have not sent a CONNECT yet", metrics.LimitUnconnected}
 	refusedDebtor     = Refusal{slog.LevelInfo, "closed a connection unread: its address owes more than half of a burst of HANDSHAKE_RATE, for clients that were closed for excess", metrics.LimitAddressHandshakes}
 	closedForExcess   = Refusal{slog.LevelInfo, "closed a client that goes on with what is refused", metrics.LimitExcess}
+	closedForFlood    = Refusal{slog.LevelInfo, "closed a client of which more waits than it may send", metrics.LimitExcess}
 )
 
 // refusedRates are the refusals for the rates of one connection.
@@ -39,6 +40,8 @@ var refusedRates = [...]Refusal{
 const (
 	// excessReason is told to a client that is closed for excess.
 	excessReason = "rate_limited: it went on with what was refused"
+	// floodReason is told to a client of which more waits than it may send.
+	floodReason = "rate_limited: it sent more than its limits allow, and its address has no time left for that"
 	// closePenalty is how many handshakes an address pays for a client that was closed for excess:
 	// else one that comes back at once would have a burst of everything each time.
 	closePenalty = 20
@@ -181,7 +184,7 @@ func (s *Session) TakeHandshake() (wait time.Duration) {
 // for one: then it is to be refused, and Excess be told.
 func (s *Session) Take(k limit.Kind) (wait time.Duration) {
 	if wait = s.allowance.Take(k); wait == 0 {
-		s.turn.Take(kindPrice[k])
+		s.spend(kindPrice[k])
 	}
 	return wait
 }
@@ -209,20 +212,25 @@ func (s *Session) ExcessOf(kind Refusal) {
 }
 
 // shed closes a client that does not look at what it is told. A stock client comes back.
-func (s *Session) shed() {
+func (s *Session) shed() { s.shedAs(closedForExcess, excessReason) }
+
+// shedFlood closes a client that would be shed if all that it has sent had been taken.
+func (s *Session) shedFlood() { s.shedAs(closedForFlood, floodReason) }
+
+func (s *Session) shedAs(kind Refusal, reason string) {
 	if s.isEnded() {
 		return
 	}
-	s.Refused(closedForExcess)
+	s.Refused(kind)
 	s.srv.limits.handshakes.Debit(s.address, closePenalty)
-	s.close(closePolicy, excessReason, false)
+	s.close(closePolicy, reason, false)
 }
 
 // received counts bytes that came from the client, whatever they are. It reports false if nothing more
 // of it is to be read: it was closed for excess, or goes on sending after another close. Of what is too
 // large the rest is read past.
 func (s *Session) received(n int) (ok bool) {
-	s.turn.Take(time.Duration(n) * bytePrice)
+	s.spend(time.Duration(n) * bytePrice)
 	if s.allowance.Debit(limit.Bytes, n) {
 		s.shed()
 	}

@@ -24,12 +24,14 @@ type rawConn struct {
 	metrics  *metrics.Metrics      // nil: nothing is counted
 	received func(n int) (ok bool) // told of what was read, and says whether to go on; nil: nobody. Set before anything is read
 	turn     func()                // waits before something is read; nil: nothing does. Set before anything is read
+	flooded  func()                // told that more has come than may; nil: nobody. Set before anything is read
 	onClose  func()                // nil: nobody wants to know. Set before the library knows of the connection
 
 	readMu sync.Mutex  // guards what follows; held while something is waited for
 	unread []byte      // what was read ahead: by net/http, or into ahead
 	ahead  *readBuffer // nil if unread is not in one
-	shed   bool        // received said not to go on
+	shed   bool        // received said not to go on, or flooded was told
+	tally  tally
 
 	mu        sync.Mutex  // guards what follows; held while whole frames are written
 	rest      net.Buffers // of a write that did not wait: it goes out before anything else
@@ -56,7 +58,7 @@ func (c *rawConn) Read(p []byte) (int, error) {
 	}
 	if len(c.unread) == 0 && !c.shed {
 		n, err := c.readConn(p)
-		c.noteReceived(n)
+		c.noteReceived(p[:n])
 		if !c.shed {
 			return n, err
 		}
@@ -117,16 +119,28 @@ func (c *rawConn) tryFill(fd uintptr) bool {
 		return !wait
 	}
 	c.unread, c.ahead = b[:n], b
-	c.noteReceived(n)
+	c.noteReceived(b[:n])
 	return true
 }
 
 // noteReceived counts what has come. If nothing more is to be read, it is forgotten. c.readMu is held.
-func (c *rawConn) noteReceived(n int) {
-	c.countReceived(n)
-	if c.received != nil && !c.received(n) {
+func (c *rawConn) noteReceived(b []byte) {
+	c.countReceived(len(b))
+	if c.received != nil && !c.received(len(b)) {
 		c.shed = true
 		c.dropUnread()
+		return
+	}
+	c.tally.read(b)
+	c.judge()
+}
+
+// judge ends the reading if more has come than may. c.readMu is held.
+func (c *rawConn) judge() {
+	if c.flooded != nil && !c.shed && c.tally.isFlood() {
+		c.shed = true
+		c.dropUnread()
+		c.flooded()
 	}
 }
 

@@ -70,6 +70,8 @@ type Config struct {
 	Compression int
 	// Addresses find out whose a request is. Zero: the peer's.
 	Addresses limit.Addresses
+	// KindOf says what a message is, of which this is the beginning, if that can be told. Nil: it can't.
+	KindOf func(message []byte) (k limit.Kind, ok bool)
 	// KeepOpening has sessions keep the request that opened them: its address, its query, and these
 	// headers, by their canonical names. Nil: they don't.
 	KeepOpening *[]string

@@ -60,6 +60,7 @@ type Session struct {
 
 	allowance *limit.Client // what it may still do
 	turn      *limit.Turn   // its address' account; nil: nothing waits
+	flow      limit.Flow    // what it takes of that
 
 	out       outbox
 	heartbeat heartbeat
@@ -78,7 +79,7 @@ type Session struct {
 // newSession makes a session for a client at this address.
 func (srv *Server) newSession(at netip.Addr) *Session {
 	s := &Session{srv: srv, id: newID() + "." + srv.cfg.Node, address: at, turn: srv.limits.enterTurn(at)}
-	s.turn.Take(openPrice)
+	s.spend(openPrice)
 	s.allowance = limit.NewClient(&srv.cfg.Rates, s.turn.Crowd())
 	s.waiting.Store(true)
 	s.out.limit = srv.cfg.OutboxBytes
@@ -192,6 +193,9 @@ func (s *Session) close(code int, reason string, force bool) {
 		s.mu.Unlock()
 		s.handler.Stop()
 		s.heartbeat.stop()
+		if code != closePolicy { // what goes on for a flood waits, to its end
+			s.turn.Forgo(&s.flow)
+		}
 		if t != nil {
 			t.end(code, reason, force)
 		} else {

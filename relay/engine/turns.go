@@ -30,23 +30,23 @@ const (
 var kindPrice = [...]time.Duration{limit.Join: joinPrice, limit.History: listPrice, limit.Bytes: 0}
 
 // Spend has an address pay for something that is not to wait.
-func (srv *Server) Spend(at netip.Addr, price time.Duration) { srv.limits.turnOf(at).Take(price) }
+func (srv *Server) Spend(at netip.Addr, price time.Duration) { srv.limits.turnOf(at).Take(nil, price) }
 
 // Owes returns for how long what an address wants would wait now.
 func (srv *Server) Owes(at netip.Addr) time.Duration { return srv.limits.turnOf(at).Owed() }
 
 // AwaitRequest waits for a request's turn.
 func (srv *Server) AwaitRequest(r *http.Request) {
-	await(srv.limits.turnOf(srv.Address(r)).Take(requestPrice))
+	srv.limits.turnOf(srv.Address(r)).Await(nil, requestPrice)
 }
 
-func (s *Session) awaitTurn(price time.Duration) { await(s.turn.Take(price)) }
+// Await waits for the turn of something else that an address wants.
+func (srv *Server) Await(at netip.Addr, price time.Duration) { srv.limits.turnOf(at).Await(nil, price) }
 
-func await(wait time.Duration) {
-	if wait > 0 {
-		<-time.After(wait)
-	}
-}
+func (s *Session) awaitTurn(price time.Duration) (waited bool) { return s.turn.Await(&s.flow, price) }
+
+// spend has the session's address pay for what the session has had done.
+func (s *Session) spend(price time.Duration) { s.turn.Take(&s.flow, price) }
 
 // turnOf returns an address' account, or nil.
 func (l *limits) turnOf(at netip.Addr) *limit.Turn {

@@ -90,7 +90,7 @@ func (srv *Server) accept(w http.ResponseWriter, r *http.Request, s *Session, fi
 		CompressionMode:    srv.compressionMode(),
 		OnPingReceived: func(_ context.Context, payload []byte) bool {
 			t.framing.allow(len(payload))
-			s.awaitTurn(packetPrice)
+			t.await(packetPrice)
 			return s.takePacket()
 		},
 	})
@@ -102,8 +102,8 @@ func (srv *Server) accept(w http.ResponseWriter, r *http.Request, s *Session, fi
 	ws.SetReadLimit(int64(srv.cfg.MaxPayload)) // until run: an upgrade's own packets are short
 	t.ws, t.conn = ws, h.conn
 	h.conn.received = t.received
-	h.conn.turn = func() { s.awaitTurn(readPrice + packetPrice) }
-	h.conn.noteReceived(len(h.conn.unread))               // by net/http
+	h.conn.turn, h.conn.flooded = t.awaitRead, s.shedFlood
+	h.conn.noteReceived(h.conn.unread)                    // by net/http
 	if h.Header().Get("Sec-WebSocket-Extensions") != "" { // the library has agreed to what the client offers
 		t.deflates = true
 		t.framing.inflating = &inflating{pay: s.received}
@@ -132,7 +132,7 @@ func (t *webSocketTransport) start() {
 func (t *webSocketTransport) run() {
 	for t.takeMessage() {
 		if t.conn.hasUnread() {
-			t.s.awaitTurn(packetPrice)
+			t.await(packetPrice)
 		} else if t.rest() {
 			return
 		}

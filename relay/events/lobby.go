@@ -100,6 +100,14 @@ func (l LobbyEvents) of(name string) (rule lobbyRule, ok bool) {
 	return rule, ok
 }
 
+// kind is what such events are limited as.
+func (rule lobbyRule) kind() limit.Kind {
+	if rule.volatile {
+		return limit.Signal
+	}
+	return limit.Publish
+}
+
 // handle answers a batch of events of one name.
 func (rule lobbyRule) handle(ctx context.Context, c *connection, batch []namespace.Event) {
 	if rule.volatile {

@@ -29,18 +29,40 @@ const (
 // handler answers a batch of events of one name, in their order.
 type handler func(ctx context.Context, c *connection, batch []namespace.Event)
 
+// row is an event of the table: what it is limited as, and what answers it.
+type row struct {
+	kind   limit.Kind
+	handle handler
+}
+
 // table is the contract with clients: what they may send, and what answers it.
-var table = map[string]handler{
-	"join":     perEvent(limit.Join, join),
-	"leave":    perEvent(limit.Event, leave),
-	"publish":  publish,
-	"annotate": annotate,
-	"signal":   perEvent(limit.Signal, signal),
-	"history":  perEvent(limit.History, history),
-	"members":  perEvent(limit.History, members),
-	"token":    perEvent(limit.Event, renew),
-	"ping":     perEvent(limit.Event, ping),
-	"relays":   perEvent(limit.Event, relays),
+var table = map[string]row{
+	"join":     each(limit.Join, join),
+	"leave":    each(limit.Event, leave),
+	"publish":  {limit.Publish, publish},
+	"annotate": {limit.Publish, annotate},
+	"signal":   each(limit.Signal, signal),
+	"history":  each(limit.History, history),
+	"members":  each(limit.History, members),
+	"token":    each(limit.Event, renew),
+	"ping":     each(limit.Event, ping),
+	"relays":   each(limit.Event, relays),
+}
+
+// each is the row of events that are answered one by one.
+func each(k limit.Kind, answer func(context.Context, *connection, namespace.Event) error) row {
+	return row{k, perEvent(k, answer)}
+}
+
+// KindOf returns what events of a name are limited as.
+func (root *Root) KindOf(name string) limit.Kind {
+	if r, ok := table[name]; ok {
+		return r.kind
+	}
+	if rule, ok := root.lobbyEvents.of(name); ok {
+		return rule.kind()
+	}
+	return limit.Event
 }
 
 // perEvent makes a handler of a function that answers one request, which is limited as this kind.
@@ -74,8 +96,8 @@ func (c *connection) Handle(ctx context.Context, batch []namespace.Event) {
 
 // handlerOf returns who handles events of a name: the first that knows it.
 func (root *Root) handlerOf(name string) handler {
-	if h, ok := table[name]; ok {
-		return h
+	if r, ok := table[name]; ok {
+		return r.handle
 	}
 	if rule, ok := root.lobbyEvents.of(name); ok {
 		return rule.handle

@@ -30,6 +30,7 @@ type Listener struct {
 	counted func(net.Conn, http.ConnState) // web's ConnState, or nil
 	path    []byte                         // "GET ", and where WebSockets are
 	handler http.Handler
+	turn    func(net.Conn) // waits before something is read of a connection; nil: nothing does
 	others  chan accepted
 	done    chan struct{}
 	begun   sync.Once
@@ -50,6 +51,12 @@ type accepted struct {
 func Listen(l net.Listener, web *http.Server, path string, handler http.Handler) *Listener {
 	return &Listener{Listener: l, web: web, counted: web.ConnState, path: []byte("GET " + path), handler: handler,
 		others: make(chan accepted), done: make(chan struct{}), silent: map[net.Conn]struct{}{}}
+}
+
+// InTurn has connections wait before anything is read of them. It is called before Accept, and returns l.
+func (l *Listener) InTurn(await func(net.Conn)) *Listener {
+	l.turn = await
+	return l
 }
 
 // run accepts until the listener is closed. Errors are for the server to judge.
@@ -108,6 +115,9 @@ var buffers = sync.Pool{New: func() any { return new([firstRead]byte) }}
 // serve reads once, and decides whose the connection is.
 func (l *Listener) serve(c net.Conn) {
 	l.state(c, http.StateNew)
+	if l.turn != nil {
+		l.turn(c)
+	}
 	buf := buffers.Get().(*[firstRead]byte)
 	defer buffers.Put(buf)
 	n, err := l.read(c, buf[:])

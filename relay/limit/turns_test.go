@@ -14,12 +14,9 @@ func TestTurns(t *testing.T) {
 		const cost = 100 * time.Microsecond
 		began, spent, waited := time.Now(), time.Duration(0), false
 		for time.Since(began) < 10*time.Second {
-			wait := ts.Of("mallory").Take(cost)
-			if waited = waited || wait > 0; wait > 0 {
-				<-time.After(wait)
-			}
+			waited = ts.Of("mallory").Await(nil, cost) || waited
 			spent += cost
-			if ts.Of("asha").Take(cost/10) > 0 && time.Since(began) > time.Second {
+			if ts.Of("asha").Await(nil, cost/10) {
 				t.Fatal("one waits for another")
 			}
 		}
@@ -29,34 +26,125 @@ func TestTurns(t *testing.T) {
 	})
 }
 
-// Many who wait for one account have their turns one after the other, not all at once.
+// Many who wait for one account have their turns one after the other, not all at once, in the order in which they came.
 func TestTurnsAreApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turn, cost := NewTurns[int]().Of(1), time.Millisecond
-		turn.Take(turnSlack / turnParts)
-		for i := range 100 {
-			if wait := turn.Take(cost); wait != time.Duration(i)*turnParts*cost {
-				t.Fatal("the turn of ", i, " is after ", wait)
-			}
+		turn.Take(nil, turnSlack/turnParts)
+		began := time.Now()
+		var served []int
+		for i := range 2000 {
+			go func() {
+				turn.Await(new(Flow), cost)
+				served = append(served, i)
+			}()
+			synctest.Wait()
 		}
+		for i := range 100 {
+			if synctest.Wait(); len(served) != i+1 || served[i] != i {
+				t.Fatal("after ", time.Since(began), " it was the turn of ", served)
+			}
+			<-time.After(turnParts * cost)
+		}
+		<-time.After(2000 * turnParts * cost)
 	})
 }
 
-// What is owed is bounded, and so is the wait.
+// Who wants little is served beside many who want all that they can get, and among those who are not known
+// everybody is, in time.
+func TestTurnsAreFair(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turn, cost, over := NewTurns[int]().Of(1), 100*time.Microsecond, false
+		for range 500 {
+			go func() {
+				for f := new(Flow); !over; {
+					turn.Await(f, cost)
+				}
+			}()
+		}
+		<-time.After(time.Second)
+		for name, f := range map[string]*Flow{"one": {}, "nobody's": nil} {
+			for range 20 {
+				began := time.Now()
+				turn.Await(f, cost)
+				if took := time.Since(began); took > 3*turnParts*cost {
+					t.Fatalf("%s waits for %s", name, took)
+				}
+				<-time.After(1000 * turnParts * cost) // half of what each of the many has
+			}
+		}
+		over = true
+		<-time.After(time.Second)
+	})
+}
+
+// Who is late, since the machine had else to do, is served at once, but not as many as could have been meanwhile.
+func TestTurnsAreNotMadeUpFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turn, cost, served := NewTurns[int]().Of(1), 100*time.Microsecond, 0
+		turn.Take(nil, 2*time.Millisecond)
+		for range 1000 {
+			go func() {
+				turn.Await(new(Flow), cost)
+				served++
+			}()
+		}
+		synctest.Wait()
+		turn.mu.Lock()
+		turn.due -= 50 * time.Millisecond // as if the timer came so late
+		turn.arm(time.Since(turn.began))
+		turn.mu.Unlock()
+		synctest.Wait()
+		if most := int(turnLate/turnParts/cost) + 1; served == 0 || served > most {
+			t.Error(served, " turns at once, not ", most)
+		}
+		<-time.After(time.Second)
+	})
+}
+
+// What is owed is bounded, and so is how long the next one waits for it.
 func TestTurnsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turn := NewTurns[int]().Of(1)
 		for range 1000 {
-			if wait := turn.Take(time.Second); wait > maxTurn {
-				t.Fatal("a wait of ", wait)
-			}
+			turn.Take(nil, time.Second)
 		}
 		if owed := turn.Owed(); owed != maxOwed {
 			t.Error("it owes ", owed)
 		}
-		<-time.After(maxOwed)
-		if turn.Owed() != 0 || turn.Take(time.Second) != 0 {
+		began := time.Now()
+		if turn.Await(new(Flow), time.Microsecond); time.Since(began) != maxTurn {
+			t.Error("a wait of ", time.Since(began))
+		}
+		go turn.Await(new(Flow), time.Second)
+		if synctest.Wait(); turn.Owed() < maxOwed-maxTurn+turnParts*time.Second {
+			t.Error("who waits is not counted in ", turn.Owed())
+		}
+		<-time.After(2 * maxOwed)
+		if turn.Owed() != 0 || turn.Await(new(Flow), time.Second) {
 			t.Error("it owes for ever")
+		}
+	})
+}
+
+// Who has gone waits no more, and keeps nobody.
+func TestForgo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turn, gone := NewTurns[int]().Of(1), new(Flow)
+		turn.Take(nil, time.Hour)
+		began := time.Now()
+		for range 10 {
+			go turn.Await(gone, time.Second)
+			go turn.Await(new(Flow), time.Microsecond)
+		}
+		synctest.Wait()
+		turn.Forgo(gone)
+		if turn.Await(gone, time.Second) || time.Since(began) > 0 || len(turn.queue) != 10 || turn.queued != 10*time.Microsecond {
+			t.Error(len(turn.queue), " wait yet, for ", turn.queued)
+		}
+		<-time.After(2 * maxOwed)
+		if len(turn.queue) > 0 {
+			t.Error(len(turn.queue), " wait for ever")
 		}
 	})
 }
@@ -68,7 +156,7 @@ func TestTurnsAreForgotten(t *testing.T) {
 		ts.most = 100
 		held := ts.Enter(-1)
 		for key := range 1000 {
-			ts.Of(key).Take(time.Millisecond)
+			ts.Of(key).Take(nil, time.Millisecond)
 		}
 		if len(ts.keys) != ts.most || ts.Of(5000) != ts.Of(5001) {
 			t.Error(len(ts.keys), " accounts")
@@ -91,7 +179,9 @@ func TestTurnsAreForgotten(t *testing.T) {
 // No account is one on which nothing waits.
 func TestNoTurn(t *testing.T) {
 	var turn *Turn
-	if turn.Take(time.Hour) > 0 || turn.Owed() > 0 || turn.Crowd() != nil {
+	turn.Take(nil, time.Hour)
+	turn.Forgo(new(Flow))
+	if turn.Await(nil, time.Hour) || turn.Owed() > 0 || turn.Crowd() != nil {
 		t.Error("it waits")
 	}
 	turn.Leave()

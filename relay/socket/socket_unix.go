@@ -26,6 +26,15 @@ func TryRead(fd uintptr, p []byte) (n int, wait bool) {
 	return n, err == syscall.EAGAIN
 }
 
+// TryPeek returns how much of what has come it has copied to p, which is still to be read.
+func TryPeek(fd uintptr, p []byte) (n int) {
+	n, _, err := syscall.Recvfrom(int(fd), p, syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
 // TryWrite writes what the socket takes of p at once, which may be nothing.
 func TryWrite(fd uintptr, p []byte) (int, error) {
 	n, err := write(fd, p)
