@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -84,6 +85,7 @@ type guarded struct {
 // Accept implements net.Listener.
 func (g *guarded) Accept() (net.Conn, error) {
 	for {
+		runtime.Gosched() // many may come at once
 		c, err := g.Listener.Accept()
 		if err != nil || g.srv.takes(c) {
 			return c, err

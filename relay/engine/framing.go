@@ -80,4 +80,6 @@ func (f *framing) price(n int) int {
 }
 
 // received is Session.received for what came over this WebSocket.
-func (t *webSocketTransport) received(n int) (ok bool) { return t.s.received(n + t.framing.price(n)) }
+func (t *webSocketTransport) received(n int) (ok bool) {
+	return t.s.receivedFramed(n, t.framing.price(n))
+}

@@ -128,20 +128,22 @@ func (h *heartbeat) checkNow() {
 	}
 }
 
-// pong takes the client's answer to a ping.
-func (h *heartbeat) pong() {
-	if f := h.takePong(); f != nil {
+// pong takes the client's answer to a ping. It reports false if there was none to answer.
+func (h *heartbeat) pong() (ok bool) {
+	f, ok := h.takePong()
+	if f != nil {
 		f()
 	}
+	return ok
 }
 
 // takePong notes a pong, and returns what is to be called for it. One that comes before its ping is sent
 // answers nothing: a client that reads nothing is not there.
-func (h *heartbeat) takePong() (ponged func()) {
+func (h *heartbeat) takePong() (ponged func(), ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.waiting || h.stopped || !h.s.out.hasTaken(h.ping) {
-		return nil
+		return nil, false
 	}
 	if h.asked {
 		ponged, h.ponged, h.asked = h.ponged, nil, false
@@ -149,7 +151,7 @@ func (h *heartbeat) takePong() (ponged func()) {
 	now := time.Now()
 	h.waiting, h.due = false, h.s.srv.pingAfter(now)
 	h.timer.Reset(h.pause(now))
-	return ponged
+	return ponged, true
 }
 
 func (h *heartbeat) stop() {

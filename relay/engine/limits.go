@@ -229,9 +229,12 @@ func (s *Session) shedAs(kind Refusal, reason string) {
 // received counts bytes that came from the client, whatever they are. It reports false if nothing more
 // of it is to be read: it was closed for excess, or goes on sending after another close. Of what is too
 // large the rest is read past.
-func (s *Session) received(n int) (ok bool) {
-	s.spend(time.Duration(n) * bytePrice)
-	if s.allowance.Debit(limit.Bytes, n) {
+func (s *Session) received(n int) (ok bool) { return s.receivedFramed(n, 0) }
+
+// receivedFramed is received for bytes of which the framing counts for so many more.
+func (s *Session) receivedFramed(n, framing int) (ok bool) {
+	s.spend(time.Duration(n)*bytePrice + time.Duration(framing)*framePrice)
+	if s.allowance.Debit(limit.Bytes, n+framing) {
 		s.shed()
 	}
 	s.mu.Lock()

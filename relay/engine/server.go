@@ -70,8 +70,9 @@ type Config struct {
 	Compression int
 	// Addresses find out whose a request is. Zero: the peer's.
 	Addresses limit.Addresses
-	// KindOf says what a message is, of which this is the beginning, if that can be told. Nil: it can't.
-	KindOf func(message []byte) (k limit.Kind, ok bool)
+	// KindOf says for how many packets of which kind a message of this size counts, of which this is the beginning:
+	// none, if that can't be told. Nil: it never can.
+	KindOf func(message []byte, size int) (k limit.Kind, n int)
 	// KeepOpening has sessions keep the request that opened them: its address, its query, and these
 	// headers, by their canonical names. Nil: they don't.
 	KeepOpening *[]string

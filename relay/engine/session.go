@@ -260,8 +260,8 @@ func (s *Session) waitHandler() {
 func (s *Session) take(p engineio.Packet) error {
 	switch p.Type {
 	case engineio.Pong:
-		if s.takePacket() {
-			s.heartbeat.pong()
+		if s.takePacket() && !s.heartbeat.pong() && s.turn.IsWanted() && s.allowance.Unasked() {
+			s.shedFlood()
 		}
 		return nil
 	case engineio.Message:

@@ -32,7 +32,7 @@ type tally struct {
 // watch counts packets.
 type watch struct {
 	// immutable
-	kind func(message []byte) (k limit.Kind, ok bool) // of a message; nil: its kind is not known
+	kind func(message []byte, size int) (k limit.Kind, n int) // Config.KindOf
 
 	next     time.Time // when to look ahead again
 	arrivals *limit.Arrivals
@@ -73,7 +73,7 @@ func (t *tally) count(b []byte) {
 		b = b[size-had:]
 		t.have, t.skip = 0, payload
 		if t.watch != nil {
-			t.watch.note(t.head[:size], b[:min(len(b), payload, kindBytes)])
+			t.watch.note(t.head[:size], b[:min(len(b), payload, kindBytes)], payload)
 		}
 	}
 }
@@ -115,7 +115,7 @@ const (
 )
 
 // note counts a frame, if it is a packet whose kind can be told: other limits are on the rest.
-func (w *watch) note(head, payload []byte) {
+func (w *watch) note(head, payload []byte, size int) {
 	switch {
 	case head[0] == wholePing:
 		w.packets[limit.Event]++
@@ -132,9 +132,8 @@ func (w *watch) note(head, payload []byte) {
 			if w.kind == nil {
 				return
 			}
-			if k, ok := w.kind(text[1:len(payload)]); ok {
-				w.packets[k]++
-			}
+			k, n := w.kind(text[1:len(payload)], size-1)
+			w.packets[k] += n
 		}
 	}
 }

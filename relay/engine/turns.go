@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"setu/relay/engineio"
 	"setu/relay/limit"
 )
 
@@ -19,7 +20,9 @@ import (
 const (
 	packetPrice  = 25 * time.Microsecond  // a packet and its answer
 	readPrice    = 10 * time.Microsecond  // from a socket
-	bytePrice    = 3 * time.Nanosecond    // a byte of BYTES_RATE, which fragments take many of: kept, parsed
+	bytePrice    = time.Nanosecond        // a byte that came, or that was asked for
+	parsePrice   = 2 * time.Nanosecond    // beside that, for one that is parsed
+	framePrice   = 3 * time.Nanosecond    // for one of those that framing takes of BYTES_RATE: fragments take many
 	requestPrice = 100 * time.Microsecond // by HTTP, and its answer
 	openPrice    = 200 * time.Microsecond // a session, with its end
 	joinPrice    = 100 * time.Microsecond // beside its packet: others are told
@@ -42,6 +45,12 @@ func (srv *Server) AwaitRequest(r *http.Request) {
 
 // Await waits for the turn of something else that an address wants.
 func (srv *Server) Await(at netip.Addr, price time.Duration) { srv.limits.turnOf(at).Await(nil, price) }
+
+// PayFor has the client's address pay for a frame that is sent because the client has asked for it.
+func (s *Session) PayFor(f *engineio.Frame) { s.spend(time.Duration(f.Size()) * bytePrice) }
+
+// PayForParsing has the client's address pay for a message of this size that is parsed.
+func (s *Session) PayForParsing(size int) { s.spend(time.Duration(size) * parsePrice) }
 
 func (s *Session) awaitTurn(price time.Duration) (waited bool) { return s.turn.Await(&s.flow, price) }
 

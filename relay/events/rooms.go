@@ -2,9 +2,9 @@ package events
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"strconv"
+	"strings"
 
 	"setu/relay/auth"
 	"setu/relay/broker"
@@ -232,22 +232,17 @@ func members(ctx context.Context, c *connection, e namespace.Event) error {
 	if err != nil {
 		return err
 	}
-	list := rawMessages(users)
-	if users == nil && count > 0 { // too many: the count alone
-		list = nil
+	size := 64
+	for _, u := range users {
+		size += len(u) + 1
 	}
-	c.ack(e, struct {
-		OK      bool              `json:"ok"`
-		Count   int               `json:"count"`
-		Members []json.RawMessage `json:"members,omitzero"`
-	}{true, count, list})
+	c.ackWith(e, size, func(dst []byte) []byte { // not through json, which would read what others have written
+		dst = strconv.AppendInt(append(dst, `{"ok":true,"count":`...), int64(count), 10)
+		if users != nil || count == 0 { // else they are too many: the count alone
+			dst = append(append(dst, `,"members":[`...), strings.Join(users, ",")...)
+			dst = append(dst, ']')
+		}
+		return append(dst, '}')
+	})
 	return nil
-}
-
-func rawMessages(texts []string) []json.RawMessage {
-	out := make([]json.RawMessage, len(texts))
-	for i, t := range texts {
-		out[i] = json.RawMessage(t)
-	}
-	return out
 }

@@ -248,7 +248,9 @@ func (c *connection) ack(e namespace.Event, body any) {
 // ackWith answers e with an object of about size bytes that write appends to its argument.
 func (c *connection) ackWith(e namespace.Event, size int, write func(dst []byte) []byte, attachments ...[]byte) {
 	if e.WantsAck() {
-		c.Send(c.objectFrame(e, size, write, attachments...))
+		f := c.objectFrame(e, size, write, attachments...)
+		c.PayFor(f)
+		c.Send(f)
 	}
 }
 

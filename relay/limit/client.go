@@ -41,13 +41,15 @@ type Client struct {
 	buckets [kinds]*rate.Limiter
 	refused *rate.Limiter
 	told    *rate.Limiter
+	unasked *rate.Limiter
 }
 
-// How often a connection may be refused something before it is closed, and be told of what it did not
-// ask to be told.
+// How often a connection may be refused something before it is closed, be told of what it did not ask to be
+// told, and answer what it was not asked.
 var (
 	refusals = Rate{Events: 10, Per: time.Second, Burst: 100}
 	notices  = Rate{Events: 5, Per: time.Second, Burst: 20}
+	unasked  = Rate{Events: 1, Per: time.Second, Burst: 10}
 )
 
 // NewClient returns the limits of a new connection. Of joins, requests, bytes and all else that is no message
@@ -123,6 +125,10 @@ func (c *Client) Refused() (tooOften bool) {
 
 // MayTell reports whether the client may be told of something without having asked.
 func (c *Client) MayTell() bool { return c.bucket(&c.told, notices).Allow() }
+
+// Unasked counts an answer to nothing, while others have to wait for that. It reports true if there are too many: no
+// client has a use for them.
+func (c *Client) Unasked() (tooMany bool) { return !c.bucket(&c.unasked, unasked).Allow() }
 
 // bucket returns the bucket for a rate, whose burst may be another than it was.
 func (c *Client) bucket(at **rate.Limiter, r Rate) *rate.Limiter {

@@ -269,6 +269,16 @@ func (t *Turn) Forgo(f *Flow) {
 	heap.Init(&t.queue)
 }
 
+// IsWanted reports whether somebody waits.
+func (t *Turn) IsWanted() bool {
+	if t == nil {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.queue) > 0
+}
+
 // Owed is how long it takes until all that was taken is paid for, and all that wait have been served.
 func (t *Turn) Owed() time.Duration {
 	if t == nil {

@@ -112,6 +112,9 @@ func (c *client) Message(data []byte, binary bool) error {
 	case c.partial != nil:
 		return errText
 	}
+	if !isHugeConnect(data) {
+		c.session.PayForParsing(len(data))
+	}
 	p, err := parse(data)
 	deep := errors.Is(err, socketio.ErrDepth)
 	if err != nil && !deep {

@@ -60,6 +60,9 @@ func (c *Conn) Address() netip.Addr { return c.session.Address() }
 // connection ends.
 func (c *Conn) Send(f *engineio.Frame) bool { return c.session.Send(f) }
 
+// PayFor has the client's address pay for a frame that is sent because the client has asked for it.
+func (c *Conn) PayFor(f *engineio.Frame) { c.session.PayFor(f) }
+
 // SendBypass is Send for what goes before all that is held.
 func (c *Conn) SendBypass(f *engineio.Frame) bool { return c.session.SendBypass(f) }
 

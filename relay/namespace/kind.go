@@ -7,26 +7,34 @@ import (
 	"setu/relay/socketio"
 )
 
-// KindOf returns what tells a message's kind by its beginning, and does not if that would take more of it, or
-// there is none: event says of which kind an event is, by its name.
-func KindOf(event func(name string) limit.Kind) func(message []byte) (k limit.Kind, ok bool) {
-	return func(message []byte) (limit.Kind, bool) {
+// hugePackets is for how many packets a CONNECT counts that is too large anyway, while it waits: who sends one is
+// told so, and whoever sends another is a flooder, which is closed before much of it has been read.
+const hugePackets = 300
+
+// KindOf returns what engine.Config asks for. event says of which kind an event is, by its name.
+func KindOf(event func(name string) limit.Kind) func(message []byte, size int) (k limit.Kind, n int) {
+	return func(message []byte, size int) (limit.Kind, int) {
 		if len(message) == 0 {
-			return 0, false
+			return 0, 0
 		}
 		switch socketio.Type(message[0]) {
-		case socketio.Connect, socketio.Disconnect, socketio.Ack, socketio.BinaryAck:
-			return limit.Event, true
+		case socketio.Connect:
+			if size > maxAuth+maxConnectHead {
+				return limit.Event, hugePackets
+			}
+			return limit.Event, 1
+		case socketio.Disconnect, socketio.Ack, socketio.BinaryAck:
+			return limit.Event, 1
 		}
 		p, err := socketio.ParseHead(message)
 		if err != nil {
-			return 0, false
+			return 0, 0
 		}
 		_, name, begins := bytes.Cut(p.Data, []byte{'"'})
 		name, _, ends := bytes.Cut(name, []byte{'"'})
 		if !begins || !ends || bytes.IndexByte(name, '\\') >= 0 {
-			return 0, false
+			return 0, 0
 		}
-		return event(string(name)), true
+		return event(string(name)), 1
 	}
 }
