@@ -105,6 +105,42 @@ func (o *others) measure(t *testing.T, relay int, d time.Duration) took {
 	return took{all[len(all)/2], all[len(all)*99/100], work[len(work)*99/100], busy}
 }
 
+// neighbour connects a client from the flooders' address, which goes on to publish a little until leave is called. That
+// returns how long it had to wait for an answer at most.
+func neighbour(t *testing.T, address string, from net.IP) (leave func() (longest time.Duration)) {
+	c, err := swarm.Dial(address, swarm.Auth{Name: "neighbour"}, swarm.Options{From: from})
+	if err == nil {
+		err = c.Join("lobby")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var longest time.Duration
+	var publishes sync.WaitGroup
+	over := make(chan struct{})
+	publishes.Go(func() {
+		for next := (&others{}); ; {
+			start := time.Now()
+			if err := next.publish(c); err != nil {
+				t.Error("the flooders' neighbour: ", err)
+				return
+			}
+			longest = max(longest, time.Since(start))
+			select {
+			case <-over:
+				return
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+	})
+	return func() time.Duration {
+		close(over)
+		publishes.Wait()
+		c.Close()
+		return longest
+	}
+}
+
 // publish publishes, and waits for the answer.
 func (o *others) publish(c *swarm.Client) error {
 	id := o.turn.Add(1)

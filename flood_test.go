@@ -284,7 +284,8 @@ var floods = []flood{
 //	taskset -c 0 go test . -run 'TestFloods$' -v -flooders 500 -flood 10s -apart 1 # the flooders have a processor of their own
 //
 // Each kind's line has how long what the others publish takes before the flood, while the same clients flood a server
-// of their own, which costs the others what the machine does, and during the flood.
+// of their own, which costs the others what the machine does, and during the flood. Beside that it has how long the
+// flooders' neighbour waits at most, who has their address, keeps to the limits, and is to keep its connection.
 func TestFloods(t *testing.T) {
 	if testing.Short() {
 		t.Skip("floods a process")
@@ -292,7 +293,7 @@ func TestFloods(t *testing.T) {
 	p := startProcess(t, 20_000, "LOG_LEVEL=info", "MAX_CONNECTIONS=10000")
 	o := newOthers(t, p.address)
 	var table strings.Builder
-	fmt.Fprintf(&table, "\n%-23s %31s %31s %31s %8s %8s %8s %8s %8s  %s\n", "p50, p99, work, busy:", "no flood", "another's", "flood",
+	fmt.Fprintf(&table, "\n%-23s %31s %31s %31s %9s %8s %8s %8s %8s %8s  %s\n", "p50, p99, work, busy:", "no flood", "another's", "flood", "neighbour",
 		"sent", "refused", "closed", "turned", "after", "closed with")
 	for i, kind := range floods {
 		if !strings.Contains(kind.name, *kinds) {
@@ -300,17 +301,20 @@ func TestFloods(t *testing.T) {
 		}
 		f := outcome{Codes: map[string]int{}}
 		var before, control, during took
+		var longest time.Duration
 		for run := range *runs {
 			before = before.least(o.measure(t, p.cmd.Process.Pid, *floodFor))
 			others := floodOnce(t, "", i, run)
 			control = control.least(o.measure(t, p.cmd.Process.Pid, *floodFor))
 			others()
+			leave := neighbour(t, p.address, floodersAddress(i, run))
 			all := floodOnce(t, p.address, i, run)
 			during = during.least(o.measure(t, p.cmd.Process.Pid, *floodFor))
+			longest = max(longest, leave())
 			f.add(all())
 		}
-		fmt.Fprintf(&table, "%-23s %s %s %s %8d %8d %8d %8d %8s  %v\n", kind.name, before, control, during,
-			f.Sent, f.Refused, f.Closed, f.Turned, f.First.Round(time.Millisecond), f.Codes)
+		fmt.Fprintf(&table, "%-23s %s %s %s %9s %8d %8d %8d %8d %8s  %v\n", kind.name, before, control, during,
+			longest.Round(time.Millisecond), f.Sent, f.Refused, f.Closed, f.Turned, f.First.Round(time.Millisecond), f.Codes)
 		if *floodFor >= time.Second && kind.name != "half handshakes" && kind.name != "page, unread" && f.Closed+f.Turned == 0 {
 			t.Errorf("%s cost nobody a connection", kind.name)
 		}
@@ -330,6 +334,9 @@ func leisurely() []string {
 	}
 	return []string{"nice", "-n", "19"}
 }
+
+// floodersAddress is where one of the floods comes from.
+func floodersAddress(i, run int) net.IP { return net.IPv4(127, 0, byte(run+1), byte(i+1)) }
 
 // floodOnce has clients of one address flood for a while, and returns what waits for them to end. The machine
 // is the relay's first, as if they were on another. Without an address they flood a server of their own.
@@ -369,7 +376,7 @@ func TestFlooder(t *testing.T) {
 	all := make([]*flooder, *flooders)
 	for n := range all {
 		all[n] = &flooder{address: address, began: now, until: now.Add(*floodFor), outcome: outcome{Codes: map[string]int{}},
-			dialer: net.Dialer{Timeout: time.Second, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, byte(run+1), byte(i+1))}}}
+			dialer: net.Dialer{Timeout: time.Second, LocalAddr: &net.TCPAddr{IP: floodersAddress(i, run)}}}
 		wg.Go(func() { floods[i].run(all[n]) })
 	}
 	wg.Wait()

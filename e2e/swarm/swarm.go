@@ -38,7 +38,8 @@ type Auth struct {
 
 // Options are what a client's connection is like. The zero value is an ordinary one.
 type Options struct {
-	ReceiveBuffer int // bytes that the kernel takes in for it; 0: its own choice
+	ReceiveBuffer int    // bytes that the kernel takes in for it; 0: its own choice
+	From          net.IP // address that it connects from; nil: the kernel's choice
 }
 
 // Client is one connection. One goroutine may read while others write.
@@ -70,7 +71,11 @@ func (r Refused) Error() string { return fmt.Sprintf("refused with status %d", i
 
 // Dial connects, and waits for the relay's welcome.
 func Dial(address string, auth Auth, o Options) (*Client, error) {
-	conn, err := net.DialTimeout("tcp", address, dialTimeout)
+	dialer := net.Dialer{Timeout: dialTimeout}
+	if o.From != nil {
+		dialer.LocalAddr = &net.TCPAddr{IP: o.From}
+	}
+	conn, err := dialer.Dial("tcp", address)
 	if err != nil {
 		return nil, err
 	}

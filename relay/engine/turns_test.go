@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"net/netip"
@@ -93,6 +94,23 @@ func TestWhatWaitsItsTurn(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What was read ahead waits as what was not.
+func TestWhatWasReadAheadWaits(t *testing.T) {
+	withTurns(t, tapes(echo), func(t *testing.T, r *rig, _ *addressed) {
+		const packets = 100
+		began := time.Now()
+		p := wiretest.Upgrade(t, r.Dial(), bytes.Repeat(wiretest.ClientFrame(0x81, []byte("4x")), packets)...)
+		for p.Packet()[0] != '4' {
+		}
+		for range packets - 1 {
+			p.Expect("4x")
+		}
+		if took, least := time.Since(began), 4*packets*packetPrice-4*time.Millisecond; took < least {
+			t.Errorf("%d packets took %s, not %s", packets, took, least)
+		}
+	})
 }
 
 // A flood is served as much of the time as its address has, however many connections bring it, and in the order in

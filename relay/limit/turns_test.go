@@ -78,6 +78,32 @@ func TestTurnsAreFair(t *testing.T) {
 	})
 }
 
+// However many come of which nothing is known, those that are known are served beside them.
+func TestTurnsOfNewcomers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turn, cost, over := NewTurns[int]().Of(1), 100*time.Microsecond, false
+		for range 500 {
+			go func() {
+				for !over {
+					turn.Await(nil, cost)
+				}
+			}()
+		}
+		<-time.After(time.Second)
+		for f := new(Flow); !over; {
+			began := time.Now()
+			for range 10 {
+				turn.Await(f, cost)
+			}
+			if took := time.Since(began); took > 10*(newcomers+2)*turnParts*cost {
+				t.Errorf("ten turns took %s", took)
+			}
+			over = true
+		}
+		<-time.After(time.Second)
+	})
+}
+
 // Who is late, since the machine had else to do, is served at once, but not as many as could have been meanwhile.
 func TestTurnsAreNotMadeUpFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

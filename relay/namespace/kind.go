@@ -27,7 +27,7 @@ func KindOf(event func(name string) limit.Kind) func(message []byte, size int) (
 			return limit.Event, 1
 		}
 		p, err := socketio.ParseHead(message)
-		if err != nil {
+		if err != nil || p.Type != socketio.Event && p.Type != socketio.BinaryEvent {
 			return 0, 0
 		}
 		_, name, begins := bytes.Cut(p.Data, []byte{'"'})
