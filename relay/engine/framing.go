@@ -71,7 +71,7 @@ func (f *framing) allow(payload int) {
 func (f *framing) price(n int) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	owed := max(0, f.over-f.asked-aheadBytes)
+	owed := max(0, f.over-f.asked-mostAhead)
 	f.over += n - owed
 	if f.inflating != nil {
 		f.inflating.came += n

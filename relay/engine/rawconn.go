@@ -123,6 +123,22 @@ func (c *rawConn) tryFill(fd uintptr) bool {
 	return true
 }
 
+// readMore reads on, though what was read ahead has not been taken yet: in the socket, small packets take many times
+// their size, so that it would not take in more of a flood than could be anybody's. c.readMu is held.
+func (c *rawConn) readMore() {
+	if len(c.unread) > mostAhead-aheadBytes {
+		return
+	}
+	b := make([]byte, mostAhead)
+	had, n := copy(b, c.unread), 0
+	if c.fd.Control(func(fd uintptr) { n, _ = socket.TryRead(fd, b[had:]) }) != nil || n <= 0 {
+		return
+	}
+	c.dropUnread()
+	c.unread = b[:had+n]
+	c.noteReceived(b[had : had+n])
+}
+
 // noteReceived counts what has come. If nothing more is to be read, it is forgotten. c.readMu is held.
 func (c *rawConn) noteReceived(b []byte) {
 	c.countReceived(len(b))
@@ -165,6 +181,7 @@ func (c *rawConn) writeConn(p []byte) (int, error) {
 // is in it.
 const (
 	aheadBytes    = 4 << 10
+	mostAhead     = 16 << 10 // while its address waits
 	libraryBuffer = 16
 	writeBuffer   = 128
 )

@@ -182,7 +182,12 @@ func (t *webSocketTransport) lookAhead() {
 	b := peekBuffers.Get().(*[tallyBytes]byte)
 	defer peekBuffers.Put(b)
 	n := 0
-	_ = c.fd.Control(func(fd uintptr) { n = socket.TryPeek(fd, b[:]) })
+	if c.fd.Control(func(fd uintptr) { n = socket.TryPeek(fd, b[:]) }) != nil {
+		return // it is closed, which who reads is told
+	}
 	c.tally.peeked(b[:n])
 	c.judge()
+	if n >= aheadBytes && !c.shed {
+		c.readMore()
+	}
 }

@@ -248,16 +248,16 @@ func (c *connection) ack(e namespace.Event, body any) {
 // ackWith answers e with an object of about size bytes that write appends to its argument.
 func (c *connection) ackWith(e namespace.Event, size int, write func(dst []byte) []byte, attachments ...[]byte) {
 	if e.WantsAck() {
-		f := c.objectFrame(e, size, write, attachments...)
-		c.PayFor(f)
-		c.Send(f)
+		c.Send(c.objectFrame(e, size, write, attachments...))
 	}
 }
 
-// objectFrame returns an ack whose one argument is the object that write appends.
+// objectFrame returns an ack whose one argument is the object that write appends. The client's address has paid for it.
 func (c *connection) objectFrame(e namespace.Event, size int, write func(dst []byte) []byte, attachments ...[]byte) *engineio.Frame {
 	array := func(dst []byte) []byte { return append(write(append(dst, '[')), ']') }
-	return c.AckFrame(e, size+2, array, attachments...)
+	f := c.AckFrame(e, size+2, array, attachments...)
+	c.PayFor(f)
+	return f
 }
 
 // decodeRequest decodes a request's object into want and checks the room that it names.
