@@ -117,3 +117,22 @@ func TestGuardTakesAll(t *testing.T) {
 		}
 	}
 }
+
+// A connection waits before it is read while its address owes; a proxy's does not.
+func TestConnectionsWait(t *testing.T) {
+	for setting, least := range map[string]time.Duration{"TRUSTED_PROXIES=192.0.2.1": time.Second, "TRUSTED_PROXIES=127.0.0.1": 0} {
+		srv, l, dial := guard(t, setting)
+		_ = dial()
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv.engine.Spend(loopback, time.Hour)
+		began := time.Now()
+		srv.AwaitConnection(c)
+		_ = c.Close()
+		if took := time.Since(began); took < least || least == 0 && took > 500*time.Millisecond {
+			t.Errorf("with %s it waits for %s", setting, took)
+		}
+	}
+}

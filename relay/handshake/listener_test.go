@@ -269,3 +269,34 @@ func TestAcceptErrors(t *testing.T) {
 		t.Errorf("%q", r.log.String())
 	}
 }
+
+// A connection waits for its turn before it is read.
+func TestInTurn(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {})}
+	turn, waits := make(chan struct{}), make(chan struct{})
+	all := Listen(l, web, path, web.Handler).InTurn(func(net.Conn) { close(waits); <-turn })
+	var served sync.WaitGroup
+	served.Go(func() { _ = web.Serve(all) })
+	defer served.Wait()
+	defer web.Close()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: relay\r\n\r\n")
+	<-waits
+	_ = c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	if n, err := c.Read(make([]byte, 1)); n > 0 || err == nil {
+		t.Error("it is answered before its turn")
+	}
+	close(turn)
+	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
+		t.Error(err)
+	}
+}
