@@ -165,12 +165,18 @@ func TestForgo(t *testing.T) {
 		}
 		synctest.Wait()
 		turn.Forgo(gone)
-		if turn.Await(gone, time.Second) || time.Since(began) > 0 || len(turn.queue) != 10 || turn.queued != 10*time.Microsecond {
-			t.Error(len(turn.queue), " wait yet, for ", turn.queued)
+		waiting := func() (int, time.Duration) {
+			turn.mu.Lock()
+			defer turn.mu.Unlock()
+			return len(turn.queue), turn.queued
+		}
+		waits := turn.Await(gone, time.Second)
+		if n, price := waiting(); waits || time.Since(began) > 0 || n != 10 || price != 10*time.Microsecond {
+			t.Error(n, " wait yet, for ", price)
 		}
 		<-time.After(2 * maxOwed)
-		if len(turn.queue) > 0 {
-			t.Error(len(turn.queue), " wait for ever")
+		if n, _ := waiting(); n > 0 {
+			t.Error(n, " wait for ever")
 		}
 	})
 }
