@@ -233,7 +233,7 @@ func (s *Session) received(n int) (ok bool) { return s.receivedFramed(n, 0) }
 
 // receivedFramed is received for bytes of which the framing counts for so many more.
 func (s *Session) receivedFramed(n, framing int) (ok bool) {
-	s.spend(time.Duration(n)*bytePrice + time.Duration(framing)*framePrice)
+	s.spend(time.Duration(n) * bytePrice)
 	if s.allowance.Debit(limit.Bytes, n+framing) {
 		s.shed()
 	}

@@ -193,7 +193,9 @@ func (s *Session) close(code int, reason string, force bool) {
 		s.mu.Unlock()
 		s.handler.Stop()
 		s.heartbeat.stop()
-		if code != closePolicy { // what goes on for a flood waits, to its end
+		switch code {
+		case closePolicy, closeProtocol, closeTooLarge: // what a flood goes on to bring waits, to its end
+		default:
 			s.turn.Forgo(&s.flow)
 		}
 		if t != nil {

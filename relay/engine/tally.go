@@ -15,7 +15,8 @@ import (
 // sent more than it could have without being closed, had each been taken as it came, is closed.
 const (
 	tallyInterval = 200 * time.Millisecond // between two looks at what waits in a socket
-	tallyBytes    = 64 << 10               // looked at
+	tallyBytes    = 128 << 10              // looked at
+	tallyPackets  = 16                     // past so many at a time more are read
 	tallyPrice    = 20 * time.Microsecond  // of a look, about
 	kindBytes     = 48                     // of a packet, which say what it is
 )
@@ -27,6 +28,8 @@ type tally struct {
 	head  [maxHeader]byte // of a frame, as far as it has come
 	have  int8            // bytes of head
 	watch *watch          // nil: nothing has waited, and nothing is counted
+
+	frames int // that have been found, and not been paid for
 }
 
 // watch counts packets.
@@ -72,6 +75,7 @@ func (t *tally) count(b []byte) {
 		}
 		b = b[size-had:]
 		t.have, t.skip = 0, payload
+		t.frames++
 		if t.watch != nil {
 			t.watch.note(t.head[:size], b[:min(len(b), payload, kindBytes)], payload)
 		}
@@ -117,6 +121,8 @@ const (
 // note counts a frame, if it is a packet whose kind can be told: other limits are on the rest.
 func (w *watch) note(head, payload []byte, size int) {
 	switch {
+	case head[0]&0x0f == 0: // a fragment
+		w.packets[limit.Bytes] += framingPrice * len(head)
 	case head[0] == wholePing:
 		w.packets[limit.Event]++
 	case head[0] == wholeText && len(payload) > 0 && head[1]&0x80 != 0:
@@ -136,6 +142,16 @@ func (w *watch) note(head, payload []byte, size int) {
 			w.packets[k] += n
 		}
 	}
+}
+
+// messages is how many have been counted, of any kind.
+func (w *watch) messages() (n int) {
+	for k, packets := range w.packets {
+		if limit.Kind(k) != limit.Bytes {
+			n += packets
+		}
+	}
+	return n
 }
 
 // isFlood reports whether more has come than the client may send.
@@ -185,9 +201,11 @@ func (t *webSocketTransport) lookAhead() {
 	if c.fd.Control(func(fd uintptr) { n = socket.TryPeek(fd, b[:]) }) != nil {
 		return // it is closed, which who reads is told
 	}
+	before := w.messages()
 	c.tally.peeked(b[:n])
+	many := w.messages()-before >= tallyPackets
 	c.judge()
-	if n >= aheadBytes && !c.shed {
+	if many && !c.shed {
 		c.readMore()
 	}
 }

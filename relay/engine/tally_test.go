@@ -35,17 +35,17 @@ func TestTally(t *testing.T) {
 		wiretest.ClientFrame(0x89, nil),
 		wiretest.ClientFrame(0x89, []byte("4j")),
 		wiretest.ClientFrame(0x81, []byte("4"+strings.Repeat("p", 70_000))),
+		wiretest.ClientFrame(0x00, []byte("4j")),
 		// and what is not counted
 		wiretest.ClientFrame(0x81, []byte("4x")),
 		wiretest.ClientFrame(0x81, nil),
 		wiretest.ClientFrame(0x01, []byte("4j")),
-		wiretest.ClientFrame(0x00, []byte("4j")),
 		wiretest.ClientFrame(0x82, []byte("4j")),
 		wiretest.ClientFrame(0xc1, []byte("4j")), // compressed
 		wiretest.ClientFrame(0x8a, nil),
 		wiretest.ClientFrame(0x88, nil),
 	}
-	kinds := []limit.Kind{limit.Join, limit.Join, limit.Event, limit.Event, limit.Event, limit.Publish}
+	kinds := []limit.Kind{limit.Join, limit.Join, limit.Event, limit.Event, limit.Event, limit.Publish, limit.Bytes}
 	rates := limit.Rates{}
 	for range 200 {
 		var stream []byte
@@ -55,8 +55,11 @@ func TestTally(t *testing.T) {
 			i := random.IntN(len(frames))
 			if i < len(kinds) {
 				want[kinds[i]]++
-				if kinds[i] == limit.Publish {
-					want[kinds[i]] += 6
+				switch kinds[i] {
+				case limit.Publish:
+					want[limit.Publish] += 6
+				case limit.Bytes:
+					want[limit.Bytes] += 6*128 - 1
 				}
 			}
 			for at := range min(len(frames[i]), maxHeader+kindBytes) {
@@ -97,14 +100,21 @@ func TestFloodIsClosedWhileItWaits(t *testing.T) {
 	for name, flood := range map[string][]byte{
 		"pongs":           wiretest.ClientFrame(0x81, []byte("3")),
 		"WebSocket pings": wiretest.ClientFrame(0x89, make([]byte, 100)), // few are read at a time
+		"fragments":       bytes.Repeat(wiretest.ClientFrame(0x00, nil), 100),
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := overTCP(t, tapes(echo), "EVENT_RATE=50/s:250", "MAX_ADDRESS_CONNECTIONS=1000")
+			r := overTCP(t, tapes(echo), "EVENT_RATE=50/s:250", "BYTES_RATE=262144/s:4194304", "MAX_ADDRESS_CONNECTIONS=1000")
 			good := r.greeted()
 			p := r.greeted()
 			began := time.Now()
 			r.srv.Spend(netip.MustParseAddr("127.0.0.1"), time.Hour)
-			good.Write(bytes.Repeat(flood, 200))
+			if name == "fragments" {
+				p.Write(wiretest.ClientFrame(0x01, []byte("4")))
+				good.Write(wiretest.ClientFrame(0x01, []byte("4")))
+				good.Write(bytes.Repeat(flood, 10))
+			} else {
+				good.Write(bytes.Repeat(flood, 200))
+			}
 			p.Write(bytes.Repeat(flood, 1000))
 			f := p.FrameUntil(wiretest.OpClose)
 			if code, reason := int(f.Payload[0])<<8|int(f.Payload[1]), string(f.Payload[2:]); code != closePolicy || reason != floodReason {

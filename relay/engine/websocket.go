@@ -103,6 +103,7 @@ func (srv *Server) accept(w http.ResponseWriter, r *http.Request, s *Session, fi
 	t.ws, t.conn = ws, h.conn
 	h.conn.received = t.received
 	h.conn.turn, h.conn.flooded = t.awaitRead, s.shedFlood
+	h.conn.framed = func(n int) { s.spend(time.Duration(n) * framePrice) }
 	h.conn.noteReceived(h.conn.unread)                    // by net/http
 	if h.Header().Get("Sec-WebSocket-Extensions") != "" { // the library has agreed to what the client offers
 		t.deflates = true

@@ -25,10 +25,18 @@ type Arrivals struct {
 // NewArrivals returns the arrivals of a client of which nothing has been counted.
 func NewArrivals(rates *Rates) *Arrivals {
 	a := &Arrivals{rates: rates, last: time.Now(), refused: float64(refusals.Burst)}
-	for k, r := range rates {
-		a.left[k] = float64(r.Burst)
+	for k := range rates {
+		a.left[k] = a.most(Kind(k))
 	}
 	return a
+}
+
+// most is how much of a kind may have come at once: of bytes twice the burst, since that is what they are closed for.
+func (a *Arrivals) most(k Kind) float64 {
+	if k == Bytes {
+		return 2 * float64(a.rates[k].Burst)
+	}
+	return float64(a.rates[k].Burst)
 }
 
 // Count counts packets that have come since the last call, or the call of NewArrivals. It reports true if the client
@@ -44,7 +52,7 @@ func (a *Arrivals) Count(packets *Packets) (tooMany bool) {
 		}
 		left := a.left[k] + passed*r.PerSecond() - float64(packets[k])
 		a.refused += min(0, left)
-		a.left[k] = min(max(0, left), float64(r.Burst))
+		a.left[k] = min(max(0, left), a.most(Kind(k)))
 	}
 	tooMany = a.refused < 0
 	a.refused = min(a.refused, float64(refusals.Burst))

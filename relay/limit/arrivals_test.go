@@ -43,7 +43,7 @@ func TestArrivals(t *testing.T) {
 
 // A flood is too much at once; so is one that nobody has counted for a while, but for what may have come meanwhile.
 func TestArrivalsOfFlood(t *testing.T) {
-	rates := Rates{Join: perSecond(20, 250), Event: perSecond(50, 250)}
+	rates := Rates{Join: perSecond(20, 250), Event: perSecond(50, 250), Bytes: perSecond(100, 1000)}
 	for name, test := range map[string]struct {
 		after   time.Duration
 		packets Packets
@@ -55,6 +55,8 @@ func TestArrivalsOfFlood(t *testing.T) {
 		"later":                            {time.Second, Packets{Event: 300 + 110}, false},
 		"later, one more":                  {time.Second, Packets{Event: 300 + 111}, true},
 		"what has no limit":                {0, Packets{Publish: 1e6}, false},
+		"bytes, as many as are taken":      {0, Packets{Bytes: 2000}, false},
+		"more bytes":                       {0, Packets{Bytes: 2000 + 101}, true},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			a := NewArrivals(&rates)
