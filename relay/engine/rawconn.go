@@ -24,7 +24,7 @@ type rawConn struct {
 	metrics  *metrics.Metrics      // nil: nothing is counted
 	received func(n int) (ok bool) // told of what was read, and says whether to go on; nil: nobody. Set before anything is read
 	turn     func()                // waits before something is read; nil: nothing does. Set before anything is read
-	framed   func(frames int)      // pays for what has come in so many frames; nil: nobody does. Set before anything is read
+	framed   func(fragments int)   // pays for so many that have come; nil: nobody does. Set before anything is read
 	flooded  func()                // told that more has come than may; nil: nobody. Set before anything is read
 	onClose  func()                // nil: nobody wants to know. Set before the library knows of the connection
 
@@ -154,10 +154,10 @@ func (c *rawConn) noteReceived(b []byte) {
 
 // judge ends the reading if more has come than may. c.readMu is held.
 func (c *rawConn) judge() {
-	if c.framed != nil && c.tally.frames > 0 {
-		c.framed(c.tally.frames)
+	if c.framed != nil && c.tally.fragments > 0 {
+		c.framed(c.tally.fragments)
 	}
-	c.tally.frames = 0
+	c.tally.fragments = 0
 	if c.flooded != nil && !c.shed && c.tally.isFlood() {
 		c.shed = true
 		c.dropUnread()

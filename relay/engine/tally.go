@@ -29,7 +29,7 @@ type tally struct {
 	have  int8            // bytes of head
 	watch *watch          // nil: nothing has waited, and nothing is counted
 
-	frames int // that have been found, and not been paid for
+	fragments int // that have been found, and not been paid for
 }
 
 // watch counts packets.
@@ -75,7 +75,9 @@ func (t *tally) count(b []byte) {
 		}
 		b = b[size-had:]
 		t.have, t.skip = 0, payload
-		t.frames++
+		if t.head[0]&0x0f == 0 {
+			t.fragments++
+		}
 		if t.watch != nil {
 			t.watch.note(t.head[:size], b[:min(len(b), payload, kindBytes)], payload)
 		}

@@ -22,7 +22,7 @@ const (
 	readPrice    = 10 * time.Microsecond  // from a socket
 	bytePrice    = time.Nanosecond        // a byte that came, or that was asked for
 	parsePrice   = 2 * time.Nanosecond    // beside that, for one that is parsed
-	framePrice   = time.Microsecond       // a frame, which need not be a packet
+	framePrice   = time.Microsecond       // a fragment, which is no packet
 	requestPrice = 100 * time.Microsecond // by HTTP, and its answer
 	openPrice    = 200 * time.Microsecond // a session, with its end
 	joinPrice    = 100 * time.Microsecond // beside its packet: others are told
