@@ -247,6 +247,7 @@ func TestPageReactionsByRights(t *testing.T) {
 	asha := meetPage(t, b, relay, "Asha", browser.Phone)
 	asha.enter(relay)
 	asha.notice("You may read here")
+	asha.WaitFor(`document.querySelector('.message[data-author] .tag')?.textContent === "verified" && [...document.querySelectorAll("#people-list .person-note")].map(e => e.textContent).join() === "you,verified"`, "who is no guest")
 	asha.toTheEnd()
 	ben.opensBar("Line 29")
 	for range 3 {
@@ -260,6 +261,8 @@ func TestPageReactionsByRights(t *testing.T) {
 	asha.opensBar("Line 29")
 	asha.WaitFor(`!document.querySelector('#actions [data-open="quick"]').checkVisibility() && document.querySelector('#actions [data-do="copy"]').checkVisibility()`, "no way to react")
 	asha.Screenshot("page reactions read only phone light")
+	ben.say("One more")
+	asha.WaitFor(message("One more")+`?.querySelector(".tag")?.textContent === "verified"`, "who is no guest, as he writes")
 	asha.hasNoErrors()
 	ben.hasNoErrors()
 }

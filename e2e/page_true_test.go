@@ -156,22 +156,25 @@ func TestPageTellsWhatWasMissed(t *testing.T) {
 	asha.hasNoErrors()
 }
 
-// When the browser says that the network is gone, the page finds out whether that is so.
+// When the browser says that the network is gone, or somebody comes back to the page, it finds out whether it is
+// connected.
 func TestPageNoticesThatItIsOffline(t *testing.T) {
 	t.Parallel()
 	relay := startLoneRelay(t)
 	asha := openPage(t, browser.Start(t), relay, "Asha", browser.Phone.InDark())
 	asha.WaitFor(`Number(document.querySelector("#pill").dataset.rtt) >= 0 && document.querySelector("#pill").innerText.includes("ms")`, "a round trip")
-	relay.Pause()
-	stalls, begun := wiretest.WatchStalls(t), time.Now()
-	asha.Eval(`dispatchEvent(new Event("offline"))`, nil)
-	asha.WaitFor(`document.querySelector("#pill").dataset.status !== "connected"`, "her to notice")
-	if took := stalls.Since(begun); took > 15*time.Second { // by its heartbeat it would in 45
-		t.Errorf("noticed after %v", took)
+	for _, sign := range []string{`dispatchEvent(new Event("offline"))`, `document.dispatchEvent(new Event("visibilitychange"))`} {
+		relay.Pause()
+		stalls, begun := wiretest.WatchStalls(t), time.Now()
+		asha.Eval(sign, nil)
+		asha.WaitFor(`document.querySelector("#pill").dataset.status !== "connected"`, "her to notice")
+		if took := stalls.Since(begun); took > 15*time.Second { // by its heartbeat it would in 45
+			t.Errorf("%s: noticed after %v", sign, took)
+		}
+		relay.Unpause()
+		asha.Eval(`dispatchEvent(new Event("online"))`, nil)
+		asha.awaitConnected(relay)
 	}
-	relay.Unpause()
-	asha.Eval(`dispatchEvent(new Event("online"))`, nil)
-	asha.awaitConnected(relay)
 }
 
 // Small things that people stumble over.
