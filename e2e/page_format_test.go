@@ -28,6 +28,8 @@ func TestPageFormatsText(t *testing.T) {
 			"no markup":     `!` + last + `.querySelector("b") && ` + last + `.querySelector(".text").textContent.endsWith("and <b>this</b> stays.")`,
 			"line breaks":   last + `.querySelector(".text").innerText.includes("\n- one\n- two")`,
 			"monospaced":    `/mono/i.test(getComputedStyle(` + last + `.querySelector("pre code")).fontFamily)`,
+			"close lines":   `getComputedStyle(` + last + `.querySelector("pre")).lineHeight === "20px"`,
+			"an indent":     `(() => { const n = ` + last + `.querySelector("pre code").firstChild, wide = (at) => { const r = document.createRange(); r.setStart(n, at); r.setEnd(n, at + 1); return r.getBoundingClientRect().width; }; return Math.abs(wide(14) - 4 * wide(0)) < 0.5; })()`,
 			"code scrolls":  `(() => { const p = ` + last + `.querySelector("pre"); p.scrollLeft = 50; return p.scrollWidth > p.clientWidth && p.scrollLeft === 50; })()`,
 			"nothing wider": `document.documentElement.scrollWidth <= innerWidth && document.querySelector("#messages").scrollWidth <= document.querySelector("#messages").clientWidth + 1`,
 		} {
