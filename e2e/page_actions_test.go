@@ -72,6 +72,13 @@ func TestPageActionsByMouseAndKeys(t *testing.T) {
 	asha.Press("Enter")
 	asha.Press("Enter")
 	asha.WaitFor(`document.activeElement.id === "composer" && document.querySelector("#reply").checkVisibility() && document.querySelector("#reply").innerText.includes("Ben") && document.querySelector("#reply-text").textContent === "Shall we take the early ferry?"`, "what is answered")
+	asha.Type("#composer", "@b")
+	asha.WaitFor(`document.querySelector("#mentions").checkVisibility()`, "whom that may mean")
+	asha.Press("Escape")
+	asha.Eval(rests, nil)
+	asha.WaitFor(`!document.querySelector("#mentions").checkVisibility() && document.querySelector("#reply").checkVisibility()`, "Escape to close the list and nothing else")
+	asha.Press("Backspace")
+	asha.Press("Backspace")
 	asha.Press("Escape")
 	asha.WaitFor(`!document.querySelector("#reply").checkVisibility()`, "no reply")
 	asha.Press("Shift+Tab")
@@ -102,6 +109,10 @@ func TestPageActionsByTouchAndLinks(t *testing.T) {
 	for _, button := range small {
 		t.Errorf("too small for a finger: %s", button)
 	}
+	asha.Eval(`Navigator.prototype.share = async ({ url }) => { globalThis.shared = url; }`, nil)
+	asha.Click("#share")
+	asha.WaitFor(`globalThis.shared === location.origin + "/r/harbour"`, "the room's link in the system's own dialog")
+	asha.Hold(`.message[data-author] .bubble`, `document.querySelector("#actions").checkVisibility()`, "the bar")
 	asha.Click(`#actions [data-do="link"]`)
 	asha.WaitFor(`globalThis.copied?.includes("#m=1.")`, "the link")
 	var link string

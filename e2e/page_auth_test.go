@@ -106,6 +106,12 @@ func TestPageTakesTheTokenFromTheAddress(t *testing.T) {
 	asha.say("Signed in")
 	asha.sees("Signed in")
 
+	// Before the program is there, too.
+	early := b.Tab(t, browser.Desktop)
+	early.Prepare(withoutProgram)
+	early.Open(relay.URL() + "/r/harbour#token=" + token + "&x=1")
+	early.WaitFor(`location.hash === "#x=1" && !("ready" in document.body.dataset)`, "the token to be taken out of the address")
+
 	// It outlives a reload of this tab.
 	asha.OpenUntil(relay.URL()+"/r/quay", `document.body.dataset.ready !== undefined`, "the program to run")
 	asha.awaitConnected(relay)

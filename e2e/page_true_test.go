@@ -226,7 +226,7 @@ func TestPageManners(t *testing.T) {
 	asha.Click("#me")
 	asha.Insert("#name", "x")
 	asha.Click("#name-cancel")
-	asha.WaitFor(`!document.querySelector("#name-dialog").open && document.querySelector("#me-name").textContent === "Asha"`, "her old name")
+	asha.WaitFor(`!document.querySelector("#name-dialog").open && document.querySelector("#me-name").textContent === "Asha" && document.activeElement.id === "composer"`, "her old name, and the focus where one writes")
 
 	// Two rooms are told apart.
 	asha.Type("#room-input", "Harbour")
