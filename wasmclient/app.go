@@ -62,13 +62,14 @@ type app struct {
 	lastDraw       time.Duration // how long the last frame took to draw
 	lastDrawn      time.Time     // when it was drawn
 	stale          part
+	hidden         bool // the page is: noted, since to ask for each message costs more than the message
 	frameRequested bool
 	redrawTime     time.Time
 	redrawTimerID  js.Value
 }
 
 func newApp() *app {
-	a := &app{view: newView(), clock: newClock(), storage: &storage{}, senders: make(map[string]*sender)}
+	a := &app{view: newView(), clock: newClock(), storage: &storage{}, senders: make(map[string]*sender), hidden: isHidden()}
 	a.signIn.came = make(chan struct{})
 	a.signIn.required = attribute(document.Get("body"), "data-auth") == "required"
 	a.drawFrame = js.FuncOf(func(js.Value, []js.Value) any {
@@ -134,7 +135,7 @@ func (a *app) invalidate(p part) {
 		return
 	}
 	a.frameRequested = true
-	if document.Get("hidden").Bool() {
+	if a.hidden {
 		window.Call("setTimeout", a.drawFrame, 50)
 		return
 	}
@@ -144,7 +145,7 @@ func (a *app) invalidate(p part) {
 // onVisibility is called when the page becomes visible or hidden. A frame requested before may
 // never come, so it requests one anew.
 func (a *app) onVisibility() {
-	if document.Get("hidden").Bool() {
+	if a.hidden = isHidden(); a.hidden {
 		a.saveSeen()
 		a.saveScreens()
 	}
@@ -203,7 +204,7 @@ func (a *app) begin() {
 
 // readsEnd reports whether the end of a room is in view at this moment.
 func (a *app) readsEnd(r *chat.Room) bool {
-	return r == a.rooms.Current && a.view.followEnd && r.Timeline.AtEnd() && !document.Get("hidden").Bool()
+	return r == a.rooms.Current && a.view.followEnd && r.Timeline.AtEnd() && !a.hidden
 }
 
 // announce has a screen reader say a sentence.

@@ -70,6 +70,8 @@ func matchesMedia(query string) bool {
 	return window.Call("matchMedia", query).Get("matches").Bool()
 }
 
+func isHidden() bool { return document.Get("hidden").Bool() }
+
 func focused(el js.Value) bool { return document.Get("activeElement").Equal(el) }
 
 // focusOn moves the focus to an element, and nothing else.

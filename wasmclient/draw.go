@@ -17,7 +17,7 @@ const longestPause = 60 * time.Millisecond
 // frame took: otherwise, in a busy room on a slow machine, messages would come faster than they are read.
 func (a *app) drawPaced() {
 	began := time.Now()
-	if began.Sub(a.lastDrawn) < min(a.lastDraw, longestPause) && !document.Get("hidden").Bool() {
+	if began.Sub(a.lastDrawn) < min(a.lastDraw, longestPause) && !a.hidden {
 		window.Call("requestAnimationFrame", a.drawFrame)
 		return
 	}

@@ -116,7 +116,7 @@ func (a *app) drawSince(r *chat.Room, height float64) {
 	count, since, above := r.Timeline.Above()
 	if line := v.list.byKey["unread"]; above && line != nil && !v.list.reset {
 		top := topOf(line.el) - topOf(v.messages)
-		if above = top < 0; top >= 0 && top < height && !document.Get("hidden").Bool() {
+		if above = top < 0; top >= 0 && top < height && !a.hidden {
 			r.Timeline.PassDivider()
 		}
 	}

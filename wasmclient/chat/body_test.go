@@ -243,17 +243,24 @@ func TestMentionsAreCountedApart(t *testing.T) {
 		return r.Timeline.Newest()
 	}
 	start := time.Unix(1000, 0)
+	asked := 0
+	allowed := func() bool { asked++; return true }
+	refused := func() bool { return false }
+	tells := func(e *Entry, seen bool, at time.Time) bool { return r.Tells(e, seen, at, allowed) }
 	if say("one", false); r.Timeline.Unread != 1 || r.Timeline.Mentions != 0 {
 		t.Errorf("%d unread, %d for this user", r.Timeline.Unread, r.Timeline.Mentions)
 	}
-	if !r.Tells(r.Timeline.Newest(), false, start) || r.Tells(say("two", false), false, start.Add(time.Second)) || !r.Tells(say("@Asha", false), false, start.Add(2*time.Second)) {
+	if !tells(r.Timeline.Newest(), false, start) || tells(say("two", false), false, start.Add(time.Second)) || !tells(say("@Asha", false), false, start.Add(2*time.Second)) {
 		t.Error("not told of the first, or told of the second, or not of what is for this user")
 	}
-	if r.Tells(say("@Asha seen", true), true, start.Add(time.Hour)) || r.Tells(&Entry{Own: true}, false, start.Add(time.Hour)) || r.Tells(nil, false, start) {
+	if asked != 2 {
+		t.Errorf("asked %d times whether notifications are allowed", asked)
+	}
+	if tells(say("@Asha seen", true), true, start.Add(time.Hour)) || tells(&Entry{Own: true}, false, start.Add(time.Hour)) || tells(nil, false, start) {
 		t.Error("told of what is in view, or one's own")
 	}
-	if !r.Tells(say("later", false), false, start.Add(time.Hour)) {
-		t.Error("not told of anything any more")
+	if later := say("later", false); asked != 2 || r.Tells(later, false, start.Add(time.Hour), refused) || !tells(later, false, start.Add(time.Hour)) {
+		t.Error("asked of what calls for no notification, or told against a refusal, or not told of anything any more")
 	}
 	if r.Timeline.Mentions != 1 {
 		t.Errorf("%d for this user", r.Timeline.Mentions)
