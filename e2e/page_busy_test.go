@@ -117,6 +117,38 @@ func TestPageBuildsWhatIsSeen(t *testing.T) {
 	asha.hasNoErrors()
 }
 
+// described is a script that says all of what stands of the message with a text, whichever way it was written.
+// By which relay it came is not known of one that has just come.
+const described = `(() => {
+	const describe = (el) => [el.localName, ...[...el.attributes].map((a) => a.name + "=" + a.value.replace(", relay dublin", "")).sort(), ...[...el.childNodes].map((n) => n.nodeType === 3 ? n.data : describe(n))];
+	const found = [...document.querySelectorAll("#list .message")].find((m) => m.querySelector(".text").textContent === "<b>as it is</b>");
+	return found && JSON.stringify(describe(found));
+})()`
+
+// A message that has just come, which is written with others at a time, is the same in the document as one that
+// was there when the page was opened, which is written by itself.
+func TestPageWritesAlike(t *testing.T) {
+	t.Parallel()
+	relay := startBusyRelay(t)
+	tab := browser.Start(t).Tab(t, browser.Desktop)
+	tab.Prepare(`try { localStorage.setItem("setu.name", "Asha"); } catch {}`)
+	asha := person{tab, t, "Asha", false}
+	asha.OpenUntil(relay.URL()+"/r/harbour", isConnected, "her connection")
+	asha.WaitFor(`document.querySelector("#people-list [data-user]")`, "the join to be answered")
+	if _, err := writersIn(t, relay, 1)[0].Publish(t.Context(), "harbour", map[string]string{"text": "<b>as it is</b>"}, ""); err != nil {
+		t.Fatal(err)
+	}
+	asha.WaitFor(described, "the message")
+	var live, opened string
+	asha.Eval(described, &live)
+	asha.OpenUntil(relay.URL()+"/r/harbour", isConnected, "her connection")
+	asha.WaitFor(`document.querySelector("#list .message[data-key]")`, "the message again")
+	if asha.Eval(described, &opened); live != opened {
+		t.Errorf("when it came:\n%s\nlater:\n%s", live, opened)
+	}
+	asha.hasNoErrors()
+}
+
 // startBusyRelay starts a relay that takes as much as comes.
 func startBusyRelay(t testing.TB) *cluster.Relay {
 	t.Helper()

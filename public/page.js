@@ -266,6 +266,40 @@
   }
 
   // For the program.
+
+  // Takes rows out of the list, by their numbers from its end, and appends others, of which it is told in one text: see
+  // plainRow.
+  const template = byId("message-template").content.firstElementChild;
+  globalThis.setuRows = (gone, texts) => {
+    const rows = byId("list");
+    const standing = [...rows.children];
+    for (const n of gone.trim().split(" ")) if (n) standing.at(n).remove();
+    const made = texts ? texts.split("\x1e").map((row) => {
+      const [kind, id, key, author, name, place, hue, monogram, verified, text, at, short, long, label] = row.split("\x1f");
+      const el = template.cloneNode(true), [mono, stack] = el.children, [by, bubble] = stack.children, [said, meta] = bubble.children, time = meta.firstChild;
+      el.className = kind;
+      Object.assign(el.dataset, { id, key, state: "sent", author, may: "" });
+      el.ariaLabel = label;
+      if (place) by.title = mono.title = place;
+      by.firstChild.textContent = name;
+      mono.className = "mono h" + hue;
+      mono.textContent = monogram;
+      if (verified) {
+        const tag = document.createElement("span");
+        tag.className = "tag";
+        tag.textContent = verified;
+        by.append(tag);
+      }
+      said.textContent = text;
+      time.textContent = short;
+      time.title = long;
+      time.dateTime = new Date(Number(at)).toISOString();
+      time.dataset.at = at;
+      return el;
+    }) : [];
+    rows.append(...made);
+    return made;
+  };
   globalThis.setuSave = (bytes, name) => {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([bytes], { type: "application/octet-stream" }));

@@ -48,7 +48,7 @@ func writeQuote(bubble, text js.Value, r *chat.Reply, t *chat.Timeline) {
 
 // shownText returns what is written of a body's text.
 func shownText(body *chat.Body, folded bool) string {
-	text := cmp.Or(body.Text, chat.BlankMessage)
+	text := body.Shown()
 	if folded {
 		text = chat.Folded(text)
 	}

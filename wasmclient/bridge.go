@@ -254,7 +254,7 @@ func updateWay(r *row, w chat.Row) {
 	if r.Way == w.Way {
 		return
 	}
-	stack := r.el.Get("lastElementChild")
+	stack := r.element().Get("lastElementChild")
 	line := find(stack, ".way")
 	if w.Way == "" {
 		if !line.IsNull() {

@@ -3,6 +3,8 @@
 package main
 
 import (
+	"strconv"
+	"strings"
 	"syscall/js"
 	"time"
 
@@ -15,65 +17,138 @@ type list struct {
 	rows  []*row
 	byKey map[string]*row
 	reset bool // another room is shown: the rows are to be replaced
+	batch batch
+	alone bool // page.js is not here: it has failed to load
 }
 
 // row is a row of the list, and its element.
 type row struct {
 	chat.Row
-	el     js.Value
+	el     js.Value // undefined: it is that number of made
+	made   js.Value
+	number int
 	folded bool   // the text is written as far as it is shown folded
 	text   string // of a row that is no message; that of a RowDay changes with time ("Today")
 }
 
-func newList(el js.Value) *list { return &list{el: el, byKey: make(map[string]*row)} }
+// element returns the row's element.
+func (r *row) element() js.Value {
+	if r.el.IsUndefined() {
+		r.el = r.made.Index(r.number)
+	}
+	return r.el
+}
+
+// batch is what has not been done to the document yet: public/page.js does it in one call.
+type batch struct {
+	gone  string   // the numbers of the rows that go, a space after each; the last one's is -1
+	rows  []*row   // that come, at the end
+	texts []string // what each of them says: see plainRow
+}
+
+func newList(el js.Value) *list {
+	return &list{el: el, byKey: make(map[string]*row), alone: !window.Get("setuRows").Truthy()}
+}
 
 func (l *list) clear() {
 	l.el.Call("replaceChildren")
 	l.rows, l.byKey = nil, make(map[string]*row)
 }
 
+// flush does what has been put off.
+func (l *list) flush() {
+	b := &l.batch
+	if b.gone == "" && b.rows == nil {
+		return
+	}
+	made := window.Call("setuRows", b.gone, strings.Join(b.texts, rowMark))
+	for i, r := range b.rows {
+		r.made, r.number = made, i
+	}
+	*b = batch{}
+}
+
+// writer writes rows into the document.
+type writer struct {
+	plain  func(chat.Row) (text string, ok bool) // what page.js needs to know of a row, if it can make it
+	build  func(chat.Row) *row
+	update func(*row, chat.Row)
+}
+
 // reconcile makes the document's rows equal to want, with as few changes as it can. It reports
 // whether rows were added anywhere but at the end.
-func (l *list) reconcile(want []chat.Row, build func(chat.Row) *row, update func(*row, chat.Row)) (above bool) {
+func (l *list) reconcile(want []chat.Row, w writer) (above bool) {
+	standing := l.drop(want)
+	rows := make([]*row, 0, len(want))
+	for _, row := range want {
+		r := l.byKey[row.Key]
+		switch {
+		case len(standing) > 0 && standing[0] == r:
+			standing = standing[1:]
+		case r == nil && len(standing) == 0 && l.putOff(row, w):
+			r = l.byKey[row.Key]
+		default:
+			if r == nil {
+				r = w.build(row)
+				w.update(r, row) // before it is in the document, where each change costs more
+				l.byKey[row.Key] = r
+			} else {
+				standing = without(standing, r)
+			}
+			above = above || len(standing) > 0
+			l.place(r, standing)
+		}
+		w.update(r, row)
+		rows = append(rows, r)
+	}
+	l.flush()
+	l.rows = rows
+	return above
+}
+
+// drop takes out the rows that are not wanted any more, and returns those that stand.
+func (l *list) drop(want []chat.Row) []*row {
 	keep := make(map[string]bool, len(want))
 	for _, w := range want {
 		keep[w.Key] = true
 	}
-	kept := l.rows[:0]
-	for _, r := range l.rows {
+	standing := l.rows[:0]
+	for i, r := range l.rows {
 		if keep[r.Key] {
-			kept = append(kept, r)
+			standing = append(standing, r)
 			continue
 		}
-		r.el.Call("remove")
 		delete(l.byKey, r.Key)
-	}
-	standing := kept
-	rows := make([]*row, 0, len(want))
-	for _, w := range want {
-		r := l.byKey[w.Key]
-		if len(standing) > 0 && standing[0] == r {
-			standing = standing[1:]
-		} else {
-			if r == nil {
-				r = build(w)
-				update(r, w) // before it is in the document, where each change costs more
-				l.byKey[w.Key] = r
-			} else {
-				standing = without(standing, r)
-			}
-			if len(standing) > 0 {
-				above = true
-				l.el.Call("insertBefore", r.el, standing[0].el)
-			} else {
-				l.el.Call("append", r.el)
-			}
+		if l.alone {
+			r.element().Call("remove")
+			continue
 		}
-		update(r, w)
-		rows = append(rows, r)
+		// From the end: what the relay has written may stand before the rows.
+		l.batch.gone += strconv.Itoa(i-len(l.rows)) + " "
 	}
-	l.rows = rows
-	return above
+	return standing
+}
+
+// putOff has page.js make a row for the end of the list, if it can.
+func (l *list) putOff(w chat.Row, by writer) bool {
+	text, ok := by.plain(w)
+	if !ok || l.alone {
+		return false
+	}
+	b, r := &l.batch, &row{Row: w}
+	l.byKey[w.Key] = r
+	b.rows, b.texts = append(b.rows, r), append(b.texts, text)
+	return true
+}
+
+// place puts a row's element before those that stand after it.
+func (l *list) place(r *row, standing []*row) {
+	l.flush()
+	if len(standing) > 0 {
+		l.el.Call("insertBefore", r.element(), standing[0].element())
+	} else {
+		l.el.Call("append", r.element())
+	}
 }
 
 func without(rows []*row, r *row) []*row {
@@ -92,7 +167,7 @@ func (l *list) anchor(top float64) (*row, float64) {
 	lo, hi := 0, len(l.rows)
 	for lo < hi {
 		middle := (lo + hi) / 2
-		if bottomOf(l.rows[middle].el) > top {
+		if bottomOf(l.rows[middle].element()) > top {
 			hi = middle
 		} else {
 			lo = middle + 1
@@ -101,7 +176,7 @@ func (l *list) anchor(top float64) (*row, float64) {
 	// Other rows come and go; messages stay.
 	for ; lo < len(l.rows); lo++ {
 		if l.rows[lo].Kind == chat.RowMessage {
-			return l.rows[lo], topOf(l.rows[lo].el)
+			return l.rows[lo], topOf(l.rows[lo].element())
 		}
 	}
 	return nil, 0
@@ -146,9 +221,8 @@ func (a *app) drawMessages(now time.Time) {
 	if v.followEnd && !fresh {
 		r.Timeline.Narrow()
 	}
-	above := v.list.reconcile(r.Timeline.Rows(),
-		func(w chat.Row) *row { return a.newRow(w) },
-		func(old *row, w chat.Row) { a.updateRow(old, w, r.Timeline, now) })
+	above := v.list.reconcile(r.Timeline.Rows(), writer{a.plainRow, a.newRow,
+		func(old *row, w chat.Row) { a.updateRow(old, w, r.Timeline, now) }})
 	if above {
 		v.muteLiveRegion()
 	}
@@ -159,7 +233,7 @@ func (a *app) drawMessages(now time.Time) {
 	case v.followEnd:
 		v.scrollTo(v.messages.Get("scrollHeight").Float())
 	case anchor != nil && v.list.byKey[anchor.Key] == anchor:
-		if moved := topOf(anchor.el) - before; moved > 0.5 || moved < -0.5 {
+		if moved := topOf(anchor.element()) - before; moved > 0.5 || moved < -0.5 {
 			v.scrollTo(v.messages.Get("scrollTop").Float() + moved)
 		}
 	}
@@ -184,7 +258,7 @@ func (a *app) showUnread() bool {
 	}
 	height := v.messages.Get("clientHeight").Float()
 	end := v.messages.Get("scrollHeight").Float()
-	top := topOf(line.el) - topOf(v.messages) + v.messages.Get("scrollTop").Float()
+	top := topOf(line.element()) - topOf(v.messages) + v.messages.Get("scrollTop").Float()
 	if end-top < height-32 && r.Timeline.AtEnd() {
 		return false
 	}

@@ -16,11 +16,12 @@
 //	events     the listeners; scroll, what scrolling means; seek, the way to a message; notify, what is
 //	           told of those that are not in view
 //	view       the elements; draw, list, roomlist, people write into them; clock, dom help
-//	row        a message's row, and the others; body, what a message says, by its kind
+//	row        a message's row, and the others; plain, those that page.js writes; body, what a message says, by its kind
 //	served     what the relay has written into the page; saved, what is shown without a connection
 //
 // What takes many calls of the browser and decides nothing is a script, ../public/page.js: the bar of a
-// message's actions, the list of people to mention, making pictures smaller.
+// message's actions, the list of people to mention, making pictures smaller, the rows of messages that are but
+// a text.
 //
 // Access to the document costs more than anything else here, so it is done in one batch per
 // animation frame, and there is one listener per kind of event.

@@ -53,7 +53,7 @@ func (a *app) updateRow(r *row, w chat.Row, t *chat.Timeline, now time.Time) {
 func (r *row) write(text string) {
 	if text != r.text {
 		r.text = text
-		setText(r.el, text)
+		setText(r.element(), text)
 	}
 }
 
@@ -61,19 +61,20 @@ func (r *row) write(text string) {
 // deleted.
 func (a *app) updateMessage(r *row, w chat.Row, t *chat.Timeline) {
 	e := w.Entry
-	r.el.Set("className", w.Class())
+	el := r.element()
+	el.Set("className", w.Class())
 	if r.Entry == e && r.SameRevision(w) {
 		return
 	}
-	setAttr(r.el, "data-id", e.ID)
-	setAttr(r.el, "data-key", e.Key)
-	setAttr(r.el, "data-state", stateName(e.State))
-	stack := r.el.Get("lastElementChild")
+	setAttr(el, "data-id", e.ID)
+	setAttr(el, "data-key", e.Key)
+	setAttr(el, "data-state", stateName(e.State))
+	stack := el.Get("lastElementChild")
 	author := stack.Get("firstElementChild")
 	bubble := author.Get("nextElementSibling")
 	anew := r.Entry == nil || e.SaysAnew(r.Entry)
 	if anew {
-		a.writeAuthor(r.el, author, e)
+		a.writeAuthor(el, author, e)
 	}
 	if folded := e.Body.Long() && !e.Unfolded; anew || folded != r.folded {
 		r.folded = folded
@@ -86,9 +87,9 @@ func (a *app) updateMessage(r *row, w chat.Row, t *chat.Timeline) {
 	a.writeTime(meta.Get("firstElementChild"), e)
 	a.writeEdited(meta, e)
 	a.writeReactions(bubble, e)
-	a.writeLabel(r.el, e)
-	tellAnnotations(r.el, e)
-	a.tellWay(r.el, bubble, e)
+	a.writeLabel(el, e)
+	tellAnnotations(el, e)
+	a.tellWay(el, bubble, e)
 	a.writeFold(bubble, e)
 	if r.Entry != nil || e.State == chat.Failed {
 		a.writeFailure(stack, e)

@@ -103,7 +103,7 @@ func (a *app) fillGaps(r *chat.Room, height float64) {
 		if !row.Fillable {
 			continue
 		}
-		if top := topOf(row.el) - topOf(v.messages); top > -nearEdge && top < height+nearEdge {
+		if top := topOf(row.element()) - topOf(v.messages); top > -nearEdge && top < height+nearEdge {
 			a.fillGap(r, row.Key)
 		}
 	}
@@ -115,7 +115,7 @@ func (a *app) drawSince(r *chat.Room, height float64) {
 	v := a.view
 	count, since, above := r.Timeline.Above()
 	if line := v.list.byKey["unread"]; above && line != nil && !v.list.reset {
-		top := topOf(line.el) - topOf(v.messages)
+		top := topOf(line.element()) - topOf(v.messages)
 		if above = top < 0; top >= 0 && top < height && !a.hidden {
 			r.Timeline.PassDivider()
 		}

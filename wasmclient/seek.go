@@ -61,10 +61,10 @@ func (a *app) scrollToRow(key string) {
 	if row == nil {
 		return
 	}
-	top := topOf(row.el) - topOf(v.messages) + v.messages.Get("scrollTop").Float()
+	top := topOf(row.element()) - topOf(v.messages) + v.messages.Get("scrollTop").Float()
 	v.scrollTo(max(0, top-v.messages.Get("clientHeight").Float()/4))
 	if row.Mark {
-		setAttr(row.el, "tabindex", "-1") // no tab stop, but where the keys go on from
-		focusOn(row.el)
+		setAttr(row.element(), "tabindex", "-1") // no tab stop, but where the keys go on from
+		focusOn(row.element())
 	}
 }

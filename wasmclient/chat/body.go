@@ -177,6 +177,23 @@ func (b *Body) Same(other *Body) bool {
 // Long reports whether a body is shown folded at first.
 func (b *Body) Long() bool { return len(b.Text) > 3000 || strings.Count(b.Text, "\n") > 30 }
 
+// isPlain reports whether all of a text is shown in one way.
+func (b *Body) isPlain() bool {
+	if b.Text == "" {
+		return true
+	}
+	segments := Format(b.Text, b.Names())
+	return len(segments) == 1 && segments[0].Href == "" && segments[0].Style == 0
+}
+
+// Shown returns the text that is shown of a body.
+func (b *Body) Shown() string {
+	if b.Text == "" {
+		return BlankMessage
+	}
+	return b.Text
+}
+
 // Written returns what its author wrote, to be written again or copied, or "".
 func (b *Body) Written() string {
 	if b.Kind == BodyUnknown || b.Kind == BodyDeleted {

@@ -115,3 +115,14 @@ func makeKeysUnique(rows []Row) []Row {
 
 // SameRevision reports whether two rows of one entry show it in the same state.
 func (r Row) SameRevision(other Row) bool { return r.revision == other.revision }
+
+// IsPlain reports whether a row is the message of somebody else that says a text and nothing more: all of it
+// is shown, in one way, and nobody has said anything of it.
+func (r Row) IsPlain() bool {
+	e := r.Entry
+	if r.Kind != RowMessage || r.Way != "" || e.Own || e.State != Stored || e.revision != 0 {
+		return false
+	}
+	n, b := e.Annotations, e.Body
+	return b.Kind == BodyText && b.Reply == nil && !b.Long() && n.EditedAt == 0 && len(n.Reactions) == 0 && b.isPlain()
+}

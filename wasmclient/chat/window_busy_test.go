@@ -2,6 +2,7 @@ package chat
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -53,6 +54,43 @@ func TestNarrow(t *testing.T) {
 	}
 	if !r.Timeline.Older() {
 		t.Error("nothing older can be shown")
+	}
+}
+
+// What is more than another one's text in one piece is not written with many others at a time.
+func TestIsPlain(t *testing.T) {
+	say := func(from, data string) *Room {
+		r := newRoom("harbour")
+		r.Timeline.Self = "me"
+		r.Enter(Snapshot{})
+		r.AddLive(Message{Seq: 1, ID: "1", Offset: "1-0", From: User{ID: from, Name: "Ben"}, Data: []byte(data)}, true)
+		return r
+	}
+	isPlain := func(r *Room) bool {
+		rows := r.Timeline.Rows()
+		for _, row := range rows[:len(rows)-1] {
+			if row.IsPlain() {
+				t.Errorf("a row of another kind is taken for a message: %+v", row)
+			}
+		}
+		return rows[len(rows)-1].IsPlain()
+	}
+	for data, want := range map[string]bool{
+		`{"text":"good morning"}`: true, `{"text":"two\nlines 👋"}`: true, `{"text":"  "}`: true,
+		`{"text":"see https://example.org"}`: false, `{"text":"**now**"}`: false, `{"x":1}`: false,
+		`{"text":"yes","reply":{"offset":"o","from":"x"}}`: false, `{"text":"` + strings.Repeat("long ", 1000) + `"}`: false,
+		`{"text":"@Asha","mentions":[{"id":"me","name":"Asha"}]}`: false,
+	} {
+		if got := isPlain(say("ben", data)); got != want {
+			t.Errorf("%.60s: %v", data, got)
+		}
+	}
+	if isPlain(say("me", `{"text":"good morning"}`)) {
+		t.Error("one's own is taken for another's")
+	}
+	r := say("ben", `{"text":"good morning"}`)
+	if r.Annotate(Annotation{Kind: ReactionGiven, Offset: "1-0", By: "x", Rev: 1, Value: "👍", Count: 1}); isPlain(r) {
+		t.Error("a reaction would be left out")
 	}
 }
 
