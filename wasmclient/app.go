@@ -33,6 +33,7 @@ type app struct {
 	clock       *clock
 	storage     *storage
 	drawFrame   js.Func
+	afterFrame  js.Func // is called when the browser has laid a frame out and painted it
 	redrawTimer js.Func
 
 	saveSeenTimer js.Func
@@ -59,8 +60,7 @@ type app struct {
 	typingSentAt time.Time // when this user's typing was last signalled
 	toastUntil   time.Time
 
-	lastDraw       time.Duration // how long the last frame took to draw
-	lastDrawn      time.Time     // when it was drawn
+	pace           chat.Pace // of drawFrame
 	stale          part
 	hidden         bool // the page is: noted, since to ask for each message costs more than the message
 	frameRequested bool
@@ -74,6 +74,10 @@ func newApp() *app {
 	a.signIn.required = attribute(document.Get("body"), "data-auth") == "required"
 	a.drawFrame = js.FuncOf(func(js.Value, []js.Value) any {
 		a.withLock(a.drawPaced)
+		return nil
+	})
+	a.afterFrame = js.FuncOf(func(js.Value, []js.Value) any {
+		a.withLock(func() { a.pace.Done(time.Now()) })
 		return nil
 	})
 	a.redrawTimer = js.FuncOf(func(js.Value, []js.Value) any {

@@ -10,20 +10,16 @@ import (
 	"setu/wasmclient/chat"
 )
 
-// longestPause bounds the pause between two frames that are drawn.
-const longestPause = 60 * time.Millisecond
-
-// drawPaced draws the parts that are out of date, but leaves at least as much time for all else as the last
-// frame took: otherwise, in a busy room on a slow machine, messages would come faster than they are read.
+// drawPaced draws the parts that are out of date, unless it is too early for that.
 func (a *app) drawPaced() {
-	began := time.Now()
-	if began.Sub(a.lastDrawn) < min(a.lastDraw, longestPause) && !a.hidden {
+	now := time.Now()
+	if !a.pace.Ready(now) && !a.hidden {
 		window.Call("requestAnimationFrame", a.drawFrame)
 		return
 	}
+	a.pace.Begin(now)
 	a.drawStale()
-	a.lastDrawn = time.Now()
-	a.lastDraw = a.lastDrawn.Sub(began)
+	window.Call("setTimeout", a.afterFrame, 0)
 }
 
 // drawStale draws the parts that are out of date. Almost all access to the document happens here,

@@ -49,7 +49,12 @@ func (a *app) listen() {
 // on has f called with the events of a kind that reach an element.
 func (a *app) on(target js.Value, kind string, f func(event js.Value)) {
 	target.Call("addEventListener", kind, js.FuncOf(func(_ js.Value, arguments []js.Value) any {
-		a.withLock(func() { f(arguments[0]) })
+		a.withLock(func() {
+			if kind != "scroll" { // which the program does, too
+				a.pace.Hurry()
+			}
+			f(arguments[0])
+		})
 		return nil
 	}))
 }

@@ -30,6 +30,7 @@ func (a *app) onScroll() {
 	distance := v.messages.Get("scrollHeight").Float() - top - v.messages.Get("clientHeight").Float()
 	byProgram := top-v.scrolledTo < 1.5 && v.scrolledTo-top < 1.5
 	if !byProgram {
+		a.pace.Hurry()
 		v.scrolledTo = -10 // no position: from now on all scrolling is the user's
 	}
 	if r := a.rooms.Current; r != nil {
