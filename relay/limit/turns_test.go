@@ -32,17 +32,17 @@ func TestTurnsAreApart(t *testing.T) {
 		turn, cost := NewTurns[int]().Of(1), time.Millisecond
 		turn.Take(nil, turnSlack/turnParts)
 		began := time.Now()
-		var served []int
-		for i := range 2000 {
+		served := make(chan int, 2000)
+		for i := range cap(served) {
 			go func() {
 				turn.Await(new(Flow), cost)
-				served = append(served, i)
+				served <- i
 			}()
 			synctest.Wait()
 		}
 		for i := range 100 {
-			if synctest.Wait(); len(served) != i+1 || served[i] != i {
-				t.Fatal("after ", time.Since(began), " it was the turn of ", served)
+			if synctest.Wait(); len(served) != 1 || <-served != i {
+				t.Fatal("after ", time.Since(began), " it was not the turn of ", i)
 			}
 			<-time.After(turnParts * cost)
 		}
@@ -54,10 +54,11 @@ func TestTurnsAreApart(t *testing.T) {
 // everybody is, in time.
 func TestTurnsAreFair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turn, cost, over := NewTurns[int]().Of(1), 100*time.Microsecond, false
+		turn, cost := NewTurns[int]().Of(1), 100*time.Microsecond
+		var over atomic.Bool
 		for range 500 {
 			go func() {
-				for f := new(Flow); !over; {
+				for f := new(Flow); !over.Load(); {
 					turn.Await(f, cost)
 				}
 			}()
@@ -73,7 +74,7 @@ func TestTurnsAreFair(t *testing.T) {
 				<-time.After(1000 * turnParts * cost) // half of what each of the many has
 			}
 		}
-		over = true
+		over.Store(true)
 		<-time.After(time.Second)
 	})
 }
@@ -81,16 +82,17 @@ func TestTurnsAreFair(t *testing.T) {
 // However many come of which nothing is known, those that are known are served beside them.
 func TestTurnsOfNewcomers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turn, cost, over := NewTurns[int]().Of(1), 100*time.Microsecond, false
+		turn, cost := NewTurns[int]().Of(1), 100*time.Microsecond
+		var over atomic.Bool
 		for range 500 {
 			go func() {
-				for !over {
+				for !over.Load() {
 					turn.Await(nil, cost)
 				}
 			}()
 		}
 		<-time.After(time.Second)
-		for f := new(Flow); !over; {
+		for f := new(Flow); !over.Load(); {
 			began := time.Now()
 			for range 10 {
 				turn.Await(f, cost)
@@ -98,7 +100,7 @@ func TestTurnsOfNewcomers(t *testing.T) {
 			if took := time.Since(began); took > 10*(newcomers+2)*turnParts*cost {
 				t.Errorf("ten turns took %s", took)
 			}
-			over = true
+			over.Store(true)
 		}
 		<-time.After(time.Second)
 	})
@@ -107,12 +109,13 @@ func TestTurnsOfNewcomers(t *testing.T) {
 // Who is late, since the machine had else to do, is served at once, but not as many as could have been meanwhile.
 func TestTurnsAreNotMadeUpFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turn, cost, served := NewTurns[int]().Of(1), 100*time.Microsecond, 0
+		turn, cost := NewTurns[int]().Of(1), 100*time.Microsecond
+		var served atomic.Int32
 		turn.Take(nil, 2*time.Millisecond)
 		for range 1000 {
 			go func() {
 				turn.Await(new(Flow), cost)
-				served++
+				served.Add(1)
 			}()
 		}
 		synctest.Wait()
@@ -121,8 +124,8 @@ func TestTurnsAreNotMadeUpFor(t *testing.T) {
 		turn.arm(time.Since(turn.began))
 		turn.mu.Unlock()
 		synctest.Wait()
-		if most := int(turnLate/turnParts/cost) + 1; served == 0 || served > most {
-			t.Error(served, " turns at once, not ", most)
+		if n, most := int(served.Load()), int(turnLate/turnParts/cost)+1; n == 0 || n > most {
+			t.Error(n, " turns at once, not ", most)
 		}
 		<-time.After(time.Second)
 	})
