@@ -43,6 +43,13 @@ func (m *Client) losesAck(id string) (lose, early bool) {
 	return true, len(m.acks.ids)%2 == 1
 }
 
+// keepsAck has another ack be lost for one that there was none of: the connection had ended before.
+func (m *Client) keepsAck() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.acks.toLose++
+}
+
 // afterPublish notes what came of a publish.
 func (m *Client) afterPublish(id string, lost bool, stored Stored) {
 	m.mu.Lock()

@@ -174,6 +174,9 @@ func (m *Client) TryPublish(ctx context.Context, room, id string, data any) (Sto
 		m.add(judge.Event{Kind: judge.Stored, Room: room, Message: said, Duplicate: stored.Duplicate})
 	})
 	if err != nil {
+		if lose {
+			m.keepsAck()
+		}
 		return stored, err
 	}
 	if early {

@@ -37,7 +37,7 @@ func TestTransports(t *testing.T) {
 			asha.LoseAcks(2)
 			both(asha.Say(t.Name(), "stored and said again").ID)
 			both(asha.Say(t.Name(), "perhaps stored").ID)
-			if lost, stored := asha.LostAcks(); lost != 2 || stored < 1 || asha.Resumed() != 3 {
+			if lost, stored := asha.LostAcks(); lost != 2 || stored < 1 || asha.Resumed() < 3 {
 				t.Errorf("%d acks lost, %d of what was stored; went on with the session %d times", lost, stored, asha.Resumed())
 			}
 			upgrades(t, asha)
