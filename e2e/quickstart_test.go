@@ -96,7 +96,7 @@ func TestWorkflowRunsTheReadme(t *testing.T) {
 		script += step.Run + "\n"
 	}
 	readme := readFile(t, "../README.md")
-	for _, command := range []string{"go generate ./...", "go generate ./... && go test ./..."} {
+	for _, command := range []string{"go generate ./...", "go generate ./... && go test -timeout 30m ./..."} {
 		if !strings.Contains(script, command) || !strings.Contains(readme, "    "+command) {
 			t.Errorf("%q is not both in the README and in the workflow", command)
 		}

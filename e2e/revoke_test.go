@@ -39,7 +39,7 @@ func newGuarded(t *testing.T) *guarded {
 	}
 	g := &guarded{t: t, auth: cfg.Auth(), redis: cluster.StartRedis(t, cluster.NewNetwork(t), cluster.RedisOptions{AppendOnly: true})}
 	for _, name := range []string{"dublin", "tokyo", "lima"} {
-		g.relays = append(g.relays, nemesis.StartRelay(t, name, wiretest.NewLink(t, g.redis.Address()), "AUTH_SECRET="+revokeSecret, "PRESENCE_LEASE=3s"))
+		g.relays = append(g.relays, nemesis.StartRelay(t, name, wiretest.NewLink(t, g.redis.Address()), "AUTH_SECRET="+revokeSecret, "PRESENCE_LEASE=10s"))
 	}
 	return g
 }

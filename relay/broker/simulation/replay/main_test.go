@@ -5,10 +5,17 @@ import (
 	"testing"
 )
 
+// raced says that this runs under the race detector, which sees nothing of what runs as WebAssembly, and has its
+// compiler take minutes.
+var raced bool
+
 // A seed and an order tell one story, to the last letter, and another order another.
 func TestReplay(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the simulation for WebAssembly")
+	}
+	if raced {
+		t.Skip("to be run without -race")
 	}
 	tests, err := build()
 	if err != nil {
