@@ -92,7 +92,7 @@ func TestRoomsOfConnectAreHeld(t *testing.T) {
 	overMeanwhile(t, func(t *testing.T, r *rig, b *meanwhile) {
 		stay := r.guest("stay")
 		stay.Call("join", `"room"`)
-		b.enter = func() { b.send(t, "1", "1") }
+		b.onEnter(func() { b.send(t, "1", "1") })
 		p, _, joined := r.connectTo(`["room"]`)
 		if len(joined) != 1 || wiretest.Field(t, joined[0], "messages") != "[]" {
 			t.Error(joined)

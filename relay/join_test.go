@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,23 +19,26 @@ import (
 // subscription.
 type meanwhile struct {
 	broker.Broker
-	enter     func()
-	subscribe func() error
+	enter     atomic.Pointer[func()]
+	subscribe atomic.Pointer[func() error]
 }
 
 func (m *meanwhile) Subscribe(ctx context.Context, room string, sub broker.Subscriber, list int) (func(), error) {
-	if m.subscribe != nil {
-		return nil, m.subscribe()
+	if f := m.subscribe.Load(); f != nil {
+		return nil, (*f)()
 	}
 	return m.Broker.Subscribe(ctx, room, sub, list)
 }
 
 func (m *meanwhile) Enter(ctx context.Context, room string, u broker.User) (int, error) {
-	if m.enter != nil {
-		m.enter()
+	if f := m.enter.Load(); f != nil {
+		(*f)()
 	}
 	return m.Broker.Enter(ctx, room, u)
 }
+
+func (m *meanwhile) onEnter(f func())           { m.enter.Store(&f) }
+func (m *meanwhile) onSubscribe(f func() error) { m.subscribe.Store(&f) }
 
 // send publishes to the room without a client.
 func (m *meanwhile) send(t *testing.T, id, data string, attachments ...[]byte) {
@@ -59,7 +63,8 @@ func overMeanwhile(t *testing.T, test func(t *testing.T, r *rig, b *meanwhile)) 
 		l := wiretest.NewPipes()
 		r := newRig(t, l, l.Dial, b)
 		defer func() {
-			b.enter, b.subscribe = nil, nil
+			b.enter.Store(nil)
+			b.subscribe.Store(nil)
 			r.close()
 		}()
 		test(t, r, b)
@@ -83,11 +88,11 @@ func TestJoinHoldsTheRoom(t *testing.T) {
 		stay := r.guest("stay")
 		stay.Call("join", `{"room":"room"}`)
 		p := r.guest("a")
-		b.enter = func() {
+		b.onEnter(func() {
 			b.send(t, "1", "1")
 			b.Signal("room", "somebody", `"data":2`)
 			<-time.After(26 * time.Second) // a ping is due
-		}
+		})
 		p.Text(`427["join",{"room":"room","history":9,"presence":true}]`)
 		p.Expect("2")
 		p.Text("3")
@@ -100,10 +105,10 @@ func TestJoinHoldsTheRoom(t *testing.T) {
 		}
 
 		// A client that joins again gets what happens meanwhile before the answer, and in it.
-		b.enter = func() {
+		b.onEnter(func() {
 			b.send(t, "4", "4")
 			b.Signal("room", "somebody", `"data":2`)
-		}
+		})
 		p.Text(`427["join",{"room":"room","history":1}]`)
 		got, whole = heads(p, 3)
 		if want := []string{`42["message",`, `42["signal",`, "437["}; !slices.Equal(got, want) ||
@@ -129,10 +134,10 @@ func TestJoinHoldsTheRoom(t *testing.T) {
 func TestFailedJoinHoldsNothing(t *testing.T) {
 	overMeanwhile(t, func(t *testing.T, r *rig, b *meanwhile) {
 		p := r.member("a", "elsewhere")
-		b.subscribe = func() error {
+		b.onSubscribe(func() error {
 			b.sendTo(t, "elsewhere", "1", "1")
 			return broker.ErrUnavailable
-		}
+		})
 		p.Text(`427["join",{"room":"room"}]`)
 		got, whole := heads(p, 2)
 		if want := []string{`42["message",`, "437["}; !slices.Equal(got, want) || !strings.Contains(whole[1], codeUnavailable) {
@@ -149,10 +154,10 @@ func TestFailedJoinHoldsNothing(t *testing.T) {
 func TestAbandonedJoin(t *testing.T) {
 	overMeanwhile(t, func(t *testing.T, r *rig, b *meanwhile) {
 		p := r.guest("a")
-		b.enter = func() {
+		b.onEnter(func() {
 			_ = p.Conn.Close()
 			<-time.After(time.Second)
-		}
+		})
 		p.Text(`427["join",{"room":"room"}]`)
 		<-time.After(2 * time.Second)
 		if n := r.srv.engine.Count(); n != 0 {
