@@ -27,21 +27,27 @@ var appSettings = map[string]string{
 	"LOBBY_EVENTS": "chat message,drawing=others,hello=others,new message=others,typing=volatile+others,stop typing=volatile+others",
 }
 
-// serveApps serves the pages and the official client, and passes the rest of /socket.io/ on to a relay, as the web
-// server of an application does.
+// serveApps serves the pages of the applications before a relay.
 func serveApps(t testing.TB, relay *cluster.Relay) (site string) {
 	t.Helper()
-	library := javaScriptClient(t)
 	pages, err := fs.Sub(apps, "testdata/apps")
-	if err != nil {
-		t.Fatal(err)
-	}
-	target, err := url.Parse(relay.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", http.FileServerFS(pages))
+	return serveBefore(t, relay.URL(), mux)
+}
+
+// serveBefore serves an application's front end and the official client, and passes the rest of /socket.io/ on to a
+// relay, as the application's web server does.
+func serveBefore(t testing.TB, relay string, mux *http.ServeMux) (site string) {
+	t.Helper()
+	library := javaScriptClient(t)
+	target, err := url.Parse(relay)
+	if err != nil {
+		t.Fatal(err)
+	}
 	mux.HandleFunc("/socket.io/socket.io.js", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript")
 		_, _ = w.Write(library)

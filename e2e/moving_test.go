@@ -8,9 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os/exec"
 	"strings"
 	"testing"
@@ -136,28 +133,13 @@ func serveRelay(t *testing.T, l net.Listener, environ ...string) {
 	})
 }
 
-// serveFrontEnd serves the page, the official client and a login, and passes the rest of /socket.io/ on to a relay.
+// serveFrontEnd serves the page and a login before a relay.
 func serveFrontEnd(t *testing.T, to string) (site string) {
 	t.Helper()
-	library := javaScriptClient(t)
-	target, err := url.Parse(to)
-	if err != nil {
-		t.Fatal(err)
-	}
 	mux := http.NewServeMux()
 	mux.Handle("/", http.FileServer(http.Dir("testdata/moving")))
 	mux.HandleFunc("/login", func(w http.ResponseWriter, r *http.Request) {
 		http.SetCookie(w, &http.Cookie{Name: "login", Value: r.URL.Query().Get("as"), Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode})
 	})
-	mux.HandleFunc("/socket.io/socket.io.js", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/javascript")
-		_, _ = w.Write(library)
-	})
-	mux.Handle("/socket.io/", &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-		r.SetURL(target)
-		r.Out.Host = r.In.Host
-	}})
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	return server.URL
+	return serveBefore(t, to, mux)
 }
