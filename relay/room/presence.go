@@ -59,18 +59,16 @@ func (h *Hub) IgnorePresence(name string, m Member) bool {
 
 // IsInvisible reports whether m is in a room invisibly.
 func (h *Hub) IsInvisible(name string, m Member) bool {
-	r := h.room(name)
-	if r == nil {
-		return false
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	ms := r.members[m]
-	return ms != nil && ms.invisible
+	return h.isMember(name, m, func(ms *membership) bool { return ms.invisible })
 }
 
 // HasPresence reports whether m asked for JoinOptions.Presence in a room.
 func (h *Hub) HasPresence(name string, m Member) bool {
+	return h.isMember(name, m, func(ms *membership) bool { return ms.presence })
+}
+
+// isMember reports whether m is in a room, and how is true of that.
+func (h *Hub) isMember(name string, m Member, how func(*membership) bool) bool {
 	r := h.room(name)
 	if r == nil {
 		return false
@@ -78,7 +76,7 @@ func (h *Hub) HasPresence(name string, m Member) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	ms := r.members[m]
-	return ms != nil && ms.presence
+	return ms != nil && how(ms)
 }
 
 // sendChanges sends the changes of the last moment to those who asked.
