@@ -67,6 +67,11 @@ func find() string {
 	return ""
 }
 
+// disabled are features of the browser around the page, which nobody sees here: without them a page costs half of the
+// processors' time. Each window has two pages of its own for what the address bar would suggest, in a process of their
+// own, and a process is made in advance for who goes to another site. The first two are chromedp's own.
+const disabled = "Translate,BlinkGenPropertyTrees,WebUIOmniboxPopup,WebUIOmniboxAimPopup,SpareRendererForSitePerProcess"
+
 func options(path string) []chromedp.ExecAllocatorOption {
 	return append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
 		chromedp.ExecPath(path),
@@ -74,6 +79,7 @@ func options(path string) []chromedp.ExecAllocatorOption {
 		chromedp.NoSandbox,
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-features", disabled),
 		chromedp.Flag("lang", "en-US"),
 		// A test that asks the outside world for anything is wrong: make it show.
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"),
