@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"sync"
 	"testing"
 
 	"setu/e2e/cluster"
@@ -30,13 +31,20 @@ type script struct {
 	answers *bufio.Scanner
 }
 
+// interpreter runs the scripts, and hasPackages says whether it has what the scripts go by.
+var (
+	interpreter = cmp.Or(os.Getenv("SETU_E2E_PYTHON"), "/usr/bin/python3")
+	hasPackages = sync.OnceValue(func() error {
+		return exec.Command(interpreter, "-c", "import socketio, websocket, requests, aiohttp").Run()
+	})
+)
+
 func startScript(t testing.TB, path string) *script {
 	t.Helper()
-	python := cmp.Or(os.Getenv("SETU_E2E_PYTHON"), "/usr/bin/python3")
-	if err := exec.Command(python, "-c", "import socketio, websocket, requests, aiohttp").Run(); err != nil {
-		skipOrFail(t, "needs "+python+" with python-socketio and what it goes by: "+err.Error())
+	if err := hasPackages(); err != nil {
+		skipOrFail(t, "needs "+interpreter+" with python-socketio and what it goes by: "+err.Error())
 	}
-	command := exec.Command(python, "-B", path)
+	command := exec.Command(interpreter, "-B", path)
 	var complaints bytes.Buffer
 	command.Stderr = &complaints
 	in, err := command.StdinPipe()
@@ -55,7 +63,7 @@ func startScript(t testing.TB, path string) *script {
 		_ = command.Process.Kill() // it may be waiting to reconnect
 		_ = command.Wait()
 		if t.Failed() {
-			t.Logf("%s | %s", python, complaints.String())
+			t.Logf("%s | %s", interpreter, complaints.String())
 		}
 	})
 	answers := bufio.NewScanner(out)
@@ -65,6 +73,13 @@ func startScript(t testing.TB, path string) *script {
 
 func (s *script) do(ask map[string]any, out any) {
 	s.t.Helper()
+	s.begin(ask)
+	s.end(ask, out)
+}
+
+// begin is do without the answer, for which end waits.
+func (s *script) begin(ask map[string]any) {
+	s.t.Helper()
 	line, err := json.Marshal(ask)
 	if err != nil {
 		s.t.Fatal(err)
@@ -72,6 +87,10 @@ func (s *script) do(ask map[string]any, out any) {
 	if _, err := s.in.Write(append(line, '\n')); err != nil {
 		s.t.Fatalf("%s: %v", ask["do"], err)
 	}
+}
+
+func (s *script) end(ask map[string]any, out any) {
+	s.t.Helper()
 	if !s.answers.Scan() {
 		s.t.Fatalf("%s: no answer: %v", ask["do"], s.answers.Err())
 	}
