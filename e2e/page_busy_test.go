@@ -112,6 +112,7 @@ func TestPageBuildsWhatIsSeen(t *testing.T) {
 	if rows > 120 || built > messages/3 {
 		t.Errorf("%d rows; %d elements were built of %d messages", rows, built, messages)
 	}
+	asha.WaitFor(`document.querySelectorAll("#list .message").length >= 60`, "what is above the view, when it is over")
 	asha.Eval(`document.querySelector("#messages").scrollTop = 0`, nil)
 	asha.WaitFor(`document.querySelectorAll("#list .message").length >= 120`, "what is farther up, when she goes there")
 	asha.hasNoErrors()

@@ -191,6 +191,7 @@ func TestPageManners(t *testing.T) {
 	asha.say("everybody")
 	asha.sees("everybody")
 	asha.sees(ben.count("harbour", 40))
+	asha.sees("everybody") // again: while many come, no more is in the document than fills the view
 
 	// Escape closes what is open, and nothing else.
 	asha.Eval(`document.querySelector("#messages").scrollTop = 100`, nil)

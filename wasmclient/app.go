@@ -37,6 +37,7 @@ type app struct {
 	redrawTimer js.Func
 
 	saveSeenTimer js.Func
+	widenTimer    js.Func
 
 	// guarded by mu, which is never held while waiting
 	mu      sync.Mutex
@@ -89,6 +90,10 @@ func newApp() *app {
 	})
 	a.saveSeenTimer = js.FuncOf(func(js.Value, []js.Value) any {
 		a.withLock(a.saveSeen)
+		return nil
+	})
+	a.widenTimer = js.FuncOf(func(js.Value, []js.Value) any {
+		a.withLock(a.widen)
 		return nil
 	})
 	return a

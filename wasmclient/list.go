@@ -219,7 +219,7 @@ func (a *app) drawMessages(now time.Time) {
 		v.muteLiveRegion()
 	}
 	if v.followEnd && !fresh {
-		r.Timeline.Narrow()
+		a.narrow(r, now)
 	}
 	above := v.list.reconcile(r.Timeline.Rows(), writer{a.plainRow, a.newRow,
 		func(old *row, w chat.Row) { a.updateRow(old, w, r.Timeline, now) }})

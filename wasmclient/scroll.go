@@ -14,6 +14,10 @@ const (
 	nearEnd = 100
 	// nearEdge is how many pixels from the first or last row in the document more rows are added.
 	nearEdge = 800
+	// leastRow is less than the height of any message, in pixels.
+	leastRow = 36
+	// narrowFor is how long the list stays as narrow as the view after many messages have come at a time.
+	narrowFor = time.Second
 )
 
 // scrollTo scrolls, and records where to, so that onScroll can tell it from the user's scrolling.
@@ -66,7 +70,7 @@ func (a *app) drawEdges() {
 	top := v.messages.Get("scrollTop").Float()
 	height := v.messages.Get("clientHeight").Float()
 	below := v.messages.Get("scrollHeight").Float() - top - height
-	if top < nearEdge && !v.list.reset {
+	if top < nearEdge && !v.list.reset && !(v.followEnd && v.narrow) {
 		if r.Timeline.Older() {
 			a.invalidate(partList)
 		}
@@ -87,6 +91,30 @@ func (a *app) drawEdges() {
 	v.newerOn.show(unread > 0 && !a.readsEnd(r))
 	v.toEnd.show(unread == 0 && (below > height || !r.Timeline.AtEnd()))
 	a.drawSince(r, height)
+}
+
+// narrow leaves no more in the document than fills the view, while many messages come at a time. What is above
+// comes back when that is over, or when somebody goes there.
+func (a *app) narrow(r *chat.Room, now time.Time) {
+	v := a.view
+	if !r.Timeline.Narrow(v.messages.Get("clientHeight").Int()/leastRow + 4) {
+		return
+	}
+	if v.narrowUntil = now.Add(narrowFor); !v.narrow {
+		v.narrow = true
+		window.Call("setTimeout", a.widenTimer, narrowFor.Milliseconds())
+	}
+}
+
+// widen has rows added again above the view, if it is time for that.
+func (a *app) widen() {
+	v := a.view
+	if left := time.Until(v.narrowUntil); left > 0 {
+		window.Call("setTimeout", a.widenTimer, left.Milliseconds()+1)
+		return
+	}
+	v.narrow = false
+	a.drawEdges()
 }
 
 // mayLoad reports whether messages of a room's past can be requested now.

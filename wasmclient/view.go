@@ -2,7 +2,10 @@
 
 package main
 
-import "syscall/js"
+import (
+	"syscall/js"
+	"time"
+)
 
 // view holds the page's elements, and the state in which they are, in groups: one for each part of the
 // page, which its file draws. It is guarded by app.mu.
@@ -76,6 +79,9 @@ type messagesView struct {
 	followEnd  bool    // the end is in view, and is to stay in view as the list grows
 	scrolledTo float64 // scrollTop as the program last set it
 	toKey      string  // the row that is to come into view, or ""
+
+	narrow      bool      // no more is in the document than fills the view, for as long as the end is in it
+	narrowUntil time.Time // if no more come
 
 	empty      *toggle
 	emptyTitle *label

@@ -8,9 +8,6 @@ const (
 	firstShown = 120
 	// pageShown is by how many entries the document's part moves at a time.
 	pageShown = 60
-	// busyShown is how many are left in the document while many come at a time: what is farther up goes
-	// by before anybody could look, and costs as much as what is seen.
-	busyShown = 60
 	// busyBatch is how many at a time are many.
 	busyBatch = 6
 )
@@ -22,13 +19,17 @@ func (t *Timeline) AtEnd() bool { return t.hi == len(t.entries) }
 // if not, they stay out once it is full.
 func (t *Timeline) Follow(follow bool) { t.following = follow }
 
-// Narrow takes all but the last entries out of the document if many have come since it was called last,
-// and the end is in view. Those that were never in there need not be written.
-func (t *Timeline) Narrow() {
-	if t.come >= busyBatch && t.following && t.AtEnd() {
-		t.lo = max(t.lo, t.hi-busyShown)
+// Narrow takes all but the last entries out of the document if many have come since it was called last, and
+// the end is in view: as many are left as fill the view, since what is farther up goes by before anybody could
+// look, and costs as much as what is seen. Those that were never in there need not be written. It reports
+// whether many have come.
+func (t *Timeline) Narrow(fill int) bool {
+	many := t.come >= busyBatch && t.following && t.AtEnd()
+	if many {
+		t.lo = max(t.lo, t.hi-fill)
 	}
 	t.come = 0
+	return many
 }
 
 // ToEnd brings the last entries into the document.

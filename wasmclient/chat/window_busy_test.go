@@ -18,9 +18,10 @@ func TestNarrow(t *testing.T) {
 			r.AddLive(written(seq, "~a", fmt.Sprint(seq)), true)
 		}
 	}
-	written := map[string]bool{}
+	const fill = 20
+	written, busy := map[string]bool{}, false
 	draw := func() (rows []string) {
-		r.Timeline.Narrow()
+		busy = r.Timeline.Narrow(fill)
 		rows = texts(r)
 		for _, text := range rows {
 			written[text] = true
@@ -31,26 +32,26 @@ func TestNarrow(t *testing.T) {
 		come(2)
 		draw()
 	}
-	if n := len(draw()); n != 200 {
-		t.Errorf("a few at a time: %d rows", n)
+	if n := len(draw()); n != 200 || busy {
+		t.Errorf("a few at a time: %d rows, busy %v", n, busy)
 	}
 	for range 5 {
 		come(1000)
-		if rows := draw(); len(rows) != busyShown || rows[len(rows)-1] != fmt.Sprint(seq) {
-			t.Errorf("many at a time: %d rows up to %s", len(rows), rows[len(rows)-1])
+		if rows := draw(); len(rows) != fill || rows[len(rows)-1] != fmt.Sprint(seq) || !busy {
+			t.Errorf("many at a time: %d rows up to %s, busy %v", len(rows), rows[len(rows)-1], busy)
 		}
 	}
-	if len(written) != 200+5*busyShown {
+	if len(written) != 200+5*fill {
 		t.Errorf("%d rows were written", len(written))
 	}
 	r.Timeline.Open()
-	if opened := len(texts(r)); len(draw()) != opened || opened <= busyShown {
+	if opened := len(texts(r)); len(draw()) != opened || opened <= fill {
 		t.Errorf("a room that was opened with %d rows is narrowed", opened)
 	}
 	r.Timeline.Follow(false)
 	come(10)
-	if n := len(draw()); n <= busyShown {
-		t.Errorf("while somebody reads: %d rows", n)
+	if n := len(draw()); n <= fill || busy {
+		t.Errorf("while somebody reads: %d rows, busy %v", n, busy)
 	}
 	if !r.Timeline.Older() {
 		t.Error("nothing older can be shown")
