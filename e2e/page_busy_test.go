@@ -118,6 +118,44 @@ func TestPageBuildsWhatIsSeen(t *testing.T) {
 	asha.hasNoErrors()
 }
 
+// What a socket receives fast is handed over together, in order, with what is binary in its place. What is still
+// held can be taken, and does not come again.
+func TestPageGathersFrames(t *testing.T) {
+	t.Parallel()
+	tab := browser.Start(t).Tab(t, browser.Desktop)
+	tab.Open(startLoneRelay(t).URL() + "/r/harbour")
+	var seen struct {
+		All, Held   string
+		Calls, Last int
+		None        bool
+	}
+	tab.Eval(`(async () => {
+		const got = [], { onmessage, take } = setuGather((data) => got.push(typeof data === "string" ? data : "binary"));
+		for (let i = 0; i < 100; i++) onmessage({ data: String(i) });
+		onmessage({ data: new ArrayBuffer(1) });
+		onmessage({ data: "held" });
+		const calls = got.length, held = take(), none = take() === undefined, all = got.join("\x1e");
+		await new Promise((resolve) => setTimeout(resolve, 100));
+		const later = got.length;
+		onmessage({ data: "late" });
+		while (got.at(-1) !== "late") await new Promise((resolve) => setTimeout(resolve, 10));
+		return { all, held, calls, none, last: got.length - later };
+	})()`, &seen)
+	want := ""
+	for i := range 100 {
+		want += strconv.Itoa(i) + "\x1e"
+	}
+	if want += "binary"; seen.All != want {
+		t.Errorf("handed over: %q, want %q", seen.All, want)
+	}
+	if seen.Held != "held" || !seen.None || seen.Last != 1 {
+		t.Errorf("held: %q, nothing after it: %v; %d calls for one frame", seen.Held, seen.None, seen.Last)
+	}
+	if seen.Calls > 20 {
+		t.Errorf("%d calls for 101 frames", seen.Calls)
+	}
+}
+
 // described is a script that says all of what stands of the message with a text, whichever way it was written.
 // By which relay it came is not known of one that has just come.
 const described = `(() => {

@@ -65,6 +65,7 @@ func (a *app) open() {
 	location := window.Get("location")
 	c, err := client.Open(location.Get("origin").String(), &client.Options{
 		Name: a.name, Key: a.guestKey(), Region: a.through, PublishTimeout: publishTimeout,
+		Native: client.Native{Gather: window.Get("setuGather")},
 		FetchToken: func(ctx context.Context) (string, error) {
 			var c *client.Client
 			a.withLock(func() { c = opened })

@@ -33,7 +33,7 @@ type Options struct {
 	MaxPending     int           // calls that may be unanswered, publishes included; 0: 256
 
 	Handler Handler
-	Native  Native // settings of native builds alone
+	Native  Native // settings that native builds and the browser do not share
 }
 
 // Handler receives events. Its functions are called from one goroutine, one at a time, in order;

@@ -3,6 +3,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -25,8 +26,18 @@ var (
 	errNoWebSocket    = errors.New("client: no WebSocket here")
 )
 
-// Native holds the settings of native builds. In the browser there are none.
-type Native struct{}
+// Native holds the settings of the browser; native builds have others. The zero value works.
+type Native struct {
+	// Gather hands over together what comes at nearly the same time, since each call from JavaScript costs more
+	// than a message does. It is called for each connection, with a function that takes one frame's data, or those
+	// of several text frames with U+001E between, which stands in none. It returns an object of the socket's
+	// onmessage and of take, which returns what it still holds of texts, or undefined. The zero Value: nothing is
+	// gathered.
+	Gather js.Value
+}
+
+// frameSeparator stands between text frames, as Engine.IO has it between the packets of a request.
+const frameSeparator = '\x1e'
 
 // socket is a browser's WebSocket. Its callbacks run on JavaScript's event loop, where blocking
 // would stop the program, so they only queue and notify.
@@ -34,6 +45,8 @@ type socket struct {
 	// immutable after newSocket
 	ws      js.Value
 	funcs   [4]js.Func
+	receive js.Func       // is called with the data of frames that were gathered
+	gather  js.Value      // what Native.Gather has returned; undefined: nothing is gathered
 	leave   js.Func       // is called when the page is left
 	changed chan struct{} // a callback has run; capacity 1
 	once    sync.Once
@@ -46,8 +59,8 @@ type socket struct {
 	err   error // why the socket ended
 }
 
-func dial(ctx context.Context, url string, _ Native) (transport, error) {
-	s, err := newSocket(url)
+func dial(ctx context.Context, url string, n Native) (transport, error) {
+	s, err := newSocket(url, n)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +86,7 @@ func dial(ctx context.Context, url string, _ Native) (transport, error) {
 
 // newSocket starts to connect. The browser throws if it forbids the address, such as an insecure
 // one in a secure page.
-func newSocket(url string) (s *socket, err error) {
+func newSocket(url string, n Native) (s *socket, err error) {
 	defer recoverJS(&err)
 	class := js.Global().Get("WebSocket")
 	if class.IsUndefined() {
@@ -95,6 +108,14 @@ func newSocket(url string) (s *socket, err error) {
 			return nil
 		})
 		s.ws.Set(on.name, s.funcs[i])
+	}
+	s.receive = js.FuncOf(func(_ js.Value, args []js.Value) any {
+		s.onData(args[0])
+		return nil
+	})
+	if n.Gather.Truthy() {
+		s.gather = n.Gather.Invoke(s.receive)
+		s.ws.Set("onmessage", s.gather.Get("onmessage"))
 	}
 	s.leave = js.FuncOf(func(js.Value, []js.Value) any {
 		s.ws.Call("close", 1000)
@@ -146,28 +167,41 @@ func (s *socket) fail(err error) {
 }
 
 func (s *socket) onClose(event js.Value) {
+	if !s.gather.IsUndefined() { // what came before the end
+		if held := s.gather.Call("take"); !held.IsUndefined() {
+			s.onData(held)
+		}
+	}
 	code, reason := event.Get("code").Int(), event.Get("reason").String()
 	s.fail(fmt.Errorf("client: the connection was closed with %d %q", code, reason))
 }
 
-func (s *socket) onMessage(event js.Value) {
-	f := frame{}
-	if data := event.Get("data"); data.Type() == js.TypeString {
-		f.data = []byte(data.String())
+func (s *socket) onMessage(event js.Value) { s.onData(event.Get("data")) }
+
+// onData queues the frames that have come.
+func (s *socket) onData(data js.Value) {
+	var frames []frame
+	if data.Type() == js.TypeString {
+		for _, text := range bytes.Split([]byte(data.String()), []byte{frameSeparator}) {
+			frames = append(frames, frame{data: text})
+		}
 	} else {
-		bytes := js.Global().Get("Uint8Array").New(data)
-		f.binary, f.data = true, make([]byte, bytes.Length())
-		js.CopyBytesToGo(f.data, bytes)
+		array := js.Global().Get("Uint8Array").New(data)
+		f := frame{data: make([]byte, array.Length()), binary: true}
+		js.CopyBytesToGo(f.data, array)
+		frames = append(frames, f)
 	}
 	s.update(func() {
-		if s.err != nil {
-			return
+		for _, f := range frames {
+			if s.err != nil {
+				return
+			}
+			if s.size += len(f.data) + frameOverhead; s.size > maxQueuedBytes {
+				s.err = errReadQueueFull
+				return
+			}
+			s.queue = append(s.queue, f)
 		}
-		if s.size += len(f.data) + frameOverhead; s.size > maxQueuedBytes {
-			s.err = errReadQueueFull
-			return
-		}
-		s.queue = append(s.queue, f)
 	})
 }
 
@@ -226,6 +260,10 @@ func (s *socket) Close(bool) {
 		for _, f := range s.funcs {
 			f.Release()
 		}
+		if !s.gather.IsUndefined() {
+			s.gather.Call("take") // nor does it call later
+		}
+		s.receive.Release()
 		listenGlobally("removeEventListener", leaving, s.leave)
 		s.leave.Release()
 		var err error
