@@ -51,6 +51,12 @@ func (c *Client) receivePacket(data []byte) {
 		c.onProtocolError(errMissingAttachments)
 		return
 	}
+	if m, offset, ok := scanMessage(data); ok {
+		m.expand(nil, c.state.User.Region)
+		m.Offset = offset
+		c.receiveMessage(m)
+		return
+	}
 	p, err := socketio.ParseDepth(data, maxDepth)
 	if err != nil {
 		c.onProtocolError(err)
