@@ -51,6 +51,24 @@ func TestPictureOf(t *testing.T) {
 	}
 }
 
+// A text that stands alone is read without decoding JSON, and as the same with a space before it, which is
+// decoded.
+func FuzzTextAlone(f *testing.F) {
+	for _, data := range []string{`{"text":"good morning"}`, `{"text":""}`, `{"text":"a\"b"}`, `{"text":"}`, `{"text":"a","x":"b"}`,
+		`{"text":"\u0041"}`, "{\"text\":\"\xff\"}", "{\"text\":\"\n\"}", `{"text":"\u2028 世界"}`, `{"Text":"a"}`} {
+		f.Add([]byte(data))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if _, ok := textAlone(data); !ok {
+			return
+		}
+		got, want := bodyOf(&Message{Data: data}), bodyOf(&Message{Data: append([]byte(" "), data...)})
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, want %+v", data, got, want)
+		}
+	})
+}
+
 func FuzzPictureOf(f *testing.F) {
 	f.Add(pngOf(1, 1))
 	f.Add([]byte("\xff\xd8\xff\xe0\x00\x04xx\xff\xc0\x00\x11\x08\x00\xf0\x01\x40\x03"))
