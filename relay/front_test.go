@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"setu/relay/broker"
@@ -15,6 +16,15 @@ import (
 
 // guard returns a relay, what it lets through of a listener on loopback, and what dials that.
 func guard(t *testing.T, settings ...string) (*Server, net.Listener, func() net.Conn) {
+	t.Helper()
+	srv := guarding(t, settings...)
+	l, dial := wiretest.ListenTCP(t)
+	t.Cleanup(func() { _ = l.Close() })
+	return srv, srv.Guard(l), dial
+}
+
+// guarding returns a relay.
+func guarding(t *testing.T, settings ...string) *Server {
 	t.Helper()
 	cfg, err := LoadConfig(settings)
 	if err != nil {
@@ -26,9 +36,7 @@ func guard(t *testing.T, settings ...string) (*Server, net.Listener, func() net.
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _, _ = srv.Shutdown(t.Context()), b.Close(t.Context()) })
-	l, dial := wiretest.ListenTCP(t)
-	t.Cleanup(func() { _ = l.Close() })
-	return srv, srv.Guard(l), dial
+	return srv
 }
 
 // taken reports whether a connection that is dialed comes through, and not another one that is dialed after it.
@@ -100,6 +108,47 @@ func TestGuard(t *testing.T) {
 			series := fmt.Sprintf("setu_refusals_total{limit=%q}", test.counted)
 			if n := wiretest.Series(t, srv.Metrics().Handler())[series]; n != 1 {
 				t.Errorf("%s is %v", series, n)
+			}
+		})
+	}
+}
+
+// queue is a listener with so many connections of loopback's, and then one of another address.
+type queue struct {
+	net.Listener
+	left int
+}
+
+// Accept implements net.Listener.
+func (q *queue) Accept() (net.Conn, error) {
+	q.left--
+	if q.left >= 0 {
+		return &queued{at: net.TCPAddr{IP: loopback.AsSlice()}}, nil
+	}
+	return &queued{at: net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)}}, nil
+}
+
+type queued struct {
+	net.Conn
+	at net.TCPAddr
+}
+
+// RemoteAddr and Close are net.Conn's.
+func (c *queued) RemoteAddr() net.Addr { return &c.at }
+func (c *queued) Close() error         { return nil }
+
+// While connections are closed, others have their turn now and then.
+func TestGuardRests(t *testing.T) {
+	for queued, rests := range map[int]int{0: 0, closedAtOnce - 1: 0, closedAtOnce: 1, 100*closedAtOnce + 1: 100} {
+		synctest.Test(t, func(t *testing.T) {
+			srv := guarding(t)
+			srv.engine.Spend(loopback, time.Hour)
+			start := time.Now()
+			if c, err := srv.Guard(&queue{left: queued}).Accept(); err != nil || c.RemoteAddr().String() != "192.0.2.1:0" {
+				t.Error(c.RemoteAddr(), err)
+			}
+			if took := time.Since(start); took != time.Duration(rests)*closingRest {
+				t.Errorf("%d are closed in %s", queued, took)
 			}
 		})
 	}
