@@ -140,6 +140,33 @@ func (c *rawConn) readMore() {
 	c.noteReceived(b[had : had+n])
 }
 
+// awaitClose reads past what comes, until a close frame or the read deadline, and closes the connection. Of a client
+// that goes on past mostAhead all the same no more is read: then its socket takes no more, and each small packet that
+// comes costs as much here as reading it. It has a while to see why.
+func (c *rawConn) awaitClose() {
+	c.readMu.Lock()
+	defer c.readMu.Unlock()
+	c.dropUnread()
+	b := readBuffers.Get().(*readBuffer)
+	defer readBuffers.Put(b)
+	var err error
+	for came, n := 0, 0; err == nil && !c.shed && !c.tally.closed; came += n {
+		if came >= mostAhead {
+			c.shed = true
+			break
+		}
+		if c.turn != nil {
+			c.turn()
+		}
+		n, err = c.readConn(b[:])
+		c.noteReceived(b[:n])
+	}
+	if c.shed {
+		<-time.After(shedTimeout)
+	}
+	_ = c.Close()
+}
+
 // noteReceived counts what has come. If nothing more is to be read, it is forgotten. c.readMu is held.
 func (c *rawConn) noteReceived(b []byte) {
 	c.countReceived(len(b))

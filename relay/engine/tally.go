@@ -29,7 +29,8 @@ type tally struct {
 	have  int8            // bytes of head
 	watch *watch          // nil: nothing has waited, and nothing is counted
 
-	fragments int // that have been found, and not been paid for
+	closed    bool // a close frame has come
+	fragments int  // that have been found, and not been paid for
 }
 
 // watch counts packets.
@@ -75,8 +76,11 @@ func (t *tally) count(b []byte) {
 		}
 		b = b[size-had:]
 		t.have, t.skip = 0, payload
-		if t.head[0]&0x0f == 0 {
+		switch t.head[0] & 0x0f {
+		case 0:
 			t.fragments++
+		case websocketClose:
+			t.closed = true
 		}
 		if t.watch != nil {
 			t.watch.note(t.head[:size], b[:min(len(b), payload, kindBytes)], payload)
@@ -118,6 +122,8 @@ func frameOf(head []byte) (size, payload int) {
 const (
 	wholeText = 0x81
 	wholePing = 0x89
+
+	websocketClose = 8 // without it
 )
 
 // note counts a frame, if it is a packet whose kind can be told: other limits are on the rest.

@@ -267,14 +267,17 @@ func (t *webSocketTransport) end(code int, reason string, force bool) {
 		}
 		now := time.Now()
 		_ = t.conn.SetWriteDeadline(now.Add(flushTimeout))
-		if code == closePolicy {
+		_ = t.conn.SetReadDeadline(now.Add(closeWait(code))) // the library has none inside a frame
+		switch code {
+		case closePolicy:
 			t.conn.sendClose(code, reason)
 			<-time.After(closeWait(code)) // nothing more is read; else what comes would cut the close off
-			t.breakConn()
-			return
+		case closeProtocol: // the library would take each frame that comes before the answer
+			t.conn.sendClose(code, reason)
+			t.conn.awaitClose()
+		default:
+			_ = t.ws.Close(websocket.StatusCode(code), reason)
 		}
-		_ = t.conn.SetReadDeadline(now.Add(closeWait(code))) // the library has none inside a frame
-		_ = t.ws.Close(websocket.StatusCode(code), reason)
 		t.breakConn()
 	})
 }
