@@ -77,6 +77,7 @@ func New(cfg Config, b broker.Broker, log *slog.Logger) (*Server, error) {
 	}
 	srv.root = events.New(e, srv.hub, b, verifier, log)
 	of := cfg.Engine()
+	of.MostOf = namespace.MostOf
 	of.KindOf = namespace.KindOf(srv.root.KindOf)
 	srv.engine = engine.New(of, log, namespace.Serve(cfg.Namespace(), map[string]namespace.Namespace{"/": srv.root}))
 	srv.forward = forward.New(cfg.forward(), b, srv.engine, log)

@@ -73,6 +73,8 @@ type Config struct {
 	// KindOf says for how many packets of which kind a message of this size counts, of which this is the beginning:
 	// none, if that can't be told. Nil: it never can.
 	KindOf func(message []byte, size int) (k limit.Kind, n int)
+	// MostOf says how large a message may be that begins so, beside MaxPayload. Nil: that bounds all.
+	MostOf func(message []byte) int
 	// KeepOpening has sessions keep the request that opened them: its address, its query, and these
 	// headers, by their canonical names. Nil: they don't.
 	KeepOpening *[]string

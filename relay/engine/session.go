@@ -31,7 +31,7 @@ type Handler interface {
 	// time. It may block, which slows the client down. An error ends the session, and its text, at
 	// most 123 bytes, is told to the client as the reason.
 	Message(data []byte, binary bool) error
-	// TooLarge takes a message larger than MaxPayload, which has been read past: its beginning, and how
+	// TooLarge takes a message larger than MaxPayload or Config.MostOf, which has been read past: its beginning, and how
 	// many bytes it had. It is called as Message is, and its error ends the session in the same way.
 	TooLarge(head []byte, size int, binary bool) error
 	// Stop is called when the session ends, whatever Message does at the time, perhaps under a lock

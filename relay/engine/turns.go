@@ -21,10 +21,12 @@ const (
 	packetPrice  = 25 * time.Microsecond  // a packet and its answer
 	readPrice    = 10 * time.Microsecond  // from a socket
 	bytePrice    = time.Nanosecond        // a byte that came, or that was asked for
+	partPrice    = time.Nanosecond        // beside that, for one of a large message
 	parsePrice   = 2 * time.Nanosecond    // beside that, for one that is parsed
 	framePrice   = time.Microsecond       // a fragment, which is no packet
 	requestPrice = 100 * time.Microsecond // by HTTP, and its answer
-	openPrice    = 200 * time.Microsecond // a session, with its end
+	openPrice    = 400 * time.Microsecond // a session, with its end
+	upgradePrice = 200 * time.Microsecond // beside its request: another transport for a session
 	joinPrice    = 100 * time.Microsecond // beside its packet: others are told
 	listPrice    = 100 * time.Microsecond // beside its packet: of messages or members
 )

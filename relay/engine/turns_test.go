@@ -171,11 +171,12 @@ func TestPrices(t *testing.T) {
 		}{
 			"a session":       {func() { r.greeted() }, requestPrice + openPrice},
 			"a poll":          {func() { r.Poll() }, requestPrice + openPrice},
+			"an upgrade":      {func() { wiretest.UpgradeTo(t, r.Dial(), r.Poll().SID) }, 2*requestPrice + openPrice + upgradePrice},
 			"a POST of ten":   {func() { r.Poll().Post("4x" + strings.Repeat("\x1e4x", 9)) }, 2*requestPrice + openPrice + 10*packetPrice},
 			"a message":       {say("x"), packetPrice + readPrice},
 			"a join":          {say("join"), packetPrice + readPrice + joinPrice},
 			"a list":          {say("list"), packetPrice + readPrice + listPrice},
-			"half a megabyte": {say(strings.Repeat("x", 500_000)), 500_000 * bytePrice},
+			"half a megabyte": {say(strings.Repeat("x", 500_000)), 500_000 * (bytePrice + partPrice)},
 		} {
 			<-time.After(5 * time.Second)
 			began := time.Now()

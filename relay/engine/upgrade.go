@@ -45,6 +45,7 @@ func (srv *Server) upgrade(w http.ResponseWriter, r *http.Request, s *Session) {
 		srv.refuseSession(w, r, s.id)
 		return
 	}
+	s.spend(upgradePrice)
 	t, err := srv.accept(w, r, s, nil)
 	if err != nil {
 		srv.wg.Done()

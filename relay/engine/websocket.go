@@ -1,11 +1,9 @@
 package engine
 
 import (
-	"bytes"
 	"compress/flate"
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"runtime"
@@ -53,7 +51,6 @@ type webSocketTransport struct {
 	slot    int         // of the poller's; set once
 
 	// owned by who reads
-	limited io.LimitedReader // of the message that is read
 	framing framing
 }
 
@@ -174,7 +171,7 @@ func (t *webSocketTransport) onClosed() {
 
 // takeMessage reads one message and hands it on. It reports false if that was the last.
 func (t *webSocketTransport) takeMessage() bool {
-	data, size, binary, err := t.read()
+	m, err := t.read()
 	var corrupt flate.CorruptInputError
 	switch {
 	case errors.Is(err, websocket.ErrMessageTooBig): // the library has said 1009
@@ -186,7 +183,7 @@ func (t *webSocketTransport) takeMessage() bool {
 		t.s.lost(err)
 		return false
 	}
-	if err := t.take(data, size, binary); err != nil {
+	if err := t.take(m); err != nil {
 		t.s.Fail(err)
 		return false
 	}
@@ -195,47 +192,59 @@ func (t *webSocketTransport) takeMessage() bool {
 
 var errCorrupt = errors.New("a message that can't be decompressed")
 
-// headBytes is how much of a message is kept that is too large: more than what says who is to be
-// answered.
-const headBytes = 512
-
-// messageBuffers are those in which messages are put together: what is kept of one is as large as it is.
-var messageBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-// read reads one message, and says how large it was. Of one that is larger than MaxPayload, as which a
-// bomb counts however large it is, data is the beginning alone.
-func (t *webSocketTransport) read() (data []byte, size int, binary bool, err error) {
-	kind, r, err := t.ws.Reader(context.Background())
-	if err != nil {
-		return nil, 0, false, err
-	}
-	r = t.framing.of(r)
-	most := t.srv.cfg.MaxPayload
-	t.limited = io.LimitedReader{R: r, N: int64(most) + 1}
-	b := messageBuffers.Get().(*bytes.Buffer)
-	b.Reset()
-	_, err = b.ReadFrom(&t.limited)
-	size = b.Len()
-	large := size > most || err == errBomb
-	if large {
-		b.Truncate(min(size, headBytes))
-	}
-	data = bytes.Clone(b.Bytes())
-	messageBuffers.Put(b)
-	if large && (err == nil || err == errBomb) {
-		var n int64
-		n, err = io.Copy(io.Discard, r)
-		size = max(size+int(n), most+1)
-	}
-	return data, size, kind == websocket.MessageBinary, err
+// incoming is a message that has come.
+type incoming struct {
+	data   []byte // of one that is too large the beginning
+	size   int
+	binary bool
+	large  bool // it is larger than it may be, as which a bomb counts however large it is
 }
 
-// take takes what read returned.
-func (t *webSocketTransport) take(data []byte, size int, binary bool) error {
-	if size > t.srv.cfg.MaxPayload {
-		return t.s.tooLarge(data, size, binary)
+// read reads one message. One that is too large is read past.
+func (t *webSocketTransport) read() (m incoming, err error) {
+	kind, r, err := t.ws.Reader(context.Background())
+	if err != nil {
+		return m, err
 	}
-	packet, err := engineio.Parse(data, binary)
+	m.binary = kind == websocket.MessageBinary
+	r = t.framing.of(r)
+	a := assembly{most: t.srv.cfg.MaxPayload}
+	defer a.free()
+	err = a.read(r, t.mostOf, t.payForPart)
+	m.size = a.size
+	if m.large = a.isTooLarge() || err == errBomb; !m.large {
+		m.data = a.all()
+		return m, err
+	}
+	m.data = a.head()
+	if err == nil || err == errBomb {
+		past := 0
+		past, err = readPast(r)
+		m.size += past
+		if !a.isTooLarge() { // a bomb
+			m.size = max(m.size, a.most+1)
+		}
+	}
+	return m, err
+}
+
+// mostOf returns how large a message may be that begins so.
+func (t *webSocketTransport) mostOf(head []byte) int {
+	if t.srv.cfg.MostOf == nil || engineio.Type(head[0]) != engineio.Message {
+		return t.srv.cfg.MaxPayload
+	}
+	return 1 + t.srv.cfg.MostOf(head[1:])
+}
+
+// payForPart has the client's address pay for a part of a large message.
+func (t *webSocketTransport) payForPart(n int) { t.s.spend(time.Duration(n) * partPrice) }
+
+// take takes what read returned.
+func (t *webSocketTransport) take(m incoming) error {
+	if m.large {
+		return t.s.tooLarge(m.data, m.size, m.binary)
+	}
+	packet, err := engineio.Parse(m.data, m.binary)
 	if err != nil {
 		return err
 	}

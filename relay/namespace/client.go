@@ -81,12 +81,8 @@ const largePacket = 16 << 10
 // parsing has a place for each large packet that may be parsed at a time: one processor stays free of them.
 var parsing = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))
 
-// parse parses a packet. Large ones wait for each other, and nothing small waits for many of them. A CONNECT
-// that is too large anyway is not looked at.
+// parse parses a packet. Large ones wait for each other, and nothing small waits for many of them.
 func parse(data []byte) (socketio.Packet, error) {
-	if isHugeConnect(data) {
-		return socketio.ParseHead(data[:maxConnectHead])
-	}
 	if len(data) > largePacket {
 		parsing <- struct{}{}
 		defer func() { <-parsing }()
@@ -112,9 +108,10 @@ func (c *client) Message(data []byte, binary bool) error {
 	case c.partial != nil:
 		return errText
 	}
-	if !isHugeConnect(data) {
-		c.session.PayForParsing(len(data))
+	if isHugeConnect(data) {
+		return c.takeHugeConnect(data[:maxConnectHead])
 	}
+	c.session.PayForParsing(len(data))
 	p, err := parse(data)
 	deep := errors.Is(err, socketio.ErrDepth)
 	if err != nil && !deep {
@@ -123,17 +120,27 @@ func (c *client) Message(data []byte, binary bool) error {
 	if c.opened = c.opened || p.Type == socketio.Connect; !c.opened {
 		return errConnect
 	}
-	if isHugeConnect(data) {
-		p.Data = nil
-	}
 	e, err := eventOf(p, deep)
-	e.TooLarge = isHugeConnect(data)
 	switch {
 	case err != nil:
 		return err
 	case p.Attachments > 0:
 		c.awaitAttachments(e, p.Attachments, len(p.Data))
 	case e.kind == socketio.Event || c.spend(e):
+		c.enqueue(e)
+	}
+	return nil
+}
+
+// takeHugeConnect takes a CONNECT that is to be refused for its size, by its beginning.
+func (c *client) takeHugeConnect(head []byte) error {
+	p, err := socketio.ParseHead(head)
+	if err != nil {
+		return err
+	}
+	c.opened = true
+	e := Event{TooLarge: true, kind: p.Type, namespace: p.Namespace}
+	if c.spend(e) {
 		c.enqueue(e)
 	}
 	return nil
@@ -170,10 +177,13 @@ func (c *client) refuseExcess(e Event, what string, wait time.Duration) {
 }
 
 // TooLarge implements engine.Handler. An event is answered when all of it has been read past, its
-// attachments included; anything else ends the session.
+// attachments included, and so is a CONNECT with more than MostOf; anything else ends the session.
 func (c *client) TooLarge(head []byte, size int, binary bool) error {
-	if binary && c.partial != nil {
+	switch {
+	case binary && c.partial != nil:
 		return c.attach(nil, size)
+	case !binary && c.partial == nil && size <= c.cfg.MaxPayload:
+		return c.takeHugeConnect(head)
 	}
 	p, err := socketio.ParseHead(head)
 	p.Data = nil

@@ -2,6 +2,7 @@ package namespace
 
 import (
 	"bytes"
+	"math"
 
 	"setu/relay/limit"
 	"setu/relay/socketio"
@@ -10,6 +11,14 @@ import (
 // hugePackets is for how many packets a CONNECT counts that is too large anyway, while it waits: who sends one is
 // told so, and whoever sends another is a flooder, which is closed before much of it has been read.
 const hugePackets = 300
+
+// MostOf is what engine.Config asks for.
+func MostOf(message []byte) int {
+	if len(message) > 0 && socketio.Type(message[0]) == socketio.Connect {
+		return maxAuth + maxConnectHead
+	}
+	return math.MaxInt32
+}
 
 // KindOf returns what engine.Config asks for. event says of which kind an event is, by its name.
 func KindOf(event func(name string) limit.Kind) func(message []byte, size int) (k limit.Kind, n int) {
