@@ -175,8 +175,12 @@ func (h *Hub) Join(ctx context.Context, name string, m Member, o JoinOptions, re
 // to the room, and returns what has been told of the member meanwhile. It returns nil without an error
 // if the room it found was closing.
 func (h *Hub) enter(ctx context.Context, name string, m Member, o JoinOptions) (*Room, *first, error) {
-	f := &first{user: m.User()}
-	found, was := h.rooms.LoadOrStore(name, newRoom(h, name, f))
+	var f *first
+	found, was := h.rooms.Load(name)
+	if !was {
+		f = &first{user: m.User()}
+		found, was = h.rooms.LoadOrStore(name, newRoom(h, name, f))
+	}
 	r := found.(*Room)
 	if !was {
 		list := 0
