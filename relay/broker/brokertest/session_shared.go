@@ -63,7 +63,6 @@ func testFenceLost(t *testing.T, h Harness) {
 	resume(t, other, "writes", at)
 	resume(t, other, "quiet", at)
 	gone(t, other, "ended", broker.Offset{})
-	writes.alive()
 	if err := writes.Join(t.Context(), in("b", at)); !errors.Is(err, broker.ErrGone) {
 		t.Errorf("the former owner joins: %v", err)
 	}
