@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"testing"
 	"testing/iotest"
@@ -85,7 +86,7 @@ func TestMostOf(t *testing.T) {
 				if message[0] == 's' {
 					return most
 				}
-				return 1 << 30
+				return math.MaxInt
 			}
 			p := r.greeted()
 			h := r.only().handler.(*tape)

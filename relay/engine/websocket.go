@@ -233,7 +233,7 @@ func (t *webSocketTransport) mostOf(head []byte) int {
 	if t.srv.cfg.MostOf == nil || engineio.Type(head[0]) != engineio.Message {
 		return t.srv.cfg.MaxPayload
 	}
-	return 1 + t.srv.cfg.MostOf(head[1:])
+	return 1 + min(t.srv.cfg.MaxPayload-1, t.srv.cfg.MostOf(head[1:]))
 }
 
 // payForPart has the client's address pay for a part of a large message.

@@ -17,7 +17,7 @@ func MostOf(message []byte) int {
 	if len(message) > 0 && socketio.Type(message[0]) == socketio.Connect {
 		return maxAuth + maxConnectHead
 	}
-	return math.MaxInt32
+	return math.MaxInt
 }
 
 // KindOf returns what engine.Config asks for. event says of which kind an event is, by its name.
