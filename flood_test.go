@@ -316,7 +316,8 @@ func TestFloods(t *testing.T) {
 		}
 		fmt.Fprintf(&table, "%-23s %s %s %s %9s %8d %8d %8d %8d %8s  %v\n", kind.name, before, control, during,
 			longest.Round(time.Millisecond), f.Sent, f.Refused, f.Closed, f.Turned, f.First.Round(time.Millisecond), f.Codes)
-		if *floodFor >= time.Second && f.Closed+f.Turned == 0 && !isWithinRate(f.Sent) {
+		if *floodFor >= time.Second && kind.name != "half handshakes" && kind.name != "page, unread" && f.Closed+f.Turned == 0 &&
+			!(kind.name == "1-byte polls" && isWithinRate(f.Sent)) {
 			t.Errorf("%s cost nobody a connection", kind.name)
 		}
 	}
