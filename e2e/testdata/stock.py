@@ -62,6 +62,7 @@ class Log:
 
     def joined(self, ask, answer):
         if not answer["ok"]:
+            self.note("refused", note=ask["room"] + ": " + json.dumps(answer))
             return answer
         messages = [flat(message) for message in answer["messages"]]
         seq = max([message["seq"] for message in messages], default=self.seats.get(ask["room"], (0, ""))[0])

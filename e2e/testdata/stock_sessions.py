@@ -32,14 +32,26 @@ class Client(Log):
         self.gone_now.clear()
         self.note("connected", session=self.sio.eio.sid)
         for room in list(self.seats):
-            ask = self.joining(room)
-            await self.sio.emit("join", ask, callback=lambda answer, ask=ask: self.back(ask, answer))
+            await self.come_back(room)
         if not self.seats:
             self.seated.set()
 
+    async def come_back(self, room):
+        ask = self.joining(room)
+        await self.sio.emit("join", ask, callback=lambda answer: self.back(ask, answer))
+
     def back(self, ask, answer):
         self.joined(ask, answer)
+        if not answer["ok"] and answer["error"]["code"] == "unavailable":
+            asyncio.ensure_future(self.try_again(ask["room"], self.sio.eio.sid))
+            return
         self.seated.set()
+
+    async def try_again(self, room, session):
+        """A relay that can't know yet what was missed is asked again, by the same session: another comes back by itself."""
+        await asyncio.sleep(0.2)
+        if self.sio.eio.sid == session and not self.gone_now.is_set():
+            await self.come_back(room)
 
     async def failed(self, error):
         self.note("failed", note=str(error))
