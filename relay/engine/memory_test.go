@@ -2,38 +2,41 @@ package engine
 
 import (
 	"fmt"
-	"runtime/debug"
+	"slices"
 	"testing"
 	"time"
 )
 
-// While sessions come in a storm garbage is collected sooner, and as ever once they have; or as ever all along, if that
-// is sooner.
-func TestStormsHastenTheCollector(t *testing.T) {
-	for _, c := range []struct{ usual, storm int }{{100, stormGC}, {stormGC - 5, stormGC - 5}, {-1, -1}} {
-		overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
-			defer debug.SetGCPercent(debug.SetGCPercent(c.usual))
-			<-time.After(memoryCheckInterval / 2) // between two looks
-			is := func(want int, when string) {
-				t.Helper()
-				<-time.After(memoryCheckInterval)
-				if got := gcPercent(); got != want {
-					t.Errorf("GOGC=%d, %s: %d instead of %d", c.usual, when, got, want)
-				}
-			}
-			is(c.usual, "before the storm")
-			for second := range 2 {
-				r.srv.mu.Lock()
-				for i := range stormSessions / 10 {
-					r.srv.sessions[fmt.Sprint(second, ".", i)] = nil
-				}
-				r.srv.mu.Unlock()
-				is(c.storm, "in the storm")
-			}
-			is(c.usual, "after the storm")
+// A storm is told of while sessions come, and is over when they have, or when the server is.
+func TestStormsAreTold(t *testing.T) {
+	overPipes(t, tapes(echo), func(t *testing.T, r *rig) {
+		var told []bool
+		done, over := make(chan struct{}), make(chan struct{})
+		go func() {
+			r.srv.releaseMemory(done, func(comes bool) { told = append(told, comes) })
+			close(over)
+		}()
+		<-time.After(memoryCheckInterval / 2) // between two looks
+		second := 0
+		come := func(n int) {
+			second++
 			r.srv.mu.Lock()
-			clear(r.srv.sessions)
+			for i := range n {
+				r.srv.sessions[fmt.Sprint(second, ".", i)] = nil
+			}
 			r.srv.mu.Unlock()
-		})
-	}
+			<-time.After(memoryCheckInterval)
+		}
+		for _, n := range []int{stormRate - 1, stormRate, stormRate, stormRate - 1, 0, stormRate} {
+			come(n)
+		}
+		close(done)
+		<-over
+		if want := []bool{true, false, true, false}; !slices.Equal(told, want) {
+			t.Errorf("told %v instead of %v", told, want)
+		}
+		r.srv.mu.Lock()
+		clear(r.srv.sessions)
+		r.srv.mu.Unlock()
+	})
 }

@@ -132,7 +132,11 @@ func New(cfg Config, log *slog.Logger, open func(*Session) Handler) *Server {
 	srv := &Server{cfg: cfg, log: log, refusals: NewRefusals(log, cfg.Metrics), open: open, limits: newLimits(&cfg), began: time.Now(),
 		writers: newWriters(cfg.Metrics), deflaters: newDeflaters(), sessions: map[string]*Session{}, gone: make(chan struct{})}
 	cfg.Metrics.OnGather(srv.measure)
-	srv.wg.Go(func() { srv.releaseMemory(srv.gone) })
+	collector.enter()
+	srv.wg.Go(func() {
+		defer collector.leave()
+		srv.releaseMemory(srv.gone, collector.storm)
+	})
 	return srv
 }
 

@@ -1,0 +1,137 @@
+package engine
+
+import (
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"sync"
+)
+
+// Go's collector lets the heap grow by GOGC percent, 100, of what lives in it. That is a lot where much lives, and very
+// little in a relay with few clients: at 8 MiB hundreds of clients that flood have it collect several times a second, and
+// for 5 to 10 ms each time whoever wants one of few processors waits. So the heap may have leastHeap in any case.
+//
+// Of a page on which a connection keeps something, nothing can be given back. So garbage is collected sooner in a
+// storm of sessions, while that is the most of what there is: what connections keep lies closer together then.
+//
+// Where GOGC is set, all this is left to whoever has set it.
+const (
+	leastHeap = 64 << 20 // bytes
+	stormGC   = 25       // GOGC in a storm, unless it is less anyway
+	smallHeap = 4 << 20  // bytes: with a GOGC of 100 Go's collector lets no heap be less
+)
+
+// collector is the pace of this process.
+var collector collectorPace
+
+// collectorPace is how soon garbage is collected, while there are servers.
+type collectorPace struct {
+	mu      sync.Mutex // guards what follows
+	servers int
+	storms  int  // servers that have one
+	usual   int  // GOGC without servers, which nothing changes if it is negative
+	current int  // GOGC as it is
+	watched bool // after the next collection the pace is looked at
+}
+
+// enter begins a server's share in the pace, which leave ends.
+func (p *collectorPace) enter() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.servers++; p.servers > 1 {
+		return
+	}
+	p.usual = -1
+	if os.Getenv("GOGC") == "" {
+		p.usual = gcPercent()
+	}
+	p.current = p.usual
+	p.adjust()
+	p.watch()
+}
+
+func (p *collectorPace) leave() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.servers--; p.servers == 0 && p.usual >= 0 {
+		debug.SetGCPercent(p.usual)
+	}
+}
+
+// storm says that a server's sessions have begun to come in a storm, or do so no more.
+func (p *collectorPace) storm(comes bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if comes {
+		p.storms++
+	} else {
+		p.storms--
+	}
+	p.adjust()
+}
+
+// adjust sets GOGC if it is far from what it should be: that stops everything for a moment. p.mu is held.
+func (p *collectorPace) adjust() {
+	if p.servers == 0 || p.usual < 0 {
+		return
+	}
+	want := percent(p.usual, p.storms > 0, liveHeap())
+	if abs(want-p.current) > p.current/8 {
+		p.current = want
+		debug.SetGCPercent(want)
+	}
+}
+
+// percent returns the GOGC that is right while there are so many bytes that live.
+func percent(usual int, storm bool, live uint64) int {
+	if storm {
+		usual = min(usual, stormGC)
+	}
+	live = max(live, smallHeap)
+	if live >= leastHeap {
+		return usual
+	}
+	return max(usual, int(100*(leastHeap-live)/live))
+}
+
+// watch has the pace looked at after each collection, which finds a marker that nothing refers to. p.mu is held.
+func (p *collectorPace) watch() {
+	if p.watched || p.usual < 0 {
+		return
+	}
+	p.watched = true
+	type marker struct{ _ [4]uintptr } // too large to share its place with what lives longer
+	runtime.AddCleanup(new(marker), (*collectorPace).collected, p)
+}
+
+// collected is called when garbage has been collected.
+func (p *collectorPace) collected() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.watched = false
+	if p.servers > 0 {
+		p.adjust()
+		p.watch()
+	}
+}
+
+// gcPercent returns GOGC as it is, negative if it is off.
+func gcPercent() int {
+	is := []metrics.Sample{{Name: "/gc/gogc:percent"}}
+	metrics.Read(is)
+	if is[0].Value.Kind() != metrics.KindUint64 {
+		return -1
+	}
+	return int(int64(is[0].Value.Uint64()))
+}
+
+// liveHeap returns how many bytes of the heap the last collection has left.
+func liveHeap() uint64 {
+	is := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(is)
+	if is[0].Value.Kind() != metrics.KindUint64 {
+		return leastHeap
+	}
+	return is[0].Value.Uint64()
+}
