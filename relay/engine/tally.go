@@ -16,8 +16,10 @@ import (
 const (
 	tallyInterval = 200 * time.Millisecond // between two looks at what waits in a socket
 	tallyBytes    = 128 << 10              // looked at
+	tallyStep     = 8 << 10                // of them, until the client is judged
 	tallyPackets  = 16                     // past so many at a time more are read
 	tallyPrice    = 20 * time.Microsecond  // of a look, about
+	notePrice     = 200 * time.Nanosecond  // of each packet beside that
 	kindBytes     = 48                     // of a packet, which say what it is
 )
 
@@ -209,11 +211,22 @@ func (t *webSocketTransport) lookAhead() {
 	if c.fd.Control(func(fd uintptr) { n = socket.TryPeek(fd, b[:]) }) != nil {
 		return // it is closed, which who reads is told
 	}
-	before := w.messages()
-	c.tally.peeked(b[:n])
-	many := w.messages()-before >= tallyPackets
-	c.judge()
-	if many && !c.shed {
+	packets := c.judgePeeked(b[:n])
+	t.s.spend(time.Duration(packets) * notePrice)
+	if packets >= tallyPackets && !c.shed {
 		c.readMore()
 	}
+}
+
+// judgePeeked counts what is to be read, step by step, until it is enough to close the client for, and returns how many
+// packets it has found. c.readMu is held.
+func (c *rawConn) judgePeeked(b []byte) (packets int) {
+	for end := c.tally.ahead; end < len(b) && !c.shed; {
+		end = min(end+tallyStep, len(b))
+		before := c.tally.watch.messages()
+		c.tally.peeked(b[:end])
+		packets += c.tally.watch.messages() - before
+		c.judge()
+	}
+	return packets
 }

@@ -18,7 +18,7 @@ func TestKindOf(t *testing.T) {
 		"history": limit.History, "members": limit.History, "token": limit.Event, "ping": limit.Event, "relays": limit.Event,
 		"said": limit.Publish, "typing": limit.Signal, "nonsense": limit.Event,
 	} {
-		if k := root.KindOf(name); k != want {
+		if k := root.KindOf([]byte(name)); k != want {
 			t.Errorf("%s is limited as %s, not as %s", name, k, want)
 		}
 	}

@@ -55,11 +55,11 @@ func each(k limit.Kind, answer func(context.Context, *connection, namespace.Even
 }
 
 // KindOf returns what events of a name are limited as.
-func (root *Root) KindOf(name string) limit.Kind {
-	if r, ok := table[name]; ok {
+func (root *Root) KindOf(name []byte) limit.Kind {
+	if r, ok := table[string(name)]; ok {
 		return r.kind
 	}
-	if rule, ok := root.lobbyEvents.of(name); ok {
+	if rule, ok := root.lobbyEvents.of(string(name)); ok {
 		return rule.kind()
 	}
 	return limit.Event

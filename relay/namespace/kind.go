@@ -20,8 +20,8 @@ func MostOf(message []byte) int {
 	return math.MaxInt
 }
 
-// KindOf returns what engine.Config asks for. event says of which kind an event is, by its name.
-func KindOf(event func(name string) limit.Kind) func(message []byte, size int) (k limit.Kind, n int) {
+// KindOf returns what engine.Config asks for. event says of which kind an event is, by its name, which it does not keep.
+func KindOf(event func(name []byte) limit.Kind) func(message []byte, size int) (k limit.Kind, n int) {
 	return func(message []byte, size int) (limit.Kind, int) {
 		if len(message) == 0 {
 			return 0, 0
@@ -44,6 +44,6 @@ func KindOf(event func(name string) limit.Kind) func(message []byte, size int) (
 		if !begins || !ends || bytes.IndexByte(name, '\\') >= 0 {
 			return 0, 0
 		}
-		return event(string(name)), 1
+		return event(name), 1
 	}
 }

@@ -8,8 +8,8 @@ import (
 
 // What a message is can be told by its beginning, or is not told.
 func TestKindOf(t *testing.T) {
-	kindOf := KindOf(func(name string) limit.Kind {
-		if name == "join" {
+	kindOf := KindOf(func(name []byte) limit.Kind {
+		if string(name) == "join" {
 			return limit.Join
 		}
 		return limit.Signal
