@@ -11,8 +11,8 @@ import (
 // left is given back at once.
 const (
 	memoryCheckInterval = time.Second
-	stormSessions       = 500 // that came or went
-	stormRate           = 100 // sessions that come between two looks
+	stormSessions       = 2000 // that came or went: fewer leave little, and giving it back holds up everybody
+	stormRate           = 100  // sessions that come between two looks
 )
 
 // releaseMemory runs until done is closed. It says when a storm comes, and when that is over.
