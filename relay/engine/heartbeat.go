@@ -7,17 +7,17 @@ import (
 	"setu/relay/engineio"
 )
 
-// heartbeat pings the client, and bounds how long it may be connected to nothing; one timer does
+// heartbeat pings the client, and bounds how long it may be connected to nothing; one appointment does
 // both.
 type heartbeat struct {
-	s *Session // set by start
+	appointment // the agenda's
 
 	mu       sync.Mutex // guards what follows
-	timer    *time.Timer
-	due      time.Time // the next ping, or the end of the wait for a pong
-	deadline time.Time // for connecting; zero while there is none
-	waiting  bool      // for a pong
-	ping     uint64    // the frame of the outbox that it is to answer, or one before
+	s        *Session   // nil before start
+	due      time.Time  // the next ping, or the end of the wait for a pong
+	deadline time.Time  // for connecting; zero while there is none
+	waiting  bool       // for a pong
+	ping     uint64     // the frame of the outbox that it is to answer, or one before
 	stopped  bool
 	ponged   func() // wanted at a pong, or nil
 	asked    bool   // the pong of the ping under way will do for ponged
@@ -31,8 +31,7 @@ const pingSlots = 256
 
 // pingAfter returns when a client is pinged that was heard of now.
 func (srv *Server) pingAfter(now time.Time) time.Time {
-	due := now.Add(srv.cfg.PingInterval)
-	return due.Add(-(due.Sub(srv.began) % max(1, srv.cfg.PingInterval/pingSlots)))
+	return srv.agenda.floor(now.Add(srv.cfg.PingInterval))
 }
 
 func (h *heartbeat) start(s *Session) {
@@ -42,17 +41,17 @@ func (h *heartbeat) start(s *Session) {
 		return
 	}
 	h.s = s
-	now := time.Now()
-	h.due = s.srv.pingAfter(now)
-	h.timer = time.AfterFunc(h.pause(now), h.tick)
+	h.due = s.srv.pingAfter(time.Now())
+	h.appoint()
 }
 
-// pause is how long nothing is due. h.mu is held.
-func (h *heartbeat) pause(now time.Time) time.Duration {
-	if !h.deadline.IsZero() && h.deadline.Before(h.due) {
-		return h.deadline.Sub(now)
+// appoint has tick called when something is due. h.mu is held.
+func (h *heartbeat) appoint() {
+	next := h.due
+	if !h.deadline.IsZero() && h.deadline.Before(next) {
+		next = h.deadline
 	}
-	return h.due.Sub(now)
+	h.s.srv.agenda.appoint(h, next)
 }
 
 // setConnectDeadline gives the client a time in which to connect; zero ends the wait. The next ping
@@ -64,10 +63,9 @@ func (h *heartbeat) setConnectDeadline(within time.Duration) {
 	if within <= 0 || h.stopped {
 		return
 	}
-	now := time.Now()
-	h.deadline = now.Add(within)
-	if h.timer != nil {
-		h.timer.Reset(h.pause(now))
+	h.deadline = time.Now().Add(within)
+	if h.s != nil {
+		h.appoint()
 	}
 }
 
@@ -90,7 +88,7 @@ func (h *heartbeat) tick() {
 			h.waiting, h.due = true, h.dueSince(now).Add(h.s.srv.cfg.PingTimeout)
 			h.ping, h.asked = h.s.out.next(), h.ponged != nil
 		}
-		h.timer.Reset(h.pause(now))
+		h.appoint()
 	}
 	h.mu.Unlock()
 	switch {
@@ -104,7 +102,7 @@ func (h *heartbeat) tick() {
 	}
 }
 
-// dueSince is when the ping that is due was due: a timer that is late, because the machine is busy,
+// dueSince is when the ping that is due was due: an agenda that is late, because the machine is busy,
 // gives nobody more time. One that is very late has slept, and the client may have, too. h.mu is
 // held.
 func (h *heartbeat) dueSince(now time.Time) time.Time {
@@ -114,12 +112,12 @@ func (h *heartbeat) dueSince(now time.Time) time.Time {
 	return h.due
 }
 
-// checkNow does what is due, if the timer is late: it may be so late that a ping and the end of the wait
+// checkNow does what is due, if the agenda is late: it may be so late that a ping and the end of the wait
 // for its pong are. A request of the client's calls it.
 func (h *heartbeat) checkNow() {
 	for range 2 {
 		h.mu.Lock()
-		due := h.timer != nil && !h.stopped && !time.Now().Before(h.due)
+		due := h.s != nil && !h.stopped && !time.Now().Before(h.due)
 		h.mu.Unlock()
 		if !due {
 			return
@@ -148,9 +146,8 @@ func (h *heartbeat) takePong() (ponged func(), ok bool) {
 	if h.asked {
 		ponged, h.ponged, h.asked = h.ponged, nil, false
 	}
-	now := time.Now()
-	h.waiting, h.due = false, h.s.srv.pingAfter(now)
-	h.timer.Reset(h.pause(now))
+	h.waiting, h.due = false, h.s.srv.pingAfter(time.Now())
+	h.appoint()
 	return ponged, true
 }
 
@@ -158,7 +155,7 @@ func (h *heartbeat) stop() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.stopped = true
-	if h.timer != nil {
-		h.timer.Stop()
+	if h.s != nil {
+		h.s.srv.agenda.cancel(h)
 	}
 }

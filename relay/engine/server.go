@@ -111,7 +111,7 @@ type Server struct {
 	refusals *Refusals
 	open     func(*Session) Handler
 	limits   limits
-	began    time.Time
+	agenda   *agenda
 
 	writers   *writers
 	deflaters deflaters
@@ -129,7 +129,7 @@ type Server struct {
 // not block. Shutdown ends what New starts.
 func New(cfg Config, log *slog.Logger, open func(*Session) Handler) *Server {
 	cfg = cfg.withDefaults()
-	srv := &Server{cfg: cfg, log: log, refusals: NewRefusals(log, cfg.Metrics), open: open, limits: newLimits(&cfg), began: time.Now(),
+	srv := &Server{cfg: cfg, log: log, refusals: NewRefusals(log, cfg.Metrics), open: open, limits: newLimits(&cfg), agenda: newAgenda(cfg.PingInterval / pingSlots),
 		writers: newWriters(cfg.Metrics), deflaters: newDeflaters(), sessions: map[string]*Session{}, gone: make(chan struct{})}
 	cfg.Metrics.OnGather(srv.measure)
 	collector.enter()
