@@ -13,7 +13,8 @@ import (
 // for 5 to 10 ms each time whoever wants one of few processors waits. So the heap may have leastHeap in any case.
 //
 // Of a page on which a connection keeps something, nothing can be given back. So garbage is collected sooner in a
-// storm of sessions, while that is the most of what there is: what connections keep lies closer together then.
+// storm of sessions, while that is the most of what there is, however small the heap: what connections keep lies closer
+// together then.
 //
 // Where GOGC is set, all this is left to whoever has set it.
 const (
@@ -86,7 +87,7 @@ func (p *collectorPace) adjust() {
 // percent returns the GOGC that is right while there are so many bytes that live.
 func percent(usual int, storm bool, live uint64) int {
 	if storm {
-		usual = min(usual, stormGC)
+		return min(usual, stormGC)
 	}
 	live = max(live, smallHeap)
 	if live >= leastHeap {

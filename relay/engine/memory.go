@@ -10,16 +10,18 @@ import (
 // not allocate. So once the number of sessions has settled after a storm of them, what the storm
 // left is given back at once.
 const (
-	memoryCheckInterval = time.Second
+	memoryCheckInterval = 250 * time.Millisecond
 	stormSessions       = 2000 // that came or went: fewer leave little, and giving it back holds up everybody
-	stormRate           = 100  // sessions that come between two looks
+	stormRate           = 250  // sessions that come between two looks: more than one address can open
+	calmRate            = 10   // that come or go between two looks, at most, when a storm is over
+	calmChecks          = 4    // looks in a row
 )
 
 // releaseMemory runs until done is closed. It says when a storm comes, and when that is over.
 func (srv *Server) releaseMemory(done <-chan struct{}, storm func(comes bool)) {
 	tick := time.NewTicker(memoryCheckInterval)
 	defer tick.Stop()
-	released, before := 0, 0
+	released, before, calm := 0, 0, 0
 	stormy := false
 	defer func() {
 		if stormy {
@@ -33,13 +35,16 @@ func (srv *Server) releaseMemory(done <-chan struct{}, storm func(comes bool)) {
 		case <-tick.C:
 		}
 		now := srv.Count()
-		settled := abs(now-before) <= stormSessions/50
-		if comes := now-before >= stormRate; comes != stormy {
+		came := now - before
+		before = now
+		if calm++; abs(came) > calmRate {
+			calm = 0
+		}
+		if comes := came >= stormRate || stormy && calm < calmChecks; comes != stormy {
 			stormy = comes
 			storm(comes)
 		}
-		before = now
-		if settled && abs(now-released) >= max(stormSessions, released/10) {
+		if calm >= calmChecks && abs(now-released) >= max(stormSessions, released/10) {
 			srv.tidy()
 			debug.FreeOSMemory()
 			released = now
