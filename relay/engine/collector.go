@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
@@ -16,11 +15,12 @@ import (
 // storm of sessions, while that is the most of what there is, however small the heap: what connections keep lies closer
 // together then.
 //
-// Where GOGC is set, all this is left to whoever has set it.
+// Where GOGC is set to something else, all this is left to whoever has set it.
 const (
 	leastHeap = 64 << 20 // bytes
-	stormGC   = 25       // GOGC in a storm, unless it is less anyway
-	smallHeap = 4 << 20  // bytes: with a GOGC of 100 Go's collector lets no heap be less
+	defaultGC = 100      // GOGC if nobody has set it
+	stormGC   = 25       // the same, in a storm
+	smallHeap = 4 << 20  // bytes: with a GOGC of 100 Go's collector takes no heap for less
 )
 
 // collector is the pace of this process.
@@ -31,7 +31,7 @@ type collectorPace struct {
 	mu      sync.Mutex // guards what follows
 	servers int
 	storms  int  // servers that have one
-	usual   int  // GOGC without servers, which nothing changes if it is negative
+	usual   int  // GOGC without servers; negative: nothing changes it
 	current int  // GOGC as it is
 	watched bool // after the next collection the pace is looked at
 }
@@ -43,9 +43,8 @@ func (p *collectorPace) enter() {
 	if p.servers++; p.servers > 1 {
 		return
 	}
-	p.usual = -1
-	if os.Getenv("GOGC") == "" {
-		p.usual = gcPercent()
+	if p.usual = gcPercent(); p.usual != defaultGC {
+		p.usual = -1
 	}
 	p.current = p.usual
 	p.adjust()
@@ -77,7 +76,7 @@ func (p *collectorPace) adjust() {
 	if p.servers == 0 || p.usual < 0 {
 		return
 	}
-	want := percent(p.usual, p.storms > 0, liveHeap())
+	want := percent(p.storms > 0, liveHeap())
 	if abs(want-p.current) > p.current/8 {
 		p.current = want
 		debug.SetGCPercent(want)
@@ -85,15 +84,15 @@ func (p *collectorPace) adjust() {
 }
 
 // percent returns the GOGC that is right while there are so many bytes that live.
-func percent(usual int, storm bool, live uint64) int {
+func percent(storm bool, live uint64) int {
 	if storm {
-		return min(usual, stormGC)
+		return stormGC
 	}
 	live = max(live, smallHeap)
 	if live >= leastHeap {
-		return usual
+		return defaultGC
 	}
-	return max(usual, int(100*(leastHeap-live)/live))
+	return max(defaultGC, int(100*(leastHeap-live)/live))
 }
 
 // watch has the pace looked at after each collection, which finds a marker that nothing refers to. p.mu is held.

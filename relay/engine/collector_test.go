@@ -11,25 +11,21 @@ import (
 func TestPercent(t *testing.T) {
 	const mib = 1 << 20
 	for _, c := range []struct {
-		usual int
 		storm bool
 		live  uint64
 		want  int
 	}{
-		{100, false, 0, 1500}, // as for smallHeap: more would let the first collection wait too long
-		{100, false, smallHeap, 1500},
-		{100, false, 8 * mib, 700},
-		{100, false, 32 * mib, 100},
-		{100, false, 48 * mib, 100},
-		{300, false, 32 * mib, 300},
-		{100, true, 8 * mib, stormGC},
-		{100, true, 60 * mib, stormGC},
-		{100, true, math.MaxInt64, stormGC},
-		{10, true, 60 * mib, 10},
-		{100, false, math.MaxInt64, 100},
+		{false, 0, 1500}, // as for smallHeap: more would let the first collection wait too long
+		{false, smallHeap, 1500},
+		{false, 8 * mib, 700},
+		{false, 32 * mib, 100},
+		{false, 48 * mib, 100},
+		{false, math.MaxInt64, 100},
+		{true, 8 * mib, stormGC},
+		{true, math.MaxInt64, stormGC},
 	} {
-		if got := percent(c.usual, c.storm, c.live); got != c.want {
-			t.Errorf("percent(%d, %v, %d MiB) is %d instead of %d", c.usual, c.storm, c.live/mib, got, c.want)
+		if got := percent(c.storm, c.live); got != c.want {
+			t.Errorf("percent(%v, %d MiB) is %d instead of %d", c.storm, c.live/mib, got, c.want)
 		}
 	}
 }
@@ -54,7 +50,7 @@ func TestCollectorLetsSmallHeapsGrow(t *testing.T) {
 	}
 	p.enter()
 	p.enter()
-	awaits(percent(100, false, liveHeap()))
+	awaits(percent(false, liveHeap()))
 	live = make([]byte, 100<<20)
 	awaits(100)
 	p.storm(true)
@@ -65,7 +61,7 @@ func TestCollectorLetsSmallHeapsGrow(t *testing.T) {
 	live = nil
 	p.leave()
 	runtime.GC()
-	awaits(percent(100, false, liveHeap()))
+	awaits(percent(false, liveHeap()))
 	p.leave()
 	awaits(100)
 }
@@ -90,6 +86,5 @@ func TestCollectorLeavesGOGC(t *testing.T) {
 	debug.SetGCPercent(-1)
 	check(-1)
 	debug.SetGCPercent(77)
-	t.Setenv("GOGC", "77")
 	check(77)
 }

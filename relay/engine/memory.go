@@ -17,6 +17,13 @@ const (
 	calmChecks          = 4    // looks in a row
 )
 
+// tendMemory runs until the last session is gone.
+func (srv *Server) tendMemory() {
+	collector.enter()
+	defer collector.leave()
+	srv.releaseMemory(srv.gone, collector.storm)
+}
+
 // releaseMemory runs until done is closed. It says when a storm comes, and when that is over.
 func (srv *Server) releaseMemory(done <-chan struct{}, storm func(comes bool)) {
 	tick := time.NewTicker(memoryCheckInterval)

@@ -132,11 +132,7 @@ func New(cfg Config, log *slog.Logger, open func(*Session) Handler) *Server {
 	srv := &Server{cfg: cfg, log: log, refusals: NewRefusals(log, cfg.Metrics), open: open, limits: newLimits(&cfg), agenda: newAgenda(cfg.PingInterval / pingSlots),
 		writers: newWriters(cfg.Metrics), deflaters: newDeflaters(), sessions: map[string]*Session{}, gone: make(chan struct{})}
 	cfg.Metrics.OnGather(srv.measure)
-	collector.enter()
-	srv.wg.Go(func() {
-		defer collector.leave()
-		srv.releaseMemory(srv.gone, collector.storm)
-	})
+	srv.wg.Go(srv.tendMemory)
 	return srv
 }
 
