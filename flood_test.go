@@ -247,6 +247,7 @@ var floods = []flood{
 	{"pings", event(`42%d["ping",{"n":%d}]`)},
 	{"pongs", frames("40", func(int) []byte { return text("3") })},
 	{"WebSocket pings", frames("40", func(int) []byte { return wiretest.ClientFrame(0x89, nil) })},
+	{"WebSocket pongs", frames("40", func(int) []byte { return wiretest.ClientFrame(0x8a, []byte("x")) })},
 	{"empty events", frames("40", func(int) []byte { return text("42[]") })},
 	{"unknown events", event(`42%d["nonsense",%d]`)},
 	{"joins and leaves", frames("40", func(i int) []byte {

@@ -113,6 +113,7 @@ func TestFloods(t *testing.T) {
 	for name, flood := range map[string][]byte{
 		"pongs":           wiretest.ClientFrame(0x81, []byte("3")),
 		"WebSocket pings": wiretest.ClientFrame(0x89, nil),
+		"WebSocket pongs": wiretest.ClientFrame(0x8a, nil),
 		"fragments":       bytes.Repeat(wiretest.ClientFrame(0x00, nil), 500),
 		"large messages":  wiretest.ClientFrame(0x81, append([]byte("4"), make([]byte, 4000)...)),
 	} {

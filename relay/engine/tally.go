@@ -124,6 +124,7 @@ func frameOf(head []byte) (size, payload int) {
 const (
 	wholeText = 0x81
 	wholePing = 0x89
+	wholePong = 0x8a
 
 	websocketClose = 8 // without it
 )
@@ -133,7 +134,7 @@ func (w *watch) note(head, payload []byte, size int) {
 	switch {
 	case head[0]&0x0f == 0: // a fragment
 		w.packets[limit.Bytes] += framingPrice * len(head)
-	case head[0] == wholePing:
+	case head[0] == wholePing, head[0] == wholePong:
 		w.packets[limit.Event]++
 	case head[0] == wholeText && len(payload) > 0 && head[1]&0x80 != 0:
 		var text [kindBytes]byte

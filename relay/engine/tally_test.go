@@ -34,6 +34,7 @@ func TestTally(t *testing.T) {
 		wiretest.ClientFrame(0x81, []byte("3")),
 		wiretest.ClientFrame(0x89, nil),
 		wiretest.ClientFrame(0x89, []byte("4j")),
+		wiretest.ClientFrame(0x8a, []byte("4j")),
 		wiretest.ClientFrame(0x81, []byte("4"+strings.Repeat("p", 70_000))),
 		wiretest.ClientFrame(0x00, []byte("4j")),
 		// and what is not counted
@@ -42,10 +43,9 @@ func TestTally(t *testing.T) {
 		wiretest.ClientFrame(0x01, []byte("4j")),
 		wiretest.ClientFrame(0x82, []byte("4j")),
 		wiretest.ClientFrame(0xc1, []byte("4j")), // compressed
-		wiretest.ClientFrame(0x8a, nil),
 		wiretest.ClientFrame(0x88, nil),
 	}
-	kinds := []limit.Kind{limit.Join, limit.Join, limit.Event, limit.Event, limit.Event, limit.Publish, limit.Bytes}
+	kinds := []limit.Kind{limit.Join, limit.Join, limit.Event, limit.Event, limit.Event, limit.Event, limit.Publish, limit.Bytes}
 	rates := limit.Rates{}
 	for range 200 {
 		var stream []byte
@@ -100,6 +100,7 @@ func TestFloodIsClosedWhileItWaits(t *testing.T) {
 	for name, flood := range map[string][]byte{
 		"pongs":           wiretest.ClientFrame(0x81, []byte("3")),
 		"WebSocket pings": wiretest.ClientFrame(0x89, make([]byte, 100)), // few are read at a time
+		"WebSocket pongs": wiretest.ClientFrame(0x8a, make([]byte, 100)),
 		"fragments":       bytes.Repeat(wiretest.ClientFrame(0x00, nil), 100),
 	} {
 		t.Run(name, func(t *testing.T) {

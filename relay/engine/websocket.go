@@ -85,11 +85,8 @@ func (srv *Server) accept(w http.ResponseWriter, r *http.Request, s *Session, fi
 		Subprotocols:       offered,
 		InsecureSkipVerify: true, // the origin was checked for every transport alike
 		CompressionMode:    srv.compressionMode(),
-		OnPingReceived: func(_ context.Context, payload []byte) bool {
-			t.framing.allow(len(payload))
-			t.await(packetPrice)
-			return s.takePacket()
-		},
+		OnPingReceived:     t.takeControl,
+		OnPongReceived:     func(ctx context.Context, payload []byte) { t.takeControl(ctx, payload) },
 	})
 	if err != nil {
 		srv.Refused(refusedRequest, r, "error", Clip(err.Error()))
@@ -114,6 +111,14 @@ func (srv *Server) accept(w http.ResponseWriter, r *http.Request, s *Session, fi
 		return nil, err
 	}
 	return t, nil
+}
+
+// takeControl takes a ping or a pong of the WebSocket's own, though nobody has asked for pongs. It reports whether a ping
+// is to be answered.
+func (t *webSocketTransport) takeControl(_ context.Context, payload []byte) (ok bool) {
+	t.framing.allow(len(payload))
+	t.await(packetPrice)
+	return t.s.takePacket()
 }
 
 // start has the session read, until the connection ends: by the heartbeat at the latest, since no pong
