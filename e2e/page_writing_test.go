@@ -164,6 +164,7 @@ func TestPageSendsWhatIsWritten(t *testing.T) {
 	asha.say("Taken back")
 	asha.Click(`.message[data-state="failed"] [data-do="discard"]`)
 	asha.writes("Taken back")
+	asha.WaitFor(`document.querySelectorAll("#list .message").length === 2`, "what was taken back to be gone")
 	asha.screenIs("At once", "Refused once")
 	asha.Eval(`document.querySelector("#composer").select()`, nil)
 	asha.Press("Backspace")
