@@ -31,8 +31,7 @@ type collectorPace struct {
 	mu      sync.Mutex // guards what follows
 	servers int
 	storms  int  // servers that have one
-	usual   int  // GOGC without servers; negative: nothing changes it
-	current int  // GOGC as it is
+	current int  // GOGC as it is; 0: it is somebody else's
 	watched bool // after the next collection the pace is looked at
 }
 
@@ -43,10 +42,9 @@ func (p *collectorPace) enter() {
 	if p.servers++; p.servers > 1 {
 		return
 	}
-	if p.usual = gcPercent(); p.usual != defaultGC {
-		p.usual = -1
+	if p.current = 0; gcPercent() == defaultGC {
+		p.current = defaultGC
 	}
-	p.current = p.usual
 	p.adjust()
 	p.watch()
 }
@@ -54,8 +52,8 @@ func (p *collectorPace) enter() {
 func (p *collectorPace) leave() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.servers--; p.servers == 0 && p.usual >= 0 {
-		debug.SetGCPercent(p.usual)
+	if p.servers--; p.servers == 0 && p.current > 0 {
+		debug.SetGCPercent(defaultGC)
 	}
 }
 
@@ -73,7 +71,7 @@ func (p *collectorPace) storm(comes bool) {
 
 // adjust sets GOGC if it is far from what it should be: that stops everything for a moment. p.mu is held.
 func (p *collectorPace) adjust() {
-	if p.servers == 0 || p.usual < 0 {
+	if p.servers == 0 || p.current == 0 {
 		return
 	}
 	want := percent(p.storms > 0, liveHeap())
@@ -97,7 +95,7 @@ func percent(storm bool, live uint64) int {
 
 // watch has the pace looked at after each collection, which finds a marker that nothing refers to. p.mu is held.
 func (p *collectorPace) watch() {
-	if p.watched || p.usual < 0 {
+	if p.watched || p.current == 0 {
 		return
 	}
 	p.watched = true
@@ -117,21 +115,13 @@ func (p *collectorPace) collected() {
 }
 
 // gcPercent returns GOGC as it is, negative if it is off.
-func gcPercent() int {
-	is := []metrics.Sample{{Name: "/gc/gogc:percent"}}
-	metrics.Read(is)
-	if is[0].Value.Kind() != metrics.KindUint64 {
-		return -1
-	}
-	return int(int64(is[0].Value.Uint64()))
-}
+func gcPercent() int { return int(measured("/gc/gogc:percent")) }
 
 // liveHeap returns how many bytes of the heap the last collection has left.
-func liveHeap() uint64 {
-	is := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+func liveHeap() uint64 { return measured("/gc/heap/live:bytes") }
+
+func measured(name string) uint64 {
+	is := []metrics.Sample{{Name: name}}
 	metrics.Read(is)
-	if is[0].Value.Kind() != metrics.KindUint64 {
-		return leastHeap
-	}
 	return is[0].Value.Uint64()
 }
