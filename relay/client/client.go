@@ -185,7 +185,7 @@ func (c *Client) run() {
 		case f := <-c.frames():
 			c.receive(f)
 		case c.handlerQueue(event) <- event:
-			c.backlog = c.backlog[1:]
+			c.dropEvent()
 		case <-c.checkRequested:
 			c.checkNow()
 		case <-c.timer.C:
@@ -216,7 +216,7 @@ func (c *Client) cleanUp() {
 		case <-c.closing:
 			c.backlog = c.backlog[len(c.backlog)-1:]
 		case c.events <- c.backlog[0].call:
-			c.backlog = c.backlog[1:]
+			c.dropEvent()
 		}
 	}
 	for _, e := range c.backlog {

@@ -47,6 +47,12 @@ func (c *Client) nextEvent() func() {
 	return c.backlog[0].call
 }
 
+// dropEvent takes the first event, which the Handler has been given, out of the queue.
+func (c *Client) dropEvent() {
+	c.backlog[0] = event{}
+	c.backlog = c.backlog[1:]
+}
+
 // handlerQueue returns the channel to the Handler's goroutine, or nil if event is nil: a select
 // then skips it.
 func (c *Client) handlerQueue(event func()) chan<- func() {

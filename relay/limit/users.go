@@ -120,6 +120,7 @@ func (u *User) Leave(session string) {
 	us.left = append(us.left, u)
 	if len(us.left) > maxLeft {
 		us.forget(us.left[0])
+		us.left[0] = nil
 		us.left = us.left[1:]
 	}
 }

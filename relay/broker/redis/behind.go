@@ -186,8 +186,7 @@ func (m marked[K, A]) answer(a A) {
 // take returns the next marks and unmarks them. mu is held.
 func (w *writeBehind[K, A]) take() (work []marked[K, A]) {
 	for len(w.order) > 0 && len(work) < writeBatch {
-		k := w.order[0]
-		w.order = w.order[1:]
+		k := pop(&w.order)
 		if waiting, ok := w.marks[k]; ok {
 			work = append(work, marked[K, A]{k, waiting})
 			delete(w.marks, k)

@@ -71,8 +71,7 @@ func (u *catchUp) readAll() error {
 	}
 	for under > 0 || (len(u.queue) > 0 && failed == nil && !u.lost) {
 		for failed == nil && !u.lost && len(u.queue) > 0 && (under == 0 || bytes+u.queue[0].budget <= readAhead) {
-			next := u.queue[0]
-			u.queue = u.queue[1:]
+			next := pop(&u.queue)
 			under, bytes = under+1, bytes+next.budget
 			go func() { answers <- u.f.b.readChunk(ctx, u.c, next) }()
 		}

@@ -282,9 +282,7 @@ func (cs *commands) begin(next heardCommand) {
 func (cs *commands) know(next heardCommand) (h *heard, again bool) {
 	now, key := time.Now(), next.reply+" "+next.number
 	for len(cs.order) > 0 && (len(cs.order) > commandsKnown || now.Sub(cs.order[0].at) > 2*broker.CommandTimeout) {
-		delete(cs.known, cs.order[0].key)
-		cs.order[0] = nil
-		cs.order = cs.order[1:]
+		delete(cs.known, pop(&cs.order).key)
 	}
 	if h = cs.known[key]; h != nil {
 		return h, true

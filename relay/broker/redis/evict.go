@@ -89,7 +89,7 @@ func (e *evictor) next() (l endedLife) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if len(e.waiting) > 0 {
-		l, e.waiting = e.waiting[0], e.waiting[1:]
+		l = pop(&e.waiting)
 	}
 	e.current = l.life
 	return l

@@ -168,6 +168,17 @@ func newFeed(b *Broker) *feed {
 		decided: make(chan struct{}), passed: make(chan struct{}), rooms: map[string]*subscription{}}
 }
 
+// pop takes the first out of a queue that is not empty, and has its array keep nothing of it.
+func pop[T any](queue *[]T) T {
+	q := *queue
+	first, none := q[0], *new(T)
+	q[0] = none
+	if *queue = q[1:]; len(q) == 1 {
+		*queue = nil
+	}
+	return first
+}
+
 func nudge(c chan struct{}) {
 	select {
 	case c <- struct{}{}:

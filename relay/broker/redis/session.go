@@ -45,10 +45,10 @@ type handle struct {
 	// immutable
 	of         *sessions
 	key, owner string
-	fenced     func()
 
 	// guarded by of.mu
-	stored    // as it is here; its version is that of what was written last
+	stored           // as it is here; its version is that of what was written last
+	fenced    func() // nil: it is this connection's no more
 	ownership ownership
 	since     time.Time // it is released or ended
 	cost      int       // of pastBytes
@@ -254,6 +254,7 @@ func (k *sessions) letGo(s *handle, has ownership) {
 	s.ownership = has
 	marked[*handle, error]{s, k.marks[s]}.answer(broker.ErrGone)
 	k.forget(s)
+	k.forgetPast()
 }
 
 // isCurrent reports whether the session is this connection's, isPast whether it was and something
@@ -410,6 +411,7 @@ func (s *handle) finish(has ownership) {
 		if s.ownership == invalid {
 			has = ended // nobody could resume it
 		}
+		s.fenced = nil // nobody is told any more, nor kept by what is still to be written
 		k := s.of
 		if has == ended && !s.sent {
 			k.letGo(s, has)

@@ -22,15 +22,17 @@ func (k *sessions) addPast(s *handle, has ownership) {
 		if len(*from) == 0 {
 			from = &k.gone
 		}
-		oldest := (*from)[0]
-		*from = (*from)[1:]
-		if k.isPast(oldest) {
+		if oldest := pop(from); k.isPast(oldest) {
 			k.drop(oldest)
 		}
 	}
+}
+
+// forgetPast takes those that are past no more out of the lists, once they are most of them. k.mu is held.
+func (k *sessions) forgetPast() {
 	for _, list := range []*[]*handle{&k.released, &k.gone} {
 		if len(*list) > 2*k.past+writeBatch {
-			*list = slices.DeleteFunc(*list, func(s *handle) bool { return !k.isPast(s) })
+			*list = slices.Clone(slices.DeleteFunc(*list, func(s *handle) bool { return !k.isPast(s) }))
 		}
 	}
 }
