@@ -12,14 +12,15 @@ import (
 // for 5 to 10 ms each time whoever wants one of few processors waits. So the heap may have leastHeap in any case.
 //
 // Of a page on which a connection keeps something, nothing can be given back. So garbage is collected sooner in a
-// storm of sessions, while that is the most of what there is, however small the heap: what connections keep lies closer
-// together then.
+// storm of sessions, while that is the most of what there is: what connections keep lies closer together then. What is
+// spread through stormHeap is little beside what thousands of them keep.
 //
 // Where GOGC is set to something else, all this is left to whoever has set it.
 const (
 	leastHeap = 64 << 20 // bytes
 	defaultGC = 100      // GOGC if nobody has set it
 	stormGC   = 25       // the same, in a storm
+	stormHeap = 12 << 20 // bytes: what may be garbage then in any case
 	smallHeap = 4 << 20  // bytes: with a GOGC of 100 Go's collector takes no heap for less
 )
 
@@ -83,10 +84,10 @@ func (p *collectorPace) adjust() {
 
 // percent returns the GOGC that is right while there are so many bytes that live.
 func percent(storm bool, live uint64) int {
-	if storm {
-		return stormGC
-	}
 	live = max(live, smallHeap)
+	if storm {
+		return max(stormGC, int(100*stormHeap/live))
+	}
 	if live >= leastHeap {
 		return defaultGC
 	}
