@@ -143,7 +143,10 @@ func (t *Timeline) gapText(at int) string {
 // startText says what is before the first entry, if the relay has nothing older.
 func (t *Timeline) startText() string {
 	first := t.messageFrom(0)
-	if first == nil || first.Seq <= 1 {
+	switch {
+	case (first == nil || first.Seq <= 1) && t.lost:
+		return "What was here before is no longer kept."
+	case first == nil || first.Seq <= 1:
 		return "This is where the room's history begins."
 	}
 	return countOf(int(first.Seq-1), "older message", "is", "are") + " no longer kept."

@@ -50,26 +50,41 @@ type Snapshot struct {
 	HasMore   bool // there may be older messages than these
 }
 
-// Enter applies the answer to the first join.
+// Enter applies the answer to the first join, and what has come before it.
 func (r *Room) Enter(a Snapshot) {
+	held := r.held
+	r.held, r.Entered, r.Refusal = nil, true, ""
+	if r.StoredAt > 0 && r.Timeline.precedes(a) {
+		r.goOnFromStored(a, held)
+		return
+	}
 	r.HideStored()
-	t := r.Timeline
-	for _, m := range a.Messages {
+	t, before := r.Timeline, r.Seen
+	for _, m := range slices.Concat(a.Messages, held) {
 		t.Append(m)
 	}
-	for _, m := range r.held {
-		t.Append(m)
-	}
-	if len(a.Messages) == 0 && !a.HasMore {
+	r.annotateHeld()
+	if t.More = a.HasMore; len(a.Messages) == 0 && !a.HasMore {
 		r.Seen, r.SeenAt = 0, 0 // all of the history has expired
 	}
-	for _, a := range r.heldOf {
-		t.Annotate(a)
-	}
-	r.held, r.heldOf = nil, nil
-	r.Entered, r.Refusal = true, ""
-	t.More = a.HasMore
 	r.countUnread()
+	t.lost = before > 0 && r.Seen == 0
+}
+
+// goOnFromStored leaves what an earlier page has stored where it stands, of which the relay has nothing any
+// more, and goes on after a gap: as a page does that was there all the time.
+func (r *Room) goOnFromStored(a Snapshot, held []Message) {
+	r.StoredAt, r.Timeline.More = 0, false
+	r.Seen, r.SeenAt = 0, 0
+	r.Resync(Snapshot{Messages: slices.Concat(a.Messages, held)}, false)
+	r.annotateHeld()
+}
+
+func (r *Room) annotateHeld() {
+	for _, a := range r.heldOf {
+		r.Timeline.Annotate(a)
+	}
+	r.heldOf = nil
 }
 
 // countUnread counts the messages since the last visit. Sequence numbers begin again when all of a

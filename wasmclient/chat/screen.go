@@ -65,6 +65,21 @@ func (r *Room) ShowStored(text string) {
 	r.StoredAt, r.Timeline.More = s.At, true
 }
 
+// precedes reports whether the relay's answer to the join knows nothing of what is stored, though it tells all
+// since then: the history was lost, or has expired, and began again.
+func (t *Timeline) precedes(a Snapshot) bool {
+	last := t.Newest()
+	if last == nil || len(a.Messages) == 0 && a.HasMore {
+		return false
+	}
+	for _, m := range a.Messages {
+		if m.ID == last.ID && m.From.ID == last.From.ID {
+			return false
+		}
+	}
+	return len(a.Messages) == 0 || a.Messages[0].Seq <= last.Seq
+}
+
 // HideStored removes what ShowStored has shown.
 func (r *Room) HideStored() {
 	if r.StoredAt == 0 {

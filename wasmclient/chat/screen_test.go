@@ -70,6 +70,66 @@ func TestStoredScreenIsBounded(t *testing.T) {
 	}
 }
 
+// If the relay has lost what is stored, it stays, and a gap says so, as on a page that was not reloaded.
+func TestStoredScreenOfWhatIsLost(t *testing.T) {
+	one, two, three := written(1, "~a", "one"), written(2, "me", "two"), written(3, "~a", "three")
+	other := written(1, "~b", "anew")
+	other.ID = "other"
+	for name, c := range map[string]struct {
+		answer Snapshot
+		want   string
+		gap    bool
+		unread int
+	}{
+		"nothing is left":         {Snapshot{}, "[one two three]", true, 0},
+		"it began again":          {Snapshot{Messages: []Message{other}}, "[one two three anew]", true, 1},
+		"it goes on":              {Snapshot{Messages: []Message{two, three, written(4, "~a", "four")}, HasMore: true}, "[two three four]", false, 1},
+		"a page does not reach":   {Snapshot{Messages: []Message{written(9, "~a", "nine")}, HasMore: true}, "[nine]", false, 6},
+		"the room is as it was":   {Snapshot{Messages: []Message{one, two, three}}, "[one two three]", false, 0},
+		"it may not be read here": {Snapshot{HasMore: true}, "[]", false, 0},
+	} {
+		r := newRoom("harbour")
+		r.Enter(Snapshot{Messages: []Message{one, two, three}})
+		later := newRoom("harbour")
+		later.Seen = 3
+		later.ShowStored(r.EncodeScreen(5))
+		later.Enter(c.answer)
+		gap := false
+		for _, row := range later.Timeline.Rows() {
+			gap = gap || row.Kind == RowGap
+			if c.gap && row.Kind == RowStart && row.Text != "This is where the room's history begins." {
+				t.Errorf("%s: %q", name, row.Text)
+			}
+		}
+		if rows := texts(later); fmt.Sprint(rows) != c.want || gap != c.gap || later.StoredAt != 0 || !later.Entered {
+			t.Errorf("%s: %q, gap: %v", name, rows, gap)
+		}
+		if later.Timeline.Unread != c.unread {
+			t.Errorf("%s: %d unread", name, later.Timeline.Unread)
+		}
+	}
+}
+
+// Where there was a history before, it does not begin with what is there now.
+func TestStartOfWhatIsLost(t *testing.T) {
+	start := func(seen int64, messages ...Message) string {
+		r := newRoom("harbour")
+		r.Seen = seen
+		r.Enter(Snapshot{Messages: messages})
+		return r.Timeline.startText()
+	}
+	const begins, lost = "This is where the room's history begins.", "What was here before is no longer kept."
+	one, two := written(1, "~a", "one"), written(2, "~a", "two")
+	for _, c := range []struct{ got, want string }{
+		{start(0), begins}, {start(0, one, two), begins}, {start(1, one, two), begins}, {start(2, one, two), begins},
+		{start(3, one, two), lost}, {start(3), lost},
+	} {
+		if c.got != c.want {
+			t.Errorf("%q instead of %q", c.got, c.want)
+		}
+	}
+}
+
 // Nothing is stored of what may not be read.
 func TestStoredScreenOfWhatIsDenied(t *testing.T) {
 	for what, deny := range map[string]func(*Room){

@@ -63,6 +63,7 @@ type Timeline struct {
 	Unread   int
 	Mentions int // how many of the unread messages speak to this user
 	divider  divider
+	lost     bool // what was here before has expired, or the relay has lost it
 
 	sought Target // to be shown when it is known
 	marked string // the key of the message that was

@@ -65,6 +65,9 @@ func (t *Timeline) Way(e *Entry) string {
 		return ""
 	}
 	text := "Stored in " + Milliseconds(e.took)
+	if e.took >= time.Second { // it waited for a connection
+		text = "Stored after " + roughly(e.took)
+	}
 	var codes []string
 	for _, h := range t.heard {
 		if e.Seq > 0 && h.seq >= e.Seq {
@@ -80,7 +83,18 @@ func (t *Timeline) Way(e *Entry) string {
 	return text
 }
 
-// lastWay returns the newest own message that this page has sent, if its way is known, or nil.
+// roughly returns a time of at least a second as people say it: "17 s", "2 min", "3 h".
+func roughly(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return strconv.Itoa(int(d.Seconds())) + " s"
+	case d < time.Hour:
+		return strconv.Itoa(int(d.Minutes())) + " min"
+	}
+	return strconv.Itoa(int(d.Hours())) + " h"
+}
+
+// lastWay returns the newest own message, if this page has sent it and its way is known, or nil.
 func (t *Timeline) lastWay() *Entry {
 	for i := len(t.outgoing) - 1; i >= 0; i-- {
 		if e := t.outgoing[i]; e.State == Acked {
@@ -88,7 +102,7 @@ func (t *Timeline) lastWay() *Entry {
 		}
 	}
 	for i := len(t.entries) - 1; i >= t.lo && i >= 0; i-- {
-		if e := t.entries[i]; e.Own && e.took > 0 {
+		if e := t.entries[i]; e.Own {
 			return e
 		}
 	}

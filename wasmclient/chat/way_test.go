@@ -27,8 +27,8 @@ func TestWay(t *testing.T) {
 	}
 }
 
-// It is told of the newest that this page has sent, and of no other's; and what was heard before numbers began
-// again says nothing of those after.
+// It is told of one's newest, if this page has sent it, and of no other's; and what was heard before numbers
+// began again says nothing of those after.
 func TestWayOfOthers(t *testing.T) {
 	tl := NewTimeline(func(int64) int { return 0 })
 	tl.Self = "self"
@@ -39,8 +39,7 @@ func TestWayOfOthers(t *testing.T) {
 	}
 	send("1", 1)
 	send("2", 2)
-	tl.Append(Message{Seq: 3, ID: "other tab", From: User{ID: "self"}})
-	tl.Append(Message{Seq: 4, ID: "x", From: User{ID: "ben"}})
+	tl.Append(Message{Seq: 3, ID: "x", From: User{ID: "ben"}})
 	if !tl.HeardIn("nrt", 1) || tl.HeardIn("nrt", 1) || tl.HeardIn("nrt", 0) {
 		t.Error("what is news, and what is not")
 	}
@@ -58,10 +57,29 @@ func TestWayOfOthers(t *testing.T) {
 	if got := tl.Way(tl.Find("own/1")); got != "Stored in 1 ms · heard in Tokyo · no. 1" {
 		t.Error(got)
 	}
+	tl.Append(Message{Seq: 4, ID: "other tab", From: User{ID: "self"}})
+	if ways := told(); len(ways) != 0 {
+		t.Errorf("beside a newer one of another tab's: %q", ways)
+	}
 	tl.HeardIn("nrt", 9)
 	send("again", 1)
 	if ways := told(); len(ways) != 1 || ways[0] != "again Stored in 1 ms · no. 1" {
 		t.Errorf("%q", ways)
+	}
+}
+
+// What was written without a connection tells how long it waited, as people say it.
+func TestWayAfterWaiting(t *testing.T) {
+	for took, want := range map[time.Duration]string{
+		999 * time.Millisecond:    "Stored in 999 ms",
+		time.Second:               "Stored after 1 s",
+		17_258 * time.Millisecond: "Stored after 17 s",
+		150 * time.Second:         "Stored after 2 min",
+		5 * time.Hour:             "Stored after 5 h",
+	} {
+		if got := NewTimeline(nil).Way(&Entry{took: took}); got != want {
+			t.Errorf("%v: %q", took, got)
+		}
 	}
 }
 
