@@ -16,12 +16,15 @@ import (
 	"time"
 
 	"setu/e2e/browser"
+	"setu/e2e/client"
 	"setu/e2e/cluster"
+	"setu/e2e/judge"
 )
 
 // door is where a browser reaches a relay. It can be shut, and it can lead to a newer version of the page.
 type door struct {
 	t       *testing.T
+	to      atomic.Pointer[url.URL]
 	address string
 	proxy   *httputil.ReverseProxy
 	server  *http.Server
@@ -31,14 +34,11 @@ type door struct {
 
 func openDoor(t *testing.T, relay *cluster.Relay) *door {
 	t.Helper()
-	to, err := url.Parse(relay.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
 	d := &door{t: t, address: "127.0.0.1:0"}
+	d.lead(relay)
 	d.proxy = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(to)
+			r.SetURL(d.to.Load())
 			r.Out.Host = r.In.Host // which the relay compares with the origin
 			r.Out.Header.Del("Accept-Encoding")
 			r.Out.Header.Del("If-None-Match")
@@ -50,6 +50,16 @@ func openDoor(t *testing.T, relay *cluster.Relay) *door {
 	d.open()
 	t.Cleanup(d.shut)
 	return d
+}
+
+// lead has who comes through from now on reach a relay.
+func (d *door) lead(relay *cluster.Relay) {
+	d.t.Helper()
+	to, err := url.Parse(relay.URL())
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.to.Store(to)
 }
 
 func (d *door) url() string { return "http://" + d.address }
@@ -190,6 +200,57 @@ func TestPageWithoutItsRelay(t *testing.T) {
 		last = "In the dark, " + name
 		asha.Open("about:blank")
 	}
+}
+
+// me is JavaScript: what a page says of whoever is in front of it, and where that stands.
+const me = `(() => {
+	const mono = document.querySelector("#me .mono"), at = document.querySelector("#notify").getBoundingClientRect();
+	return [mono.className, mono.textContent, document.querySelector("#me-note").textContent, at.top].join(" ");
+})()`
+
+// Without a connection nobody is said to be here, and oneself is who one was. What the relay has lost when it is
+// back stays where it stands, and a gap says that something may be missing.
+func TestPageWhoseRelayIsEmptied(t *testing.T) {
+	t.Parallel()
+	full, emptied := startLoneRelay(t), startLoneRelay(t)
+	last := harbourTalk(t, full.WS())
+	d := openDoor(t, full)
+	tab := browser.Start(t).Tab(t, browser.Desktop)
+	tab.Prepare(`try { localStorage.setItem("setu.name", "Asha"); } catch {}`)
+	asha := person{tab, t, "Asha", false}
+	asha.openThrough(d)
+	asha.sees(last)
+	const list = `[document.querySelector("#people-title").textContent, document.querySelector("#people-count").textContent, document.querySelectorAll("#people-list li").length, document.querySelector("#people-note").textContent].join("|")`
+	asha.WaitFor(list+`.startsWith("Here now · 3|3|3|")`, "all three of them")
+	asha.isKept("setu ")
+	var before, after string
+	asha.Eval(me, &before)
+
+	d.shut()
+	asha.WaitFor(list+` === "Last seen here|–|3|Not connected: who is here now isn’t known."`, "who was here")
+	asha.openThrough(d)
+	asha.WaitFor(list+` === "Here now|–|0|Not connected: who is here now isn’t known."`, "that nobody is known")
+	if asha.Eval(me, &after); after != before {
+		t.Errorf("without a connection she is %q instead of %q", after, before)
+	}
+	asha.Screenshot("page people unknown desktop light")
+
+	d.lead(emptied)
+	d.open()
+	asha.WaitFor(isConnected, "her connection, again")
+	asha.WaitFor(fmt.Sprintf(`document.querySelector(".row-gap")?.textContent.includes("may be missing") && %s.at(-1) === %q`, visible, last), "what was there, and a gap")
+	asha.WaitFor(list+`.startsWith("Here now · 1|1|1|")`, "that she is alone")
+	for _, name := range []string{"Rosa", "Élodie", "anton"} {
+		somebody := client.Connect(t, client.Options{Name: name, History: judge.Record(t, judge.Rules{Kept: 256}), Relays: endpoints([]*cluster.Relay{emptied})})
+		somebody.Join("harbour", client.JoinOptions{})
+	}
+	asha.WaitFor(`[...document.querySelectorAll("#people-list .person-name bdi")].map(e => e.textContent).join() === "Asha,anton,Élodie,Rosa"`, "people in order")
+	asha.say("Anybody here?")
+	asha.sees("Anybody here?")
+	asha.Screenshot("page of an emptied relay desktop light")
+	asha.openThrough(d)
+	asha.WaitFor(isConnected, "her connection")
+	asha.sees("Anybody here?")
 }
 
 // A new version of the page is there at the next load, and nothing of the old one stays.

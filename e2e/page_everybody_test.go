@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"strings"
 	"testing"
 
 	"setu/e2e/browser"
@@ -82,4 +83,32 @@ func TestPageForEverybody(t *testing.T) {
 		asha.WaitFor(`document.activeElement.id === "composer"`, "the focus where one writes")
 		asha.hasNoErrors()
 	}
+}
+
+// On a narrow screen the room's name has its room, whatever the round trip, and the connection is still told in full
+// to who does not see it.
+func TestPagePillLeavesRoom(t *testing.T) {
+	t.Parallel()
+	relay := startLoneRelay(t)
+	asha := openPage(t, browser.Start(t), relay, "Asha", browser.Phone)
+	asha.WaitFor(`/^\d+ ms$/.test(document.querySelector("#pill-short").innerText) && / · \d+ ms$/.test(document.querySelector("#pill-label").textContent)`, "the round trip")
+	var looks struct {
+		Cut    bool
+		Widths []float64
+		Title  float64
+	}
+	asha.Eval(`(() => {
+		const title = document.querySelector("#room-title"), pill = document.querySelector("#pill"), short = document.querySelector("#pill-short");
+		const widths = ["9 ms", "165 ms", "1650 ms"].map(text => { short.textContent = text; return pill.getBoundingClientRect().width; });
+		return { cut: title.scrollWidth > title.clientWidth, widths, title: title.clientWidth };
+	})()`, &looks)
+	if looks.Cut || looks.Widths[0] != looks.Widths[1] || looks.Widths[1] != looks.Widths[2] {
+		t.Errorf("%+v", looks)
+	}
+	for _, n := range asha.Tree() {
+		if n.Role == "button" && strings.HasPrefix(n.Name, "Connection: ") && !strings.Contains(n.Name, " · ") {
+			t.Errorf("the pill is called %q", n.Name)
+		}
+	}
+	asha.Screenshot("page pill phone light")
 }

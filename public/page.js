@@ -327,6 +327,7 @@
     rows.append(...made);
     return made;
   };
+  globalThis.setuPlain = (name) => name.normalize("NFD").replace(/\p{M}/gu, "");
   globalThis.setuSave = (bytes, name) => {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([bytes], { type: "application/octet-stream" }));

@@ -43,6 +43,7 @@ type app struct {
 	mu      sync.Mutex
 	self    chat.User
 	name    string // as chosen by the user; empty: the relay makes one up
+	former  string // the id of the guest who was here last; empty: nobody was
 	rooms   chat.Rooms
 	pill    chat.Pill
 	client  *client.Client
@@ -179,7 +180,7 @@ func (a *app) redrawAt(at time.Time) {
 func (a *app) start() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.name = chat.CleanName(a.storage.get(itemName))
+	a.name, a.former = chat.CleanName(a.storage.get(itemName)), a.storage.get(itemUser)
 	a.signIn.token = takeAddressToken()
 	a.view.takeServed()
 	a.restore()

@@ -58,8 +58,10 @@ func (a *app) drawPill(now time.Time) {
 	v, p := a.view, &a.pill
 	if a.client == nil {
 		v.pillLabel.write("Not connected yet") // the user is asked for a name or a token first
+		v.pillShort.write("Offline")
 	} else {
 		v.pillLabel.write(p.Label(now))
+		v.pillShort.write(p.Short(now))
 	}
 	state := p.Status.String() + "|" + p.Relay + "|" + p.Region + "|" + strconv.FormatInt(p.RTT.Milliseconds(), 10)
 	if state != v.pillState {

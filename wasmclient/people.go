@@ -13,15 +13,23 @@ import (
 	"setu/wasmclient/chat"
 )
 
+// plainName returns a name without the marks on its letters.
+func plainName(name string) string { return window.Call("setuPlain", name).String() }
+
 // drawPeople updates the list of people, and this user's own entry.
 func (a *app) drawPeople(now time.Time) {
 	v := a.view
 	a.drawSelf()
 	r := a.rooms.Current
+	unknown := a.pill.PeopleNote(now)
+	if a.client == nil {
+		unknown = "Not connected yet."
+	}
 	if r == nil || !r.Entered {
-		v.peopleOn.show(false)
+		v.peopleOn.show(r != nil && r.StoredAt > 0)
+		v.peopleCount.write("–")
 		v.peopleTitle.write("Here now")
-		v.peopleNote.write("")
+		v.peopleNote.write(unknown)
 		a.replacePeople(nil)
 		return
 	}
@@ -35,8 +43,13 @@ func (a *app) drawPeople(now time.Time) {
 	list := r.People.List(a.self.ID)
 	list = list[:min(len(list), maxPeople)]
 	note := r.People.Note(a.self.ID, len(list))
-	if r.Denied.Members {
+	switch {
+	case r.Denied.Members:
 		note = "You may not see who is here."
+	case unknown != "":
+		note = unknown
+		v.peopleCount.write("–")
+		v.peopleTitle.write("Last seen here")
 	}
 	v.peopleNote.write(note)
 	a.replacePeople(list)
@@ -115,17 +128,21 @@ func setMonogram(el js.Value, u chat.User) {
 func (a *app) drawSelf() {
 	v := a.view
 	v.meName.write(cmp.Or(a.self.Name, cmp.Or(a.name, "You")))
+	me := a.self
+	if me.ID == "" && a.signIn.token == "" { // as the last time, most likely
+		me.ID, me.Guest = a.former, true
+	}
 	note := ""
-	if a.self.ID != "" {
+	if me.ID != "" {
 		note = "Guest"
-		if !a.self.Guest {
+		if !me.Guest {
 			note = "Verified"
 		}
 	}
 	v.meNote.write(note)
-	if key := a.self.ID + " " + a.self.Name; key != v.meKey {
+	if key := me.ID + " " + me.Name; key != v.meKey {
 		v.meKey = key
-		setMonogram(v.meMono, chat.User{ID: a.self.ID, Name: cmp.Or(a.self.Name, cmp.Or(a.name, "?"))})
+		setMonogram(v.meMono, chat.User{ID: me.ID, Name: cmp.Or(me.Name, cmp.Or(a.name, "?"))})
 	}
 }
 

@@ -43,7 +43,7 @@ func (a *app) restore() {
 
 func (a *app) addRoom(name string) *chat.Room {
 	r := &chat.Room{Name: name, Timeline: chat.NewTimeline(a.clock.offset)}
-	r.Timeline.Self = a.self.ID
+	r.Timeline.Self, r.People.Plain = a.self.ID, plainName
 	r.Seen, r.SeenAt = chat.DecodeSeen(a.storage.get(itemSeen + name))
 	a.showScreen(r)
 	a.rooms.Add(r)

@@ -51,7 +51,7 @@ func (a *app) showScreen(r *chat.Room) {
 		return
 	}
 	if a.self.ID == "" {
-		r.Timeline.Self = a.storage.get(itemUser)
+		r.Timeline.Self = a.former
 	}
 	r.ShowStored(a.storage.get(itemScreen + r.Name))
 }

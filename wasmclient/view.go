@@ -34,6 +34,7 @@ type view struct {
 type headView struct {
 	pill      js.Value
 	pillLabel *label
+	pillShort *label
 	pillState string
 	tryNow    *toggle
 	banner    *label
@@ -122,7 +123,7 @@ func newView() *view {
 		app:    byID("app"),
 		status: labelOf("status"), toast: labelOf("toast"), toastShown: toggleOf("toast"),
 		headView: headView{
-			pill: byID("pill"), pillLabel: labelOf("pill-label"), tryNow: toggleOf("try-now"),
+			pill: byID("pill"), pillLabel: labelOf("pill-label"), pillShort: labelOf("pill-short"), tryNow: toggleOf("try-now"),
 			banner: labelOf("banner"), bannerOn: toggleOf("banner"),
 			facts: [4]*label{labelOf("fact-relay"), labelOf("fact-region"), labelOf("fact-rtt"), labelOf("fact-user")},
 			icon:  byID("icon"),

@@ -19,6 +19,9 @@ const (
 // People is who is in a room. For a large room the relay sends the count alone.
 type People struct {
 	Count int
+	// Plain returns a name without the marks on its letters, by which people are sorted. Nil: they are sorted
+	// as they are written.
+	Plain func(name string) string
 
 	here    map[string]User      // by user id; shown
 	leaving map[string]time.Time // those of them who have left, and until when they are shown

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -56,5 +57,33 @@ func BenchmarkListOf990(b *testing.B) {
 	for b.Loop() {
 		p.SetPresent(users[5])
 		p.List("~1")
+	}
+}
+
+// People are sorted without regard to capitals, and to marks on letters, and each name is taken apart once.
+func TestPeopleAreSortedByLetters(t *testing.T) {
+	now := time.Now()
+	asked := 0
+	p := People{Plain: func(name string) string {
+		asked++
+		return strings.NewReplacer("É", "E", "ö", "o").Replace(name)
+	}}
+	var all []User
+	for i, name := range []string{"rosa", "Élodie", "Zoe", "Ölaf", "emil", "Elsa", "Köln", "Kolya", "Юля"} {
+		all = append(all, User{ID: fmt.Sprint(i), Name: name})
+	}
+	names := func() (names []string) {
+		for _, u := range p.List("") {
+			names = append(names, u.Name)
+		}
+		return names
+	}
+	p.Set(all, len(all), now)
+	if got := fmt.Sprint(names()); got != "[Élodie Elsa emil Köln Kolya rosa Zoe Ölaf Юля]" { // the double knows no Ö
+		t.Error(got)
+	}
+	p.Change([]User{{ID: "x", Name: "Ben"}}, nil, nil, len(all)+1, now)
+	if got := names(); got[0] != "Ben" || asked != 4 {
+		t.Errorf("%q, %d asked", got, asked)
 	}
 }

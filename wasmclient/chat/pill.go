@@ -113,6 +113,14 @@ func (p *Pill) Label(now time.Time) string {
 	return where
 }
 
+// Short returns the pill's text where there is little room: while all is well, the round trip alone.
+func (p *Pill) Short(now time.Time) string {
+	if p.Status == Connected && !p.showsNote(now) && p.RTT > 0 {
+		return Milliseconds(p.RTT)
+	}
+	return p.Label(now)
+}
+
 // seconds returns the seconds until RetryAt, rounded up, at least 1.
 func (p *Pill) seconds(now time.Time) int {
 	return max(1, int((p.RetryAt.Sub(now)+time.Second-1)/time.Second))
@@ -132,6 +140,19 @@ func (p *Pill) Banner(now time.Time) string {
 		return "No connection. What you write is kept, and sent when it is back."
 	}
 	return "No connection yet. What you write is kept, and sent when there is one."
+}
+
+// PeopleNote returns the sentence about people while who is here isn't known, or "". A connection that is back
+// within BannerDelay leaves the list as it was.
+func (p *Pill) PeopleNote(now time.Time) string {
+	brief := p.brokenAt.IsZero() || now.Sub(p.brokenAt) < BannerDelay
+	switch {
+	case p.Status == Connected || brief && p.connectedBefore && p.Status != Closed:
+		return ""
+	case brief && p.Status == Connecting:
+		return "Connecting…"
+	}
+	return "Not connected: who is here now isn’t known."
 }
 
 // Next returns when the label or the banner changes by itself; zero means never.

@@ -205,3 +205,53 @@ func TestDiffer(t *testing.T) {
 		t.Errorf("%q come, %d gone", come, len(gone))
 	}
 }
+
+// Where there is little room the pill tells the round trip alone, as long as there is nothing else to tell.
+func TestPillIsShort(t *testing.T) {
+	var p Pill
+	p.Update(Pill{Status: Connected, Relay: "r", Region: "nrt"}, noon)
+	for _, want := range []string{"Tokyo", "165 ms", "Recovered 12 messages", "Disconnected"} {
+		if got := p.Short(noon); got != want {
+			t.Errorf("%q instead of %q", got, want)
+		}
+		switch want {
+		case "Tokyo":
+			p.RTT = 165 * time.Millisecond
+		case "165 ms":
+			p.Recovered(12, noon)
+		default:
+			p.Update(Pill{Status: Closed}, noon)
+		}
+	}
+}
+
+// Who is here is told as long as that is known, and as it was for as long as a connection may be away that comes
+// back by itself.
+func TestPeopleNoteOfConnection(t *testing.T) {
+	const unknown = "Not connected: who is here now isn’t known."
+	var p Pill
+	at := noon
+	for _, c := range []struct {
+		after  time.Duration
+		status Status
+		want   string
+	}{
+		{0, Connecting, "Connecting…"},
+		{4 * time.Second, Connecting, "Connecting…"},
+		{2 * time.Second, Connecting, unknown},
+		{0, Waiting, unknown},
+		{0, Connected, ""},
+		{time.Hour, Connecting, ""},
+		{0, Waiting, ""},
+		{4 * time.Second, Waiting, ""},
+		{2 * time.Second, Waiting, unknown},
+		{0, Connected, ""},
+		{0, Closed, unknown},
+	} {
+		at = at.Add(c.after)
+		p.Update(Pill{Status: c.status}, at)
+		if got := p.PeopleNote(at); got != c.want {
+			t.Errorf("%v after %v: %q", c.status, c.after, got)
+		}
+	}
+}

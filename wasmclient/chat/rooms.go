@@ -60,7 +60,7 @@ func (r *Room) Enter(a Snapshot) {
 	}
 	r.HideStored()
 	t, before := r.Timeline, r.Seen
-	for _, m := range slices.Concat(a.Messages, held) {
+	for _, m := range append(a.Messages, held...) {
 		t.Append(m)
 	}
 	r.annotateHeld()
@@ -76,7 +76,7 @@ func (r *Room) Enter(a Snapshot) {
 func (r *Room) goOnFromStored(a Snapshot, held []Message) {
 	r.StoredAt, r.Timeline.More = 0, false
 	r.Seen, r.SeenAt = 0, 0
-	r.Resync(Snapshot{Messages: slices.Concat(a.Messages, held)}, false)
+	r.Resync(Snapshot{Messages: append(a.Messages, held...)}, false)
 	r.annotateHeld()
 }
 

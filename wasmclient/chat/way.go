@@ -87,11 +87,11 @@ func (t *Timeline) Way(e *Entry) string {
 func roughly(d time.Duration) string {
 	switch {
 	case d < time.Minute:
-		return strconv.Itoa(int(d.Seconds())) + " s"
+		return strconv.Itoa(int(d/time.Second)) + " s"
 	case d < time.Hour:
-		return strconv.Itoa(int(d.Minutes())) + " min"
+		return strconv.Itoa(int(d/time.Minute)) + " min"
 	}
-	return strconv.Itoa(int(d.Hours())) + " h"
+	return strconv.Itoa(int(d/time.Hour)) + " h"
 }
 
 // lastWay returns the newest own message, if this page has sent it and its way is known, or nil.
