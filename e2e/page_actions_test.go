@@ -92,6 +92,43 @@ func TestPageActionsByMouseAndKeys(t *testing.T) {
 	asha.hasNoErrors()
 }
 
+// What is being answered or edited is marked where it stands and quoted above the text, and the bar is at no
+// message that has come to lie under a mouse that rests.
+func TestPageSaysWhatIsMeant(t *testing.T) {
+	t.Parallel()
+	relay := startLoneRelay(t)
+	ben := startWriter(t, relay, "Ben", "harbour")
+	ben.count("harbour", 30)
+	asha := openPage(t, browser.Start(t), relay, "Asha", browser.Desktop)
+	asha.sees("30")
+	asha.say("Mine")
+	asha.sees("Mine")
+	const aimed = `[...document.querySelectorAll(".message.aimed")].map(m => m.querySelector(".text").textContent).join()`
+	const bar = `document.querySelector("#actions")`
+	asha.Eval(message("28")+`.dataset.meant = ""`, nil)
+	asha.Hover("[data-meant]")
+	asha.WaitFor(bar+`.checkVisibility()`, "the bar")
+	asha.Eval(`globalThis.was = document.querySelector(".message:last-child").getBoundingClientRect().top`, nil)
+	asha.Click(`#actions [data-do="reply"]`)
+	asha.WaitFor(`document.querySelector("#reply-text").textContent === "28" && `+aimed+` === "28"`, "what is answered")
+	asha.WaitFor(`document.querySelector(".message:last-child").getBoundingClientRect().top < was - 20`, "the list to give way")
+	asha.Eval(rests, nil)
+	var there bool
+	if asha.Eval(bar+`.checkVisibility()`, &there); there {
+		t.Error("the bar is at a message that the list has moved under the mouse")
+	}
+	asha.Hover(".message[data-own]")
+	asha.WaitFor(bar+`.checkVisibility() && `+bar+`.dataset.key.startsWith("own/")`, "the bar where the mouse has gone")
+	asha.Click(`#actions [data-do="edit"]`)
+	asha.WaitFor(`document.querySelector("#editing-of").textContent === "Mine" && `+aimed+` === "Mine"`, "what is edited")
+	asha.Screenshot("page editing desktop light")
+	asha.Press("Escape")
+	asha.WaitFor(aimed+` === "28" && document.querySelector("#reply").checkVisibility()`, "the reply again")
+	asha.Press("Escape")
+	asha.WaitFor(aimed+` === ""`, "nothing to be meant")
+	asha.hasNoErrors()
+}
+
 // By touch, and how a reply and a link travel.
 func TestPageActionsByTouchAndLinks(t *testing.T) {
 	t.Parallel()
@@ -104,6 +141,17 @@ func TestPageActionsByTouchAndLinks(t *testing.T) {
 	asha.sees("1")
 	asha.Hold(`.message[data-author] .bubble`, `document.querySelector("#actions").checkVisibility()`, "the bar")
 	asha.Screenshot("page actions phone light")
+	const isClear = `(() => {
+		const bar = document.querySelector("#actions").getBoundingClientRect(), at = document.querySelectorAll(".message[data-at]"), text = at[0]?.querySelector(".text").getBoundingClientRect();
+		return at.length === 1 && (bar.bottom <= text.top || bar.top >= text.bottom || bar.left >= text.right) && bar.left >= 8 && bar.right <= innerWidth - 8 && parseFloat(getComputedStyle(at[0].querySelector(".bubble")).outlineWidth) >= 2;
+	})()`
+	asha.WaitFor(isClear, "the message to be marked, and not covered")
+	ben.Say("harbour", map[string]string{"text": strings.Repeat("A long story of the harbour. ", 12)})
+	asha.WaitFor(`document.querySelectorAll(".message").length === 2`, "the story")
+	asha.Eval(`document.querySelector(".message[data-author]:last-child").dataset.meant = ""`, nil)
+	asha.Hold("[data-meant] .bubble", isClear, "the long one to be marked, and not covered")
+	asha.Screenshot("page actions beside nothing phone light")
+	asha.Press("Escape")
 	var small []string
 	asha.Eval(`[...document.querySelectorAll("#actions button")].filter(b => b.checkVisibility() && (b.getBoundingClientRect().height < 44 || b.getBoundingClientRect().width < 44)).map(b => b.outerHTML)`, &small)
 	for _, button := range small {

@@ -10,9 +10,9 @@
 
   // The bar goes to the message under the mouse, to the one that has the focus, or to the one on which a finger
   // rests. It is outside of the list, which screen readers read out as it grows.
-  let at = null, kept = false, mode = "", asking = 0, timer = 0, from = null, touched = false, rested = false, returning = false;
+  let at = null, kept = false, mode = "", asking = 0, timer = 0, from = null, touched = false, rested = false, returning = false, mouse = {};
   const messageOf = (target) => target.closest?.("#list .message") ?? null;
-  const hide = () => { at = null; kept = false; mode = ""; clearTimeout(asking); bar.hidden = true; };
+  const hide = () => { at?.removeAttribute("data-at"); at = null; kept = false; mode = ""; clearTimeout(asking); bar.hidden = true; };
   const place = () => {
     if (!at) return;
     const bubble = at.querySelector(".bubble").getBoundingClientRect(), row = at.getBoundingClientRect(), area = list.getBoundingClientRect();
@@ -23,15 +23,20 @@
     if (left < row.left || left + width > row.right) {
       left = own ? bubble.left : bubble.right - width;
       top -= height - 6;
+      if (top < area.top && bubble.bottom + height - 6 < area.bottom) top = bubble.bottom - 6;
     }
     bar.style.left = Math.min(Math.max(left, area.left), area.right - width) - area.left + "px";
     bar.style.top = Math.min(Math.max(top, area.top), area.bottom - height) - area.top + "px";
   };
   const show = (message, keep) => {
     if (message.matches(".deleted")) return hide();
-    if (at !== message) mode = "";
+    if (at !== message) {
+      mode = "";
+      at?.removeAttribute("data-at");
+    }
     at = message;
     kept = keep;
+    at.toggleAttribute("data-at", keep);
     const stored = message.dataset.state === "sent", may = (message.dataset.may ?? "").split(" "), writes = stored && !composer.disabled;
     for (const button of bar.children) {
       const { do: what, open: opens } = button.dataset;
@@ -73,12 +78,6 @@
     returning = false;
   };
   const stopPress = () => clearTimeout(timer);
-  document.addEventListener("pointerover", (event) => {
-    if (kept || event.pointerType !== "mouse" || bar.contains(event.target)) return;
-    const message = messageOf(event.target);
-    if (message) show(message, false);
-    else hide();
-  });
   document.addEventListener("pointerdown", (event) => {
     touched = event.pointerType === "touch";
     stopPress();
@@ -92,8 +91,15 @@
       open(message);
     }, 450);
   });
-  document.addEventListener("pointermove", (event) => {
-    if (from && Math.hypot(event.clientX - from.clientX, event.clientY - from.clientY) > 10) stopPress();
+  document.addEventListener("pointermove", ({ clientX: x, clientY: y, target, pointerType }) => {
+    if (from && Math.hypot(x - from.clientX, y - from.clientY) > 10) stopPress();
+    // What comes to lie under a mouse that rests has not been pointed at: it is no place for the bar.
+    if (pointerType !== "mouse" || x === mouse.x && y === mouse.y) return;
+    mouse = { x, y };
+    const message = messageOf(target);
+    if (kept || bar.contains(target) || message && message === at) return;
+    if (message) show(message, false);
+    else hide();
   });
   for (const kind of ["pointerup", "pointercancel"]) document.addEventListener(kind, stopPress);
   // A finger that has rested does not tap when it is lifted.

@@ -24,6 +24,7 @@ type attachView struct {
 
 	editingOn   *toggle
 	editingText *label
+	editingOf   *label
 }
 
 // listenPictures lets public/page.js ask what to do with a file, by its first bytes and its size, and takes
@@ -65,6 +66,9 @@ func bytesOf(array js.Value) []byte {
 // picture.
 func (a *app) drawAttached() {
 	v, r := a.view, a.rooms.Current
+	if r != nil && r.Aim() {
+		a.invalidate(partList)
+	}
 	if r == nil {
 		v.replyOn.show(false)
 		v.attachment.show(false)
@@ -100,6 +104,7 @@ func (a *app) drawEditing(r *chat.Room) {
 			text = "Saving…"
 		}
 		v.editingText.write(text)
+		v.editingOf.write(r.Edit.Excerpt)
 	}
 	v.editingOn.show(r.Edit != nil)
 }

@@ -148,7 +148,7 @@ func newView() *view {
 		attachView: attachView{
 			attachment: toggleOf("attachment"), attached: byID("attached"), alt: byID("alt"), attach: byID("attach"),
 			replyOn: toggleOf("reply"), replyName: labelOf("reply-name"), replyText: labelOf("reply-text"),
-			editingOn: toggleOf("editing"), editingText: labelOf("editing-text"),
+			editingOn: toggleOf("editing"), editingText: labelOf("editing-text"), editingOf: labelOf("editing-of"),
 		},
 		notifyView: notifyView{notify: toggleOf("notify"), notifyLabel: labelOf("notify-label")},
 		templates: templates{

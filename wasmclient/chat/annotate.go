@@ -216,6 +216,7 @@ func (e *Entry) Editable() bool { return e.Deletable() && e.Body.Kind == BodyTex
 // Edit is a message of this user's that is being edited.
 type Edit struct {
 	Key     string
+	Excerpt string // of what it says
 	Text    string // as it is being written
 	Sending bool   // the relay has been asked
 }
@@ -236,7 +237,7 @@ func (r *Room) BeginEdit(key string) (text string, ok bool) {
 	if !e.Editable() {
 		return "", false
 	}
-	r.Edit = &Edit{Key: key, Text: e.Body.Written()}
+	r.Edit = &Edit{Key: key, Excerpt: e.Body.Excerpt(), Text: e.Body.Written()}
 	return r.Edit.Text, true
 }
 

@@ -157,3 +157,38 @@ func TestOnlyOnesOwnIsEdited(t *testing.T) {
 		t.Error("more than a text is edited")
 	}
 }
+
+// What is being edited or answered is marked where it stands, and nothing else is.
+func TestAim(t *testing.T) {
+	r := newRoom("harbour")
+	r.Enter(Snapshot{Messages: []Message{written(1, "me", "one"), written(2, "~a", "two")}})
+	aimed := func() (texts []string) {
+		for _, row := range r.Timeline.Rows() {
+			if row.Aim {
+				texts = append(texts, row.Entry.Body.Text)
+			}
+		}
+		return texts
+	}
+	mine, other := r.Timeline.entries[0], r.Timeline.entries[1]
+	for _, step := range []struct {
+		do   func()
+		want string
+	}{
+		{func() { r.Reply = ReplyTo(other) }, "[two]"},
+		{func() { r.BeginEdit(mine.Key) }, "[one]"},
+		{func() { r.Edit = nil }, "[two]"},
+		{func() { r.Reply = nil }, "[]"},
+	} {
+		step.do()
+		if !r.Aim() || r.Aim() {
+			t.Errorf("%s: a change is to be told once", step.want)
+		}
+		if got := fmt.Sprint(aimed()); got != step.want {
+			t.Errorf("%s instead of %s", got, step.want)
+		}
+	}
+	if r.BeginEdit(mine.Key); r.Edit.Excerpt != "one" {
+		t.Errorf("%+v", r.Edit)
+	}
+}

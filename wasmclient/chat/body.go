@@ -48,6 +48,8 @@ type Reply struct {
 	From    string `json:"from"` // its author's id
 	Name    string `json:"name"`
 	Excerpt string `json:"excerpt"`
+
+	key string // of the message, on this page
 }
 
 // Person is somebody whose name stands in a text, after an @.

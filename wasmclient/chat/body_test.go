@@ -189,7 +189,7 @@ func TestQuotes(t *testing.T) {
 	tl := newTimeline()
 	e, _ := tl.Append(Message{Seq: 1, ID: "a", From: User{ID: "ben", Name: "Ben"}, Offset: "o1", Data: []byte(`{"text":"what I\nsaid"}`)})
 	r := ReplyTo(e)
-	if r == nil || *r != (Reply{Offset: "o1", Seq: 1, From: "ben", Name: "Ben", Excerpt: "what I said"}) {
+	if r == nil || *r != (Reply{Offset: "o1", Seq: 1, From: "ben", Name: "Ben", Excerpt: "what I said", key: e.Key}) {
 		t.Fatalf("got %+v", r)
 	}
 	if name, excerpt, own := tl.Quoted(&Reply{Offset: "o1", From: "me", Name: "Asha", Excerpt: "lies"}); name != "Ben" || excerpt != "what I said" || own {

@@ -13,6 +13,9 @@ func (r Row) Class() string {
 	if r.Mark {
 		class += " marked"
 	}
+	if r.Aim {
+		class += " aimed"
+	}
 	if r.Entry.Concerns {
 		class += " concerns"
 	}

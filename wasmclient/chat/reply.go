@@ -10,7 +10,20 @@ func ReplyTo(e *Entry) *Reply {
 	if e == nil || e.Kind != KindMessage || e.Offset == "" {
 		return nil
 	}
-	return &Reply{Offset: e.Offset, Seq: e.Seq, From: e.From.ID, Name: e.From.Name, Excerpt: e.Body.Excerpt()}
+	return &Reply{Offset: e.Offset, Seq: e.Seq, From: e.From.ID, Name: e.From.Name, Excerpt: e.Body.Excerpt(), key: e.Key}
+}
+
+// Aim marks the message that is being edited or answered, and reports whether that is another than before.
+func (r *Room) Aim() bool {
+	key, before := "", r.Timeline.aimed
+	switch {
+	case r.Edit != nil:
+		key = r.Edit.Key
+	case r.Reply != nil:
+		key = r.Reply.key
+	}
+	r.Timeline.aimed = key
+	return key != before
 }
 
 // readReply returns the reply in a message's data, or nil. It is what somebody claims.

@@ -27,6 +27,7 @@ type Row struct {
 	Head  bool  // the first of a group, which shows the author
 	Tail  bool  // the last of a group
 	Mark  bool  // a link or a quote has led here
+	Aim   bool  // it is being edited or answered
 	At    int64 // for RowDay, any time on that day, in milliseconds since 1970
 
 	Text     string // for RowGap and RowStart: what is known of what is not here; for RowNote the line
@@ -67,7 +68,7 @@ func (t *Timeline) Rows() []Row {
 			rows = append(rows, Row{Key: "unread", Kind: RowUnread})
 			before = nil
 		}
-		row := Row{Key: e.Key, Kind: RowMessage, Entry: e, Head: true, Tail: true, Mark: e.Key == t.marked, revision: e.revision}
+		row := Row{Key: e.Key, Kind: RowMessage, Entry: e, Head: true, Tail: true, Mark: e.Key == t.marked, Aim: e.Key == t.aimed, revision: e.revision}
 		if before != nil && sameGroup(before, e) {
 			rows[len(rows)-1].Tail, row.Head = false, false
 		}

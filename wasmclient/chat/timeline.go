@@ -67,6 +67,7 @@ type Timeline struct {
 
 	sought Target // to be shown when it is known
 	marked string // the key of the message that was
+	aimed  string // the key of the message that is being edited or answered
 
 	entries   []*Entry
 	outgoing  []*Entry          // own messages that have no place yet
