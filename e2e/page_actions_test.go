@@ -129,6 +129,39 @@ func TestPageSaysWhatIsMeant(t *testing.T) {
 	asha.hasNoErrors()
 }
 
+// The list is one stop of the Tab key. What can be pressed in a message is reached from there, and nothing else is.
+func TestPageListIsOneStop(t *testing.T) {
+	t.Parallel()
+	relay := startLoneRelay(t)
+	ben := startWriter(t, relay, "Ben", "harbour")
+	for _, name := range []string{"one", "two", "three"} {
+		ben.Say("harbour", map[string]string{"text": "https://a.example/" + name + "\n```\n" + strings.Repeat(name+" ", 100) + "\n```"})
+	}
+	asha := openPage(t, browser.Start(t), relay, "Asha", browser.Desktop)
+	asha.WaitFor(`document.querySelectorAll(".message .code-block").length === 3`, "the messages")
+	presses := func(keys, at string) {
+		t.Helper()
+		asha.Press(keys)
+		asha.WaitFor(`(() => { const el = document.activeElement; return el.id || el.dataset.do || el.getAttribute("href") || el.textContent.trim().split(" ")[0]; })() === "`+at+`"`, keys+" to lead to "+at)
+	}
+	asha.Eval(`document.querySelector("#composer").focus()`, nil)
+	presses("Shift+Tab", "attach")
+	presses("Shift+Tab", "messages")
+	presses("Shift+Tab", "pill")
+	presses("Tab", "messages")
+	presses("Tab", "attach")
+	presses("Shift+Tab", "messages")
+	asha.Press("ArrowUp")
+	asha.Press("ArrowUp")
+	presses("Tab", "https://a.example/two")
+	presses("Tab", "two")
+	asha.WaitFor(`document.activeElement.matches(".code-block:focus-visible")`, "the focus to be seen")
+	presses("Tab", "reply") // of the message's bar
+	presses("Shift+Tab", "two")
+	presses("Escape", "composer")
+	asha.hasNoErrors()
+}
+
 // By touch, and how a reply and a link travel.
 func TestPageActionsByTouchAndLinks(t *testing.T) {
 	t.Parallel()

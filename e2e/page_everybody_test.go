@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"setu/e2e/browser"
+	"setu/e2e/cluster"
 )
 
 // audit is JavaScript: what keeps people from using the page. All that can be used has a name, is large
@@ -89,7 +90,8 @@ func TestPageForEverybody(t *testing.T) {
 // to who does not see it.
 func TestPagePillLeavesRoom(t *testing.T) {
 	t.Parallel()
-	relay := startLoneRelay(t)
+	cluster.Require(t)
+	relay := cluster.StartRelay(t, cluster.NewNetwork(t), cluster.RelayOptions{Name: "dublin"})
 	asha := openPage(t, browser.Start(t), relay, "Asha", browser.Phone)
 	asha.WaitFor(`/^\d+ ms$/.test(document.querySelector("#pill-short").innerText) && / · \d+ ms$/.test(document.querySelector("#pill-label").textContent)`, "the round trip")
 	var looks struct {
@@ -111,4 +113,34 @@ func TestPagePillLeavesRoom(t *testing.T) {
 		}
 	}
 	asha.Screenshot("page pill phone light")
+
+	// What there is not has no line, and what is drawn stands in the middle.
+	asha.Click("#pill")
+	asha.WaitFor(`document.querySelector("#connection").matches(":popover-open") && document.querySelectorAll("#bridge circle").length === 2`, "the bridge of a lone relay")
+	var popover struct {
+		Shown string
+		Aside float64
+	}
+	asha.Eval(`(() => {
+		const middle = (rects) => (Math.min(...rects.map(r => r.left)) + Math.max(...rects.map(r => r.right))) / 2, rect = (el) => el.getBoundingClientRect();
+		return {
+			shown: [...document.querySelectorAll("#connection dt")].filter(e => e.checkVisibility()).map(e => e.textContent).join(),
+			aside: Math.abs(middle([...document.querySelectorAll("#bridge circle")].map(rect)) - middle([rect(document.querySelector("#connection"))])),
+		};
+	})()`, &popover)
+	if popover.Shown != "You,Relay,Round trip,Reconnected,Recovered messages,Missed for good" || popover.Aside > 4 {
+		t.Errorf("%+v", popover)
+	}
+	asha.Screenshot("page popover of a lone relay phone light")
+	asha.Press("Escape")
+
+	// The drawer's title and its button stand in one line, and a note that says nothing takes no room.
+	asha.Click("#people-button")
+	asha.WaitFor(`(() => {
+		const note = document.querySelector("#people-note"), middle = (el) => { const r = el.getBoundingClientRect(); return (r.top + r.bottom) / 2; };
+		if (!note.checkVisibility({ visibilityProperty: true })) return false;
+		note.textContent = "";
+		return Math.abs(middle(document.querySelector("#people-title")) - middle(document.querySelector("#people [data-do=close]"))) < 1 && !note.checkVisibility();
+	})()`, "the drawer in order")
+	asha.Screenshot("page drawer phone light")
 }

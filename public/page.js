@@ -118,7 +118,7 @@
   document.addEventListener("focusin", (event) => {
     if (returning) return;
     if (event.target.matches("#list .message:focus-visible")) show(event.target, true);
-    else if (kept && !bar.contains(event.target) && event.target !== at) hide();
+    else if (kept && !bar.contains(event.target) && !at.contains(event.target)) hide();
   });
   bar.addEventListener("click", (event) => {
     const opens = event.target.closest("[data-open]")?.dataset.open;
@@ -140,10 +140,22 @@
     message.focus({ preventScroll: true, focusVisible: true });
     message.scrollIntoView({ block: "nearest" });
   };
+  // The list is one tab stop, too, however many links and codes stand in it: of those the Tab key leads to the ones
+  // of the message that has the focus. A failed message waits for an answer.
+  const nextStop = (here, back) => {
+    const message = bar.contains(here) ? at : messageOf(here), all = [...document.querySelectorAll("a[href], button, input, textarea, pre, [tabindex]")].filter((el) => el === here ||
+      (el.tabIndex >= 0 || el.matches("pre") && el.scrollWidth > el.clientWidth) && !el.disabled && el.checkVisibility({ visibilityProperty: true }) && (!messageOf(el) || messageOf(el) === message || el.matches("[data-do=retry], [data-do=discard]")));
+    return all[all.indexOf(here) + (back ? -1 : 1)];
+  };
   document.addEventListener("keydown", (event) => {
     const { key, target } = event, onMessage = target.matches("#list .message");
     if (event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (bar.contains(target)) {
+    if (key === "Tab" && target.closest(".middle, .foot")) {
+      const next = nextStop(target, event.shiftKey);
+      if (!next) return;
+      if (next.matches("pre")) next.tabIndex = -1; // not every browser lets it have the focus as it is
+      next.focus({ focusVisible: true });
+    } else if (bar.contains(target)) {
       if (key === "Enter" && event.repeat) ; // one press that lasts says yes to nothing
       else if (key === "Escape") mode ? turn("") : leave();
       else if (key === "ArrowLeft" || key === "ArrowRight") {

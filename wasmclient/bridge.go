@@ -18,7 +18,9 @@ type bridgeView struct {
 	drawing   js.Value
 	drawn     string    // what the drawing says
 	counted   [4]*label // the relay's way to Redis, reconnects, recovered, missed
-	ways      js.Value  // a list of links
+	regionOn  *toggle
+	storeOn   *toggle
+	ways      js.Value // a list of links
 	waysOn    *toggle
 	waysDrawn string
 	through   js.Value // a link
@@ -28,9 +30,10 @@ type bridgeView struct {
 
 func newBridgeView() bridgeView {
 	return bridgeView{
-		drawing: byID("bridge"),
-		counted: [4]*label{labelOf("fact-redis"), labelOf("fact-reconnects"), labelOf("fact-recovered"), labelOf("fact-missed")},
-		ways:    byID("ways"), waysOn: toggleOf("ways-part"),
+		drawing:  byID("bridge"),
+		counted:  [4]*label{labelOf("fact-redis"), labelOf("fact-reconnects"), labelOf("fact-recovered"), labelOf("fact-missed")},
+		regionOn: toggleOf("fact-region-row"), storeOn: toggleOf("fact-redis-row"),
+		ways: byID("ways"), waysOn: toggleOf("ways-part"),
 		through: byID("empty-through"), throughOn: toggleOf("empty-through"),
 	}
 }
@@ -89,6 +92,8 @@ func (a *app) drawBridge() {
 	v.counted[2].write(strconv.Itoa(p.RecoveredInAll()))
 	v.counted[3].write(p.MissedText())
 	bridge := p.Span(a.relays)
+	v.regionOn.show(p.Region != "")
+	v.storeOn.show(!bridge.Lone)
 	if text := bridge.Text(); text != v.drawn {
 		v.drawn = text
 		v.drawing.Call("replaceChildren", drawing(bridge))
@@ -164,7 +169,14 @@ func drawing(b chat.Bridge) js.Value {
 	}
 	half := (rows - 1) * between / 2
 	top, bottom := min(0, deck-half-between/2), max(deck+32, deck+half+between/2)
-	picture := shape("svg", "viewBox", "0 "+strconv.Itoa(top)+" "+strconv.Itoa(drawWidth)+" "+strconv.Itoa(bottom-top), "role", "img", "aria-label", b.Text(), "class", "span-drawing")
+	left := 0 // what is drawn of the bridge stands in the middle
+	switch {
+	case b.Lone:
+		left = (pierYou + pierRelay - drawWidth) / 2
+	case rows == 0:
+		left = (pierYou + pierDeep - drawWidth) / 2
+	}
+	picture := shape("svg", "viewBox", strconv.Itoa(left)+" "+strconv.Itoa(top)+" "+strconv.Itoa(drawWidth)+" "+strconv.Itoa(bottom-top), "role", "img", "aria-label", b.Text(), "class", "span-drawing")
 	add := func(el js.Value) { picture.Call("append", el) }
 	line := func(class string, points ...string) { add(shape("path", "class", class, "d", join(points))) }
 	point := func(x int) string { return strconv.Itoa(x) + " " }
