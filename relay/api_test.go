@@ -383,12 +383,13 @@ func TestAPIDocuments(t *testing.T) {
 	}, apiKeys)
 }
 
-// Without keys there is no API.
+// Without keys there is no API, and the answer says what is missing.
 func TestAPIOff(t *testing.T) {
 	overPipes(t, func(t *testing.T, r *rig) {
 		for _, path := range []string{"/api/v1/", "/api/v1/openapi.json", "/api/v1/rooms"} {
-			if status, _ := r.Request("GET", path, http.Header{"Authorization": {"Bearer " + everyKey}}); status != 404 {
-				t.Errorf("%s: %d", path, status)
+			status, body := r.Request("GET", path, http.Header{"Authorization": {"Bearer " + everyKey}})
+			if status != 404 || !strings.Contains(body, `"code":"not_found"`) || !strings.Contains(body, "set API_KEYS") {
+				t.Errorf("%s: %d %s", path, status, body)
 			}
 		}
 	})

@@ -88,6 +88,8 @@ func New(cfg Config, b broker.Broker, log *slog.Logger) (*Server, error) {
 	if cfg.APIKeys != "" {
 		guard := api.Guard{Address: srv.engine.Address, Charge: srv.engine.Charge, IsShutOut: srv.engine.IsShutOut, Files: srv.BoundFiles}
 		srv.mux.Handle(api.Path, srv.inTurn(api.New(cfg.api(), srv.root, b, guard, log).ServeHTTP))
+	} else {
+		srv.mux.Handle(api.Path, srv.inTurn(api.Off))
 	}
 	return srv, nil
 }

@@ -177,6 +177,11 @@ func (a *API) authorize(ctx huma.Context, next func(huma.Context)) {
 	p.write(w)
 }
 
+// Off answers all requests of a relay that has no keys: 404, and what would change that.
+func Off(w http.ResponseWriter, _ *http.Request) {
+	newProblem(codeNotFound, "the server API is off: set API_KEYS").write(w)
+}
+
 // unknown answers what no operation does.
 func (a *API) unknown(w http.ResponseWriter, r *http.Request) {
 	var allow []string
