@@ -26,7 +26,7 @@ const annotateTries = 4
 func (b *Broker) Annotate(ctx context.Context, a broker.Annotation) (out broker.Annotated, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	c, err := b.use()
+	c, err := b.ask()
 	if err == nil {
 		err = b.enterSlot(ctx)
 	}

@@ -49,3 +49,12 @@ func (b *Broker) use() (rueidis.Client, error) {
 	}
 	return b.reached()
 }
+
+// ask is use for a call that somebody waits for: when Redis has been silent for as long as such a call may
+// take, the next one does not find that out anew.
+func (b *Broker) ask() (rueidis.Client, error) {
+	if b.feed.isSilent() {
+		return nil, fmt.Errorf("%w: %w", broker.ErrUnavailable, errSilent)
+	}
+	return b.use()
+}

@@ -49,6 +49,20 @@ func (f *feed) isDead() bool {
 	return f.phase != disconnected && quiet > probeTimeout
 }
 
+// isSilent reports whether nothing has been heard of Redis for as long as a call may take. While the feed catches
+// up it answers.
+func (f *feed) isSilent() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch f.phase {
+	case live:
+		return min(time.Since(f.subscribedAt), time.Since(f.probedAt)) > callTimeout
+	case disconnected:
+		return !f.missingSince.IsZero() && time.Since(f.missingSince) > callTimeout
+	}
+	return false
+}
+
 // suspectConnection has the connection made anew.
 func (f *feed) suspectConnection(why error) {
 	select {

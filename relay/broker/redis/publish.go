@@ -21,7 +21,7 @@ func (b *Broker) Publish(ctx context.Context, pubs ...broker.Publication) []brok
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	receipts := make([]broker.Receipt, len(pubs))
-	c, err := b.use()
+	c, err := b.ask()
 	if err == nil {
 		err = b.enterSlot(ctx)
 	}

@@ -71,7 +71,7 @@ func newest(page []broker.Message, limit int, more bool) ([]broker.Message, bool
 // A script bounds the bytes of a page, and takes Redis several times as long as the bare command: that
 // is used for rooms of which this relay knows that no message of the page is large.
 func (b *Broker) page(ctx context.Context, room string, upTo broker.Offset, limit int) ([]broker.Message, bool, error) {
-	c, err := b.use()
+	c, err := b.ask()
 	if err != nil {
 		return nil, false, err
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -387,4 +388,33 @@ func BenchmarkRedisPublish(b *testing.B) {
 	waitReady(b, m)
 	b.SetParallelism(64)
 	brokertest.BenchmarkPublish(b, m)
+}
+
+// While Redis is silent one publish waits for it, and who comes later is told at once, until it is back.
+func TestRedisSilentTellsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	b := open(t, config(s))
+	waitReady(t, b)
+	publish := func(id string) (took time.Duration, err error) {
+		began := time.Now()
+		r := b.Publish(t.Context(), broker.Publication{Room: "a", User: "u", ID: id, Body: "b"})
+		return time.Since(began), r[0].Err
+	}
+	s.signal(syscall.SIGSTOP)
+	defer s.signal(syscall.SIGCONT)
+	for i := range 6 {
+		took, err := publish(strconv.Itoa(i))
+		if !errors.Is(err, broker.ErrUnavailable) {
+			t.Fatalf("publish %d: %v", i, err)
+		}
+		if i > 1 && took > time.Second { // two may be on their way before it is known
+			t.Errorf("publish %d was told after %v", i, took)
+		}
+	}
+	if _, _, err := b.History(t.Context(), "a", broker.Offset{}, 1); !errors.Is(err, broker.ErrUnavailable) {
+		t.Errorf("read: %v", err)
+	}
+	s.signal(syscall.SIGCONT)
+	eventually(t, "taken", func() bool { _, err := publish("back"); return err == nil })
 }
