@@ -115,7 +115,7 @@ func TestPageSaysWhatIsMeant(t *testing.T) {
 	asha.Eval(rests, nil)
 	var there bool
 	if asha.Eval(bar+`.checkVisibility()`, &there); there {
-		t.Error("the bar is at a message that the list has moved under the mouse")
+		t.Error("the bar is still there")
 	}
 	asha.Hover(".message[data-own]")
 	asha.WaitFor(bar+`.checkVisibility() && `+bar+`.dataset.key.startsWith("own/")`, "the bar where the mouse has gone")

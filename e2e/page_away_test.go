@@ -240,11 +240,11 @@ func TestPageWhoseRelayIsEmptied(t *testing.T) {
 	asha.WaitFor(isConnected, "her connection, again")
 	asha.WaitFor(fmt.Sprintf(`document.querySelector(".row-gap")?.textContent.includes("may be missing") && %s.at(-1) === %q`, visible, last), "what was there, and a gap")
 	asha.WaitFor(list+`.startsWith("Here now · 1|1|1|")`, "that she is alone")
-	for _, name := range []string{"Rosa", "Élodie", "anton"} {
+	for _, name := range []string{"Rosa", "Élodie", "anton", "Øyvind"} {
 		somebody := client.Connect(t, client.Options{Name: name, History: judge.Record(t, judge.Rules{Kept: 256}), Relays: endpoints([]*cluster.Relay{emptied})})
 		somebody.Join("harbour", client.JoinOptions{})
 	}
-	asha.WaitFor(`[...document.querySelectorAll("#people-list .person-name bdi")].map(e => e.textContent).join() === "Asha,anton,Élodie,Rosa"`, "people in order")
+	asha.WaitFor(`[...document.querySelectorAll("#people-list .person-name bdi")].map(e => e.textContent).join() === "Asha,anton,Élodie,Øyvind,Rosa"`, "people in order")
 	asha.say("Anybody here?")
 	asha.sees("Anybody here?")
 	asha.Screenshot("page of an emptied relay desktop light")

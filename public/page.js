@@ -10,7 +10,7 @@
 
   // The bar goes to the message under the mouse, to the one that has the focus, or to the one on which a finger
   // rests. It is outside of the list, which screen readers read out as it grows.
-  let at = null, kept = false, mode = "", asking = 0, timer = 0, from = null, touched = false, rested = false, returning = false, mouse = {};
+  let at = null, kept = false, mode = "", asking = 0, timer = 0, from = null, touched = false, rested = false, returning = false, mouse = {}, led = false; // led: there by the mouse
   const messageOf = (target) => target.closest?.("#list .message") ?? null;
   const hide = () => { at?.removeAttribute("data-at"); at = null; kept = false; mode = ""; clearTimeout(asking); bar.hidden = true; };
   const place = () => {
@@ -25,7 +25,7 @@
       top -= height - 6;
       if (top < area.top && bubble.bottom + height - 6 < area.bottom) top = bubble.bottom - 6;
     }
-    bar.style.left = Math.min(Math.max(left, area.left), area.right - width) - area.left + "px";
+    bar.style.left = Math.min(Math.max(left, area.left + 8), area.right - width - 8) - area.left + "px";
     bar.style.top = Math.min(Math.max(top, area.top), area.bottom - height) - area.top + "px";
   };
   const show = (message, keep) => {
@@ -51,7 +51,8 @@
     bar.hidden = false;
     place();
   };
-  const open = (message) => {
+  const open = (message, byMouse = false) => {
+    led = byMouse;
     show(message, true);
     bar.querySelector("button:not([hidden])")?.focus({ preventScroll: true, focusVisible: !touched });
   };
@@ -61,7 +62,7 @@
     const was = mode;
     clearTimeout(asking);
     mode = to;
-    open(at);
+    open(at, led);
     if (to === "delete") {
       tellStatus("Press again to delete this message for everybody");
       asking = setTimeout(() => { if (mode === "delete") turn(""); }, 4000);
@@ -97,7 +98,8 @@
     if (pointerType !== "mouse" || x === mouse.x && y === mouse.y) return;
     mouse = { x, y };
     const message = messageOf(target);
-    if (kept || bar.contains(target) || message && message === at) return;
+    if (kept && (!led || mode) || bar.contains(target) || message && message === at) return;
+    led = true;
     if (message) show(message, false);
     else hide();
   });
@@ -345,7 +347,8 @@
     rows.append(...made);
     return made;
   };
-  globalThis.setuPlain = (name) => name.normalize("NFD").replace(/\p{M}/gu, "");
+  const strokes = "ĐđŁłØøÆæŒœß";
+  globalThis.setuPlain = (name) => name.normalize("NFD").replace(/\p{M}/gu, "").replace(/[ĐđŁłØøÆæŒœß]/g, (letter) => "DdLlOoAaOos"[strokes.indexOf(letter)]);
   globalThis.setuSave = (bytes, name) => {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([bytes], { type: "application/octet-stream" }));

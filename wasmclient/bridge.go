@@ -169,6 +169,10 @@ func drawing(b chat.Bridge) js.Value {
 	}
 	half := (rows - 1) * between / 2
 	top, bottom := min(0, deck-half-between/2), max(deck+32, deck+half+between/2)
+	class := "span-drawing"
+	if b.Away {
+		class += " away"
+	}
 	left := 0 // what is drawn of the bridge stands in the middle
 	switch {
 	case b.Lone:
@@ -176,7 +180,7 @@ func drawing(b chat.Bridge) js.Value {
 	case rows == 0:
 		left = (pierYou + pierDeep - drawWidth) / 2
 	}
-	picture := shape("svg", "viewBox", strconv.Itoa(left)+" "+strconv.Itoa(top)+" "+strconv.Itoa(drawWidth)+" "+strconv.Itoa(bottom-top), "role", "img", "aria-label", b.Text(), "class", "span-drawing")
+	picture := shape("svg", "viewBox", strconv.Itoa(left)+" "+strconv.Itoa(top)+" "+strconv.Itoa(drawWidth)+" "+strconv.Itoa(bottom-top), "role", "img", "aria-label", b.Text(), "class", class)
 	add := func(el js.Value) { picture.Call("append", el) }
 	line := func(class string, points ...string) { add(shape("path", "class", class, "d", join(points))) }
 	point := func(x int) string { return strconv.Itoa(x) + " " }

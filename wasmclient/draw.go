@@ -58,7 +58,7 @@ func (a *app) drawPill(now time.Time) {
 	v, p := a.view, &a.pill
 	if a.client == nil {
 		v.pillLabel.write("Not connected yet") // the user is asked for a name or a token first
-		v.pillShort.write("Offline")
+		v.pillShort.write("–")
 	} else {
 		v.pillLabel.write(p.Label(now))
 		v.pillShort.write(p.Short(now))
@@ -72,8 +72,12 @@ func (a *app) drawPill(now time.Time) {
 		setAttr(v.pill, "data-rtt", strconv.FormatInt(p.RTT.Milliseconds(), 10))
 		setAttr(v.pill, "title", "Relay "+cmp.Or(p.Relay, "not known yet"))
 	}
-	v.facts[0].write(cmp.Or(p.Relay, "–"))
-	v.facts[1].write(regionShown(p.Region))
+	relay, region := cmp.Or(p.Relay, "–"), regionShown(p.Region)
+	if p.Status != chat.Connected {
+		relay, region = "–", "–"
+	}
+	v.facts[0].write(relay)
+	v.facts[1].write(region)
 	rtt := "–"
 	if p.RTT > 0 && p.Status == chat.Connected {
 		rtt = chat.Milliseconds(p.RTT)

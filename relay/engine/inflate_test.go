@@ -100,12 +100,16 @@ func TestBombsThatDoNotEnd(t *testing.T) {
 	for _, p := range peers {
 		p.Write(begun)
 	}
-	<-time.After(200 * time.Millisecond)
-	runtime.GC()
-	runtime.ReadMemStats(&after)
-	if each := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) / int64(len(peers)); each > 2*bombBytes {
-		t.Errorf("each holds %d bytes", each)
+	each := int64(0)
+	for range 25 { // what is still being read holds more
+		<-time.After(200 * time.Millisecond)
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		if each = (int64(after.HeapAlloc) - int64(before.HeapAlloc)) / int64(len(peers)); each <= 2*bombBytes {
+			return
+		}
 	}
+	t.Errorf("each holds %d bytes", each)
 }
 
 // What is out of all proportion is read past and answered, and what is well compressed is not.

@@ -20,6 +20,7 @@ type Bridge struct {
 	Others []Shore
 	More   int  // of the others that are not shown
 	Lone   bool // there is no Redis: this relay is alone
+	Away   bool // there is no connection: this is how it was
 }
 
 // Shore is a region on the other side.
@@ -47,7 +48,7 @@ func (p *Pill) Span(relays []Relay) Bridge {
 			b.ToDeep = Milliseconds(p.Store)
 		}
 	}
-	b.Lone = p.Store == 0 && len(relays) < 2
+	b.Lone, b.Away = p.Store == 0 && len(relays) < 2, p.Status != Connected
 	if len(relays) > 1 {
 		b.Others = Shores(relays[1:])
 	}
@@ -105,6 +106,9 @@ func (b Bridge) Text() string {
 			return name
 		}
 		return name + ", " + took + " there and back"
+	}
+	if b.Away {
+		return "You are not connected to any relay now."
 	}
 	text := "You are connected to the relay in " + measured(b.Here, b.ToHere) + "."
 	if b.Lone {

@@ -113,10 +113,13 @@ func (p *Pill) Label(now time.Time) string {
 	return where
 }
 
-// Short returns the pill's text where there is little room: while all is well, the round trip alone.
+// Short returns the pill's text where there is little room: the round trip alone, or when the next try is.
 func (p *Pill) Short(now time.Time) string {
-	if p.Status == Connected && !p.showsNote(now) && p.RTT > 0 {
+	switch {
+	case p.Status == Connected && p.RTT > 0:
 		return Milliseconds(p.RTT)
+	case p.Status == Waiting:
+		return "in " + strconv.Itoa(p.seconds(now)) + " s"
 	}
 	return p.Label(now)
 }

@@ -140,7 +140,7 @@ func TestSpan(t *testing.T) {
 		{p, relays, "You are connected to the relay in Virginia, 34 ms there and back. Behind it is Redis, which all relays share, 2 ms there and back. On the other side: four, Tokyo ×2."},
 		{p, relays[:1], "You are connected to the relay in Virginia, 34 ms there and back. Behind it is Redis, which all relays share, 2 ms there and back. No other relay is seen."},
 		{Pill{Status: Connected, Relay: "one"}, relays[:1], "You are connected to the relay in one. It is alone, and keeps everything itself."},
-		{Pill{Status: Waiting, Region: "iad", RTT: time.Second, Store: time.Second}, nil, "You are connected to the relay in Virginia. Behind it is Redis, which all relays share. No other relay is seen."},
+		{Pill{Status: Waiting, Region: "iad", RTT: time.Second, Store: time.Second}, nil, "You are not connected to any relay now."},
 	} {
 		if got := tt.p.Span(tt.relays).Text(); got != tt.want {
 			t.Errorf(" got %s\nwant %s", got, tt.want)

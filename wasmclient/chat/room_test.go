@@ -206,11 +206,11 @@ func TestDiffer(t *testing.T) {
 	}
 }
 
-// Where there is little room the pill tells the round trip alone, as long as there is nothing else to tell.
+// Where there is little room the pill tells the round trip alone, or when the next try is.
 func TestPillIsShort(t *testing.T) {
 	var p Pill
 	p.Update(Pill{Status: Connected, Relay: "r", Region: "nrt"}, noon)
-	for _, want := range []string{"Tokyo", "165 ms", "Recovered 12 messages", "Disconnected"} {
+	for _, want := range []string{"Tokyo", "165 ms", "in 3 s", "Disconnected"} {
 		if got := p.Short(noon); got != want {
 			t.Errorf("%q instead of %q", got, want)
 		}
@@ -219,6 +219,10 @@ func TestPillIsShort(t *testing.T) {
 			p.RTT = 165 * time.Millisecond
 		case "165 ms":
 			p.Recovered(12, noon)
+			if got := p.Short(noon); got != want {
+				t.Errorf("%q in the place of the round trip", got)
+			}
+			p.Update(Pill{Status: Waiting, RetryAt: noon.Add(3 * time.Second)}, noon)
 		default:
 			p.Update(Pill{Status: Closed}, noon)
 		}

@@ -61,7 +61,7 @@ const maxHeardIn = 64
 // Way returns the sentence about how one's own message went, or "" if this page has not sent it: "Stored in
 // 34 ms · heard in Tokyo · no. 12".
 func (t *Timeline) Way(e *Entry) string {
-	if e.took == 0 || e.State != Stored && e.State != Acked {
+	if e.took == 0 || e.Body != nil && e.Body.Kind == BodyDeleted || e.State != Stored && e.State != Acked {
 		return ""
 	}
 	text := "Stored in " + Milliseconds(e.took)
