@@ -67,6 +67,10 @@ func TestPageShowsTheBridge(t *testing.T) {
 	for _, p := range []person{asha, second} {
 		p.shows("#people-list [data-user]", `Asha· Virginia, Tokyo`, "where she is")
 	}
+	asha.WaitFor(`(() => {
+		const [name, place] = [".person-name bdi", ".person-place"].map(s => document.querySelector("#people-list " + s).getBoundingClientRect());
+		return place.left - name.right < 12;
+	})()`, "her place beside her name")
 
 	asha.say("Is anybody there?")
 	second.sees("Is anybody there?")

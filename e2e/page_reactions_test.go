@@ -20,11 +20,21 @@ func (p person) isGiven(text, want string) {
 	p.WaitFor(fmt.Sprintf(`%s === %q`, chips(text), want), fmt.Sprintf("%s to see %q given to %q", p.name, want, text))
 }
 
+// settles is JavaScript: it waits until what is to be held stays where it is.
+const settles = `(async () => {
+	const top = () => document.querySelector("#held").getBoundingClientRect().top;
+	for (let was = NaN; was !== top();) {
+		was = top();
+		await new Promise(done => setTimeout(done, 200));
+	}
+})()`
+
 // opensBar opens the bar of the message that says a text, by the keys, or by touch.
 func (p person) opensBar(text string) {
 	p.t.Helper()
 	if p.phone {
 		p.Eval(fmt.Sprintf(`{ document.querySelector("#held")?.removeAttribute("id"); (%s).querySelector(".bubble").id = "held"; }`, message(text)), nil)
+		p.Eval(settles, nil) // or the finger comes down where the message was
 		p.Hold("#held", `document.querySelector("#actions").checkVisibility()`, "the bar")
 		return
 	}

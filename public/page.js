@@ -10,7 +10,7 @@
 
   // The bar goes to the message under the mouse, to the one that has the focus, or to the one on which a finger
   // rests. It is outside of the list, which screen readers read out as it grows.
-  let at = null, kept = false, mode = "", asking = 0, timer = 0, from = null, touched = false, rested = false, returning = false, mouse = {}, led = false; // led: there by the mouse
+  let at = null, kept = false, mode = "", asking = 0, timer = 0, from = null, touched = false, rested = false, returning = false, mouse = {};
   const messageOf = (target) => target.closest?.("#list .message") ?? null;
   const hide = () => { at?.removeAttribute("data-at"); at = null; kept = false; mode = ""; clearTimeout(asking); bar.hidden = true; };
   const place = () => {
@@ -51,8 +51,7 @@
     bar.hidden = false;
     place();
   };
-  const open = (message, byMouse = false) => {
-    led = byMouse;
+  const open = (message) => {
     show(message, true);
     bar.querySelector("button:not([hidden])")?.focus({ preventScroll: true, focusVisible: !touched });
   };
@@ -62,7 +61,7 @@
     const was = mode;
     clearTimeout(asking);
     mode = to;
-    open(at, led);
+    open(at);
     if (to === "delete") {
       tellStatus("Press again to delete this message for everybody");
       asking = setTimeout(() => { if (mode === "delete") turn(""); }, 4000);
@@ -93,13 +92,12 @@
     }, 450);
   });
   document.addEventListener("pointermove", ({ clientX: x, clientY: y, target, pointerType }) => {
-    if (from && Math.hypot(x - from.clientX, y - from.clientY) > 10) stopPress();
+    if (pointerType === from?.pointerType && Math.hypot(x - from.clientX, y - from.clientY) > 10) stopPress();
     // What comes to lie under a mouse that rests has not been pointed at: it is no place for the bar.
     if (pointerType !== "mouse" || x === mouse.x && y === mouse.y) return;
     mouse = { x, y };
     const message = messageOf(target);
-    if (kept && (!led || mode) || bar.contains(target) || message && message === at) return;
-    led = true;
+    if (kept || bar.contains(target) || message && message === at) return;
     if (message) show(message, false);
     else hide();
   });
