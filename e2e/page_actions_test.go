@@ -184,12 +184,12 @@ func TestPageActionsByTouchAndLinks(t *testing.T) {
 	asha.Eval(`document.querySelector(".message[data-author]:last-child").dataset.meant = ""`, nil)
 	asha.Hold("[data-meant] .bubble", isClear, "the long one to be marked, and not covered")
 	asha.Screenshot("page actions beside nothing phone light")
-	asha.Press("Escape")
 	var small []string
 	asha.Eval(`[...document.querySelectorAll("#actions button")].filter(b => b.checkVisibility() && (b.getBoundingClientRect().height < 44 || b.getBoundingClientRect().width < 44)).map(b => b.outerHTML)`, &small)
 	for _, button := range small {
 		t.Errorf("too small for a finger: %s", button)
 	}
+	asha.Press("Escape")
 	asha.Eval(`Navigator.prototype.share = async ({ url }) => { globalThis.shared = url; }`, nil)
 	asha.Click("#share")
 	asha.WaitFor(`globalThis.shared === location.origin + "/r/harbour"`, "the room's link in the system's own dialog")

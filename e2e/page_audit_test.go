@@ -107,7 +107,7 @@ const stops = `(() => {
 	for (const el of document.querySelectorAll("[data-stop]")) delete el.dataset.stop;
 	const root = document.querySelector("dialog:modal") ?? document;
 	for (const el of root.querySelectorAll("a[href], button:not(:disabled), input:not(:disabled), textarea:not(:disabled), [tabindex]"))
-		if (el.tabIndex >= 0 && !el.closest("[inert]") && !el.closest(".message") && el.checkVisibility({ visibilityProperty: true })) el.dataset.stop = ++n;
+		if (el.tabIndex >= 0 && !el.closest("[inert]") && (!el.closest(".message") || el.matches("[data-do=retry], [data-do=discard]")) && el.checkVisibility({ visibilityProperty: true })) el.dataset.stop = ++n;
 	document.activeElement.blur();
 	getSelection().removeAllRanges();
 	return n;

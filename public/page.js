@@ -345,8 +345,9 @@
     rows.append(...made);
     return made;
   };
-  const strokes = "ĐđŁłØøÆæŒœß";
-  globalThis.setuPlain = (name) => name.normalize("NFD").replace(/\p{M}/gu, "").replace(/[ĐđŁłØøÆæŒœß]/g, (letter) => "DdLlOoAaOos"[strokes.indexOf(letter)]);
+  // What a name is sorted by: its letters without marks, and the nearest to those that are no letter with a mark.
+  const nearest = { Đ: "D", đ: "d", Ł: "L", ł: "l", Ø: "O", ø: "o", Æ: "A", æ: "a", Œ: "O", œ: "o", ß: "s" };
+  globalThis.setuPlain = (name) => name.normalize("NFD").replace(/\p{M}/gu, "").replace(/\P{ASCII}/gu, (letter) => nearest[letter] ?? letter);
   globalThis.setuSave = (bytes, name) => {
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob([bytes], { type: "application/octet-stream" }));
