@@ -83,7 +83,9 @@ func (a *app) drawNotice() {
 	v, status := a.view, a.signIn.status
 	sentence := status.Sentence()
 	if r := a.rooms.Current; r != nil && sentence == "" {
-		sentence = r.Notice()
+		if sentence = r.Notice(); r.Retrying() && a.pill.StoreSilent() {
+			sentence = "" // the banner says it
+		}
 	}
 	if sentence != "" {
 		v.notice.write(sentence)

@@ -63,13 +63,14 @@ func (a *app) drawPill(now time.Time) {
 		v.pillLabel.write(p.Label(now))
 		v.pillShort.write(p.Short(now))
 	}
-	state := p.Status.String() + "|" + p.Relay + "|" + p.Region + "|" + strconv.FormatInt(p.RTT.Milliseconds(), 10)
+	state := p.Status.String() + "|" + p.Relay + "|" + p.Region + "|" + strconv.FormatInt(p.RTT.Milliseconds(), 10) + "|" + strconv.FormatBool(p.StoreSilent())
 	if state != v.pillState {
 		v.pillState = state
 		setAttr(v.pill, "data-status", p.Status.String())
 		setAttr(v.pill, "data-relay", p.Relay)
 		setAttr(v.pill, "data-region", p.Region)
 		setAttr(v.pill, "data-rtt", strconv.FormatInt(p.RTT.Milliseconds(), 10))
+		setFlag(v.pill, "data-silent", p.StoreSilent())
 		setAttr(v.pill, "title", "Relay "+cmp.Or(p.Relay, "not known yet"))
 	}
 	relay, region := cmp.Or(p.Relay, "–"), regionShown(p.Region)

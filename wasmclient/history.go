@@ -28,7 +28,7 @@ func (a *app) requestHistory(r *chat.Room, before string, limit int, then func(p
 		defer cancel()
 		page, err := c.History(ctx, r.Name, before, limit)
 		var refused *client.Error
-		gone := errors.As(err, &refused) && refused.Code != "unavailable" && refused.Code != "rate_limited"
+		gone := errors.As(err, &refused) && !refused.Retryable()
 		if err != nil && !gone {
 			time.Sleep(historyPause)
 		}

@@ -221,7 +221,7 @@ func (a *app) drawMessages(now time.Time) {
 	if v.followEnd && !fresh {
 		a.narrow(r, now)
 	}
-	above := v.list.reconcile(r.Timeline.Rows(), writer{a.plainRow, a.newRow,
+	above := v.list.reconcile(v.rowsOf(r), writer{a.plainRow, a.newRow,
 		func(old *row, w chat.Row) { a.updateRow(old, w, r.Timeline, now) }})
 	if above {
 		v.muteLiveRegion()

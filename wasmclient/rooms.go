@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"setu/relay/client"
@@ -148,7 +149,9 @@ func (a *app) onJoined(r *chat.Room, j client.Joined, err error) {
 	case errors.As(err, &refused) && refused.Code == "forbidden":
 		a.deny(r, refused.Right)
 	case errors.As(err, &refused):
-		r.Refusal = refused.Message
+		if r.Refusal, r.Retried = refused.Message, refused.Retryable(); r.Retried {
+			a.joinAgain(r, refused.Retry)
+		}
 	case errors.Is(err, client.ErrClosed), errors.Is(err, client.ErrLeft):
 		return
 	case err != nil:
@@ -158,6 +161,21 @@ func (a *app) onJoined(r *chat.Room, j client.Joined, err error) {
 		a.onSnapshot(r, j)
 	}
 	a.invalidate(partAll)
+}
+
+// joinAgain joins a room after the time that the relay gave, in milliseconds, and up to a quarter more, so that
+// not all come at once. Without one it waits a second.
+func (a *app) joinAgain(r *chat.Room, after int) {
+	c := a.client
+	pause := max(time.Duration(after)*time.Millisecond, time.Second)
+	a.goGuarded(func() {
+		time.Sleep(pause + rand.N(pause/4))
+		a.withLock(func() {
+			if c == a.client && a.rooms.Find(r.Name) == r {
+				a.join(r)
+			}
+		})
+	})
 }
 
 func (a *app) onSnapshot(r *chat.Room, j client.Joined) {

@@ -214,7 +214,7 @@ func (a *app) drawEmpty() {
 		title, text = "No room is open", "Join one, or open a new one, in the list of rooms."
 	case r.Denied.Join && !r.Entered:
 		title, text = "You can't enter "+r.Shown(), "Your sign-in does not include this room."
-	case r.Refusal != "" && r.Timeline.Empty():
+	case r.Refused() && r.Timeline.Empty():
 		title, text = "You can't enter "+r.Shown(), "The relay says: "+r.Refusal+"."
 	case !r.Timeline.Empty() || v.standsServed(r):
 	case r.Denied.History && r.Entered:

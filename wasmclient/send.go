@@ -162,7 +162,7 @@ func (a *app) onPublished(r *chat.Room, s *sender, id string, stored client.Publ
 		answered = false
 	case errors.Is(err, client.ErrClosed), errors.Is(err, client.ErrLeft), r.Denied.Join:
 		answered = false // it is sent when the room is joined again, perhaps with a token that allows it
-	case errors.Is(err, client.ErrTimeout) && a.pill.Status != chat.Connected: // there is no connection: try again
+	case a.isTooEarly(err): // try again
 		answered, again = false, true
 	default:
 		var refused *client.Error
@@ -182,6 +182,14 @@ func (a *app) onPublished(r *chat.Room, s *sender, id string, stored client.Publ
 		a.sendQueued(r)
 	}
 	a.invalidate(partList)
+}
+
+// isTooEarly reports whether a publish has failed for want of a connection, or of a relay's to Redis: the page
+// says so, and that the message is sent when there is one.
+func (a *app) isTooEarly(err error) bool {
+	var refused *client.Error
+	late := errors.Is(err, client.ErrTimeout) || errors.As(err, &refused) && refused.Retryable()
+	return late && (a.pill.Status != chat.Connected || a.pill.StoreSilent())
 }
 
 func (a *app) onPublishFailed(r *chat.Room, id, why string) {

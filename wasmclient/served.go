@@ -3,6 +3,7 @@
 package main
 
 import (
+	"strconv"
 	"syscall/js"
 
 	"setu/wasmclient/chat"
@@ -13,6 +14,7 @@ import (
 type served struct {
 	room string // "": there is nothing any more
 	els  []js.Value
+	at   int64 // when the last of them was written, in milliseconds since 1970
 }
 
 // takeServed takes over the scrolling of what the relay has written: where the page begins it counts from
@@ -27,6 +29,9 @@ func (v *view) takeServed() {
 	for i := range children.Length() {
 		v.served.els = append(v.served.els, children.Index(i))
 	}
+	if times := v.list.el.Call("querySelectorAll", "time[data-at]"); times.Length() > 0 {
+		v.served.at, _ = strconv.ParseInt(attribute(times.Index(times.Length()-1), "data-at"), 10, 64)
+	}
 	fromEnd := -v.messages.Get("scrollTop").Float()
 	setFlag(v.list.el, "data-served", false)
 	v.followEnd = fromEnd <= nearEnd
@@ -35,7 +40,16 @@ func (v *view) takeServed() {
 
 // standsServed reports whether what the relay has written is all that there is of a room.
 func (v *view) standsServed(r *chat.Room) bool {
-	return r != nil && v.served.room == r.Name && !r.Entered && r.Refusal == "" && !r.Denied.Join
+	return r != nil && v.served.room == r.Name && !r.Entered && !r.Refused() && !r.Denied.Join
+}
+
+// rowsOf returns the rows of a room. The day does not stand again below what the relay has written of it.
+func (v *view) rowsOf(r *chat.Room) []chat.Row {
+	rows := r.Timeline.Rows()
+	if len(rows) > 0 && rows[0].Kind == chat.RowDay && v.standsServed(r) && r.Timeline.DayOf(v.served.at) == r.Timeline.DayOf(rows[0].At) {
+		rows = rows[1:]
+	}
+	return rows
 }
 
 // adoptServed makes rows of what the relay has written of a room, for reconcile, and reports whether there

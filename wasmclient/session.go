@@ -117,7 +117,7 @@ func (a *app) onState(s client.State) {
 		a.setSignIn(chat.SignedIn)
 	}
 	a.announce(a.pill.Update(next, time.Now()))
-	a.invalidate(partPill | partPeople)
+	a.invalidate(partPill | partPeople | partComposer)
 }
 
 func (a *app) onWelcome(w client.Welcome) {

@@ -145,7 +145,7 @@ func (c *Client) sendCall(q *call) {
 
 func (c *Client) onCallAck(q *call, p payload) {
 	var e *Error
-	if q.retryable && errors.As(answer(p, nil), &e) && e.retryable() {
+	if q.retryable && errors.As(answer(p, nil), &e) && e.Retryable() {
 		q.ackID = 0
 		q.dueAt = time.Now().Add(c.retryDelay(e))
 	} else {

@@ -25,8 +25,8 @@ type Error struct {
 
 func (e *Error) Error() string { return "relay: " + e.Message + " (" + e.Code + ")" }
 
-// retryable reports whether the same request may succeed a moment later.
-func (e *Error) retryable() bool { return e.Code == "unavailable" || e.Code == codeRateLimited }
+// Retryable reports whether the same request may succeed a moment later.
+func (e *Error) Retryable() bool { return e.Code == "unavailable" || e.Code == codeRateLimited }
 
 // Codes that say that a token is missing, does not hold, or was revoked, or that something came too soon.
 const (

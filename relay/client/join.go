@@ -208,7 +208,7 @@ func (c *Client) onRejoinAck(r *room, j Joined, err error) {
 	switch {
 	case errors.As(err, &e) && r.askForLess(e):
 		return // sendReady follows
-	case errors.As(err, &e) && !e.retryable():
+	case errors.As(err, &e) && !e.Retryable():
 		c.reportError(&RejoinError{Room: r.name, Err: err})
 		if r.keepJoined = false; r.unwanted() {
 			c.forgetRoom(r)

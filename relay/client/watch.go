@@ -28,6 +28,8 @@ type rtts []time.Duration
 const (
 	keptRTTs  = 5 // of which the median is told
 	earlyRTTs = 3 // measured early: the first of a connection waits for all that comes with it
+
+	slowStore = time.Second // a relay's way to the store that takes longer is asked after early, too
 )
 
 // add takes a measurement, and returns the median: of two it is the lower one.
@@ -57,12 +59,12 @@ func (c *Client) sendProbe(within time.Duration) {
 		now := time.Now()
 		var said struct{ Store float64 }
 		_ = answer(p, &said) // it has come: that is what counts
-		rtt := c.rtts.add(now.Sub(c.probe.sentAt))
+		rtt, store := c.rtts.add(now.Sub(c.probe.sentAt)), time.Duration(said.Store*float64(time.Millisecond))
 		c.probe.ackID = 0
-		if len(c.rtts) <= earlyRTTs {
+		if len(c.rtts) <= earlyRTTs || store > slowStore {
 			c.probe.nextAt = now.Add(earlyInterval)
 		}
-		c.updateState(func(s *State) { s.RTT, s.Store = rtt, time.Duration(said.Store*float64(time.Millisecond)) })
+		c.updateState(func(s *State) { s.RTT, s.Store = rtt, store })
 	}
 	c.sendEvent(c.lastAckID, pingBody)
 }

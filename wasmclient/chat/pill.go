@@ -26,13 +26,17 @@ const noteDuration = 6 * time.Second
 // BannerDelay is how long a connection is broken before the banner says so as well.
 const BannerDelay = 5 * time.Second
 
+// storeSilence is how long the relay hears nothing of Redis until the page says so: relays refuse what is
+// published from then on.
+const storeSilence = 5 * time.Second
+
 // Pill is what the page shows about the connection.
 type Pill struct {
 	Status  Status
 	Relay   string
 	Region  string
 	RTT     time.Duration
-	Store   time.Duration // the relay's own round trip to Redis; 0: not known
+	Store   time.Duration // the relay's own round trip to Redis, or how long one has taken so far; 0: not known
 	RetryAt time.Time
 	Reason  string // why the connection is closed for good
 
@@ -100,6 +104,9 @@ func (p *Pill) Label(now time.Time) string {
 	case Closed:
 		return "Disconnected"
 	}
+	if p.StoreSilent() {
+		return "Redis is silent"
+	}
 	if p.showsNote(now) {
 		return p.note
 	}
@@ -116,7 +123,7 @@ func (p *Pill) Label(now time.Time) string {
 // Short returns the pill's text where there is little room: the round trip alone, or when the next try is.
 func (p *Pill) Short(now time.Time) string {
 	switch {
-	case p.Status == Connected && p.RTT > 0:
+	case p.Status == Connected && p.RTT > 0 && !p.StoreSilent():
 		return Milliseconds(p.RTT)
 	case p.Status == Waiting:
 		return "in " + strconv.Itoa(p.seconds(now)) + " s"
@@ -129,6 +136,9 @@ func (p *Pill) seconds(now time.Time) int {
 	return max(1, int((p.RetryAt.Sub(now)+time.Second-1)/time.Second))
 }
 
+// StoreSilent reports whether the relay is connected to, and hears nothing of Redis.
+func (p *Pill) StoreSilent() bool { return p.Status == Connected && p.Store >= storeSilence }
+
 func (p *Pill) showsNote(now time.Time) bool { return p.note != "" && now.Before(p.noteUntil) }
 
 // Banner returns what the page says across its width once the connection has been broken for
@@ -137,6 +147,8 @@ func (p *Pill) Banner(now time.Time) string {
 	switch {
 	case p.Status == Closed && p.Reason != "":
 		return "Disconnected: " + p.Reason + "."
+	case p.StoreSilent():
+		return "The relay hears nothing of Redis. What you write is kept, and sent when it does."
 	case p.Status == Connected || p.Status == Closed || p.brokenAt.IsZero() || now.Sub(p.brokenAt) < BannerDelay:
 		return ""
 	case p.connectedBefore:
@@ -150,6 +162,8 @@ func (p *Pill) Banner(now time.Time) string {
 func (p *Pill) PeopleNote(now time.Time) string {
 	brief := p.brokenAt.IsZero() || now.Sub(p.brokenAt) < BannerDelay
 	switch {
+	case p.StoreSilent():
+		return "Redis is silent: who is here now isn’t known."
 	case p.Status == Connected || brief && p.connectedBefore && p.Status != Closed:
 		return ""
 	case brief && p.Status == Connecting:

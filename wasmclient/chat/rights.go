@@ -41,7 +41,14 @@ func (d *Denied) Deny(right string) {
 // MayWrite reports whether this user may write in the room, as far as is known.
 func (r *Room) MayWrite() bool { return !r.Denied.Join && !r.Denied.Publish }
 
-// Notice returns the sentence that stands above the composer when one may not write; else "".
+// Refused reports whether the relay refuses to let this user in, and is not asked again.
+func (r *Room) Refused() bool { return r.Refusal != "" && !r.Retried }
+
+// Retrying reports whether the relay refuses to let this user in for the moment.
+func (r *Room) Retrying() bool { return r.Refusal != "" && r.Retried }
+
+// Notice returns the sentence that stands above the composer when one may not write, or is not in the room;
+// else "".
 func (r *Room) Notice() string {
 	switch {
 	case r.Denied.Join && r.Entered:
@@ -50,6 +57,10 @@ func (r *Room) Notice() string {
 		return "You may not enter this room."
 	case r.Denied.Publish:
 		return "You may read here, but not write."
+	case r.Refused():
+		return "You are not in this room. The relay says: " + r.Refusal + "."
+	case r.Retrying():
+		return "The relay can’t let you in now: " + r.Refusal + ". It is asked again; what you write is kept."
 	}
 	return ""
 }

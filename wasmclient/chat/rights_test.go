@@ -40,6 +40,19 @@ func TestNotice(t *testing.T) {
 			t.Errorf("%+v: %q", c.room.Denied, got)
 		}
 	}
+	for _, c := range []struct {
+		room              Room
+		refused, retrying bool
+		want              string
+	}{
+		{Room{Retried: true}, false, false, ""},
+		{Room{Refusal: "too many rooms"}, true, false, "You are not in this room. The relay says: too many rooms."},
+		{Room{Refusal: "no answer", Retried: true}, false, true, "The relay can’t let you in now: no answer. It is asked again; what you write is kept."},
+	} {
+		if r := c.room; r.Refused() != c.refused || r.Retrying() != c.retrying || r.Notice() != c.want || !r.MayWrite() {
+			t.Errorf("%q: %v, %v, %q", r.Refusal, r.Refused(), r.Retrying(), r.Notice())
+		}
+	}
 	for s := SignedIn; s <= SignInRevoked; s++ {
 		if (s.Sentence() == "") != (s == SignedIn) {
 			t.Errorf("%d: %q", s, s.Sentence())

@@ -229,6 +229,36 @@ func TestPillIsShort(t *testing.T) {
 	}
 }
 
+// A relay that hears nothing of Redis can't let anybody in, nor store what is written: the page says so, until it
+// does again.
+func TestPillOfASilentStore(t *testing.T) {
+	var p Pill
+	tell := func(status Status, store time.Duration) {
+		p.Update(Pill{Status: status, Relay: "r", Region: "nrt", RTT: 8 * time.Millisecond, Store: store}, noon)
+	}
+	check := func(silent bool, label, short string) {
+		t.Helper()
+		if p.StoreSilent() != silent || p.Label(noon) != label || p.Short(noon) != short {
+			t.Errorf("silent %v, %q, %q", p.StoreSilent(), p.Label(noon), p.Short(noon))
+		}
+		if (p.Banner(noon) != "") != silent || (p.PeopleNote(noon) != "") != silent {
+			t.Errorf("banner %q, of people %q", p.Banner(noon), p.PeopleNote(noon))
+		}
+	}
+	tell(Connected, 4999*time.Millisecond)
+	check(false, "Tokyo · 8 ms", "8 ms")
+	tell(Connected, 5*time.Second)
+	p.Note("Recovered 2 messages", noon)
+	check(true, "Redis is silent", "Redis is silent")
+	p.note = ""
+	tell(Connected, time.Millisecond)
+	check(false, "Tokyo · 8 ms", "8 ms")
+	tell(Waiting, 9*time.Second)
+	if p.StoreSilent() {
+		t.Error("silent without a connection")
+	}
+}
+
 // Who is here is told as long as that is known, and as it was for as long as a connection may be away that comes
 // back by itself.
 func TestPeopleNoteOfConnection(t *testing.T) {

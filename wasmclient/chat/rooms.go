@@ -18,8 +18,9 @@ type Room struct {
 
 	// Entered reports whether a join has been answered on this page.
 	Entered bool
-	// Refusal is why the relay refuses to let this user in, or "".
+	// Refusal is why the relay refuses to let this user in, or "". Retried states that it is asked again.
 	Refusal string
+	Retried bool
 	// Denied is what this user may not do here.
 	Denied Denied
 	// Seen is the sequence number of the last message that was read, 0 before the first visit, and
