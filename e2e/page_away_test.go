@@ -239,6 +239,7 @@ func TestPageWhoseRelayIsEmptied(t *testing.T) {
 	d.open()
 	asha.WaitFor(isConnected, "her connection, again")
 	asha.WaitFor(fmt.Sprintf(`document.querySelector(".row-gap")?.textContent.includes("may be missing") && %s.at(-1) === %q`, visible, last), "what was there, and a gap")
+	asha.WaitFor(`document.querySelector("#fact-missed").textContent === "1 gap"`, "the gap to be counted")
 	asha.WaitFor(list+`.startsWith("Here now · 1|1|1|")`, "that she is alone")
 	for _, name := range []string{"Rosa", "Élodie", "anton", "Øyvind"} {
 		somebody := client.Connect(t, client.Options{Name: name, History: judge.Record(t, judge.Rules{Kept: 256}), Relays: endpoints([]*cluster.Relay{emptied})})

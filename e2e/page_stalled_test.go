@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"testing"
-	"time"
 
 	"setu/e2e/browser"
 	"setu/e2e/cluster"
@@ -47,20 +46,6 @@ func TestPageOfASilentRedis(t *testing.T) {
 	asha.sees("Into the silence")
 	asha.sees("Two")
 	asha.WaitFor(hereNow+` === "Here now · 1" && `+pillText+`.includes("ms")`, "all to be well")
-}
-
-// A relay that was frozen while somebody reloaded the page lets them in when it goes on.
-func TestPageOfAFrozenRelay(t *testing.T) {
-	t.Parallel()
-	f, asha := startStalling(t)
-	f.dublin.Pause()
-	<-time.After(14 * time.Second)
-	asha.say("Into the frost")
-	asha.OpenUntil(f.dublin.URL()+"/r/harbour", `document.body.dataset.ready !== undefined`, "the program to run")
-	<-time.After(45 * time.Second)
-	f.dublin.Unpause()
-	asha.sees("Into the frost")
-	asha.WaitFor(hereNow+` === "Here now · 1"`, "her to be in the room")
 }
 
 func startOneRelay(t *testing.T) *fleet {

@@ -342,17 +342,5 @@ func (a *app) sendHeard(r *chat.Room) {
 	}
 }
 
-// noteMissed counts what a gap in a room's history has swallowed.
-func (a *app) noteMissed(r *chat.Room, reset client.Reset) {
-	last, next := int64(0), int64(0)
-	if newest := r.Timeline.Newest(); newest != nil {
-		last = newest.Seq
-	}
-	if len(reset.Messages) > 0 {
-		next = reset.Messages[0].Seq
-	}
-	a.pill.Missed(last, next)
-}
-
 // regionShown returns what the facts say of the region.
 func regionShown(code string) string { return cmp.Or(chat.City(code), "–") }

@@ -199,7 +199,9 @@ func (a *app) onSnapshot(r *chat.Room, j client.Joined) {
 			a.goGuarded(func() { signalTyping(c, name, false) })
 		}
 	} else {
-		r.Enter(arrival)
+		if r.Enter(arrival) {
+			a.tellGap(r, 0, 0)
+		}
 		if r == a.rooms.Current {
 			r.Timeline.Open()
 			a.view.list.reset = true

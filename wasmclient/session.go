@@ -230,15 +230,27 @@ func (a *app) onReset(reset client.Reset) {
 	if r == nil {
 		return
 	}
-	a.noteMissed(r, reset)
+	last, next := int64(0), int64(0)
+	if newest := r.Timeline.Newest(); newest != nil {
+		last = newest.Seq
+	}
+	if len(reset.Messages) > 0 {
+		next = reset.Messages[0].Seq
+	}
+	a.tellGap(r, last, next)
 	r.Resync(chat.Snapshot{Messages: messages(reset.Messages)}, a.readsEnd(r))
 	r.People.Count = reset.Count
 	for _, m := range reset.Messages {
 		a.onStored(r, m.From.ID, m.ID)
 	}
+	a.invalidate(partAll)
+}
+
+// tellGap tells of a gap in a room's history between two numbers; 0 means that one is not known.
+func (a *app) tellGap(r *chat.Room, last, next int64) {
+	a.pill.Missed(last, next)
 	a.pill.Note("History has a gap", time.Now())
 	a.announce("Messages may be missing in " + r.Shown())
-	a.invalidate(partAll)
 }
 
 // onRejoined shows what a rejoin recovered; the messages have come before it, one by one.

@@ -51,15 +51,16 @@ type Snapshot struct {
 	HasMore   bool // there may be older messages than these
 }
 
-// Enter applies the answer to the first join, and what has come before it.
-func (r *Room) Enter(a Snapshot) {
+// Enter applies the answer to the first join, and what has come before it. It reports whether what an earlier
+// page has stored stays, and is followed by a gap.
+func (r *Room) Enter(a Snapshot) (gap bool) {
 	held := r.held
 	r.held, r.Entered, r.Refusal = nil, true, ""
 	if r.StoredAt > 0 && r.Timeline.precedes(a) {
 		r.goOnFromStored(a, held)
-		return
+		return true
 	}
-	r.HideStored()
+	r.setAside(a.Messages)
 	t, before := r.Timeline, r.Seen
 	for _, m := range append(a.Messages, held...) {
 		t.Append(m)
@@ -70,6 +71,8 @@ func (r *Room) Enter(a Snapshot) {
 	}
 	r.countUnread()
 	t.lost = before > 0 && r.Seen == 0
+	t.recall()
+	return false
 }
 
 // goOnFromStored leaves what an earlier page has stored where it stands, of which the relay has nothing any

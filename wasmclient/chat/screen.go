@@ -1,6 +1,10 @@
 package chat
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+)
 
 const (
 	// screenMessages is how many of a room's messages are stored, to be shown when there is no connection.
@@ -14,6 +18,7 @@ const (
 type screen struct {
 	At       int64     `json:"at"`
 	Messages []Message `json:"messages"`
+	Gaps     []int     `json:"gaps,omitempty"` // before which of the messages there is one
 }
 
 // EncodeScreen returns a room's newest messages for the browser's storage, or "" if there are none, or none
@@ -23,15 +28,11 @@ func (r *Room) EncodeScreen(at int64) string {
 		return ""
 	}
 	s := screen{At: at}
-	entries, left := r.Timeline.entries, maxScreen
-	first := len(entries)
-	for first > 0 && len(entries)-first < screenMessages && entries[first-1].Kind == KindMessage {
-		if left -= entries[first-1].storedSize(); left < 0 {
-			break
+	for _, e := range r.Timeline.newest(screenMessages, maxScreen) {
+		if e.Kind == KindGap {
+			s.Gaps = append(s.Gaps, len(s.Messages))
+			continue
 		}
-		first--
-	}
-	for _, e := range entries[first:] {
 		s.Messages = append(s.Messages, e.Message)
 	}
 	if len(s.Messages) == 0 {
@@ -42,6 +43,22 @@ func (r *Room) EncodeScreen(at int64) string {
 		return "" // cannot happen: strings, numbers and bytes
 	}
 	return string(b)
+}
+
+// newest returns the last n messages, with the gaps between them, or as many as have no more than a number of
+// bytes together.
+func (t *Timeline) newest(n, bytes int) []*Entry {
+	first := len(t.entries)
+	for ; first > 0; first-- {
+		e := t.entries[first-1]
+		if e.Kind == KindGap {
+			continue
+		}
+		if n, bytes = n-1, bytes-e.storedSize(); n < 0 || bytes < 0 {
+			break
+		}
+	}
+	return t.entries[first:]
 }
 
 // storedSize returns how much a message takes of maxScreen.
@@ -59,8 +76,14 @@ func (r *Room) ShowStored(text string) {
 	if r.Entered || json.Unmarshal([]byte(text), &s) != nil || s.At <= 0 || len(s.Messages) > screenMessages {
 		return
 	}
-	for _, m := range s.Messages {
+	for i, m := range s.Messages {
+		if slices.Contains(s.Gaps, i) {
+			r.Timeline.Gap()
+		}
 		r.Timeline.Append(m)
+	}
+	if slices.Contains(s.Gaps, len(s.Messages)) {
+		r.Timeline.Gap()
 	}
 	r.StoredAt, r.Timeline.More = s.At, true
 }
@@ -92,6 +115,55 @@ func (r *Room) HideStored() {
 	}
 	t.entries, t.lo, t.hi = nil, 0, 0
 	t.divider = divider{}
+}
+
+// setAside removes what ShowStored has shown, and keeps what the relay's answer does not reach for when it
+// turns out that the relay has nothing older.
+func (r *Room) setAside(answer []Message) {
+	stored := r.Timeline.entries
+	r.HideStored()
+	for i, e := range stored {
+		if slices.ContainsFunc(answer, func(m Message) bool { return e.Kind == KindMessage && m.ID == e.ID && m.From.ID == e.From.ID }) {
+			stored = stored[:i]
+			break
+		}
+	}
+	if len(answer) > 0 {
+		r.Timeline.aside = stored
+	}
+}
+
+// recall puts what was set aside before the oldest message, if the relay has nothing older: it was seen on
+// this page, and does not go without a word. What the relay no longer has of what came after it is a gap.
+func (t *Timeline) recall() {
+	aside := t.aside
+	if t.More || len(aside) == 0 {
+		return
+	}
+	t.aside = nil
+	for i, e := range aside {
+		if e.Kind == KindMessage && t.byKey[e.Key] != nil {
+			aside = aside[:i] // the relay has told the rest
+			break
+		}
+	}
+	n := len(aside)
+	if n == 0 {
+		return
+	}
+	last, first := aside[n-1], t.messageFrom(0)
+	if last.Kind != KindGap && (first == nil || first.Seq != last.Seq+1) {
+		t.gaps++
+		aside = append(aside[:n:n], &Entry{Key: "gap/" + strconv.Itoa(t.gaps), Kind: KindGap, Day: last.Day, gap: gap{done: true}})
+		n++
+	}
+	for _, e := range aside {
+		if e.Kind == KindMessage {
+			t.byKey[e.Key] = e
+		}
+	}
+	t.entries, t.lo, t.hi = append(aside[:n:n], t.entries...), t.lo+n, t.hi+n
+	t.lost = false
 }
 
 // StoredText returns the sentence for a room that is shown as it was at a time.

@@ -93,7 +93,9 @@ func TestStoredScreenOfWhatIsLost(t *testing.T) {
 		later := newRoom("harbour")
 		later.Seen = 3
 		later.ShowStored(r.EncodeScreen(5))
-		later.Enter(c.answer)
+		if told := later.Enter(c.answer); told != c.gap {
+			t.Errorf("%s: a gap is told of: %v", name, told)
+		}
 		gap := false
 		for _, row := range later.Timeline.Rows() {
 			gap = gap || row.Kind == RowGap
@@ -106,6 +108,92 @@ func TestStoredScreenOfWhatIsLost(t *testing.T) {
 		}
 		if later.Timeline.Unread != c.unread {
 			t.Errorf("%s: %d unread", name, later.Timeline.Unread)
+		}
+	}
+}
+
+// What was shown without a connection stands above what the relay still has, once it is clear that the relay has
+// nothing older.
+func TestStoredScreenOlderThanTheHistory(t *testing.T) {
+	page := func(from, to int64) (out []Message) {
+		for i := from; i <= to; i++ {
+			out = append(out, written(i, "~a", fmt.Sprint(i)))
+		}
+		return out
+	}
+	show := func(r *Room) string {
+		for r.Timeline.Older() {
+		}
+		var out []string
+		for _, row := range r.Timeline.Rows() {
+			switch row.Kind {
+			case RowMessage:
+				out = append(out, row.Entry.Body.Text)
+			case RowGap, RowStart:
+				out = append(out, row.Text)
+			}
+		}
+		return strings.Join(out, "|")
+	}
+	const begins = "This is where the room's history begins."
+	for name, c := range map[string]struct {
+		answer, page []Message // the page of older messages is the last one
+		want         string
+	}{
+		"more was missed than is kept":       {page(9, 10), page(7, 8), begins + "|1|2|3|3 messages are no longer kept|7|8|9|10"},
+		"so, and the answer is all of it":    {page(7, 8), nil, begins + "|1|2|3|3 messages are no longer kept|7|8"},
+		"all that was missed is kept":        {page(9, 10), page(4, 8), begins + "|1|2|3|4|5|6|7|8|9|10"},
+		"some of what was shown is kept":     {page(9, 10), page(3, 8), begins + "|1|2|3|4|5|6|7|8|9|10"},
+		"the answer has some of it":          {page(2, 4), nil, begins + "|1|2|3|4"},
+		"the relay has all that was shown":   {page(3, 4), page(1, 2), begins + "|1|2|3|4"},
+		"the relay has no more than is seen": {page(1, 3), nil, begins + "|1|2|3"},
+	} {
+		r := newRoom("harbour")
+		r.Enter(Snapshot{Messages: page(1, 3)})
+		later := newRoom("harbour")
+		later.Seen = 3
+		later.ShowStored(r.EncodeScreen(5))
+		later.Enter(Snapshot{Messages: c.answer, HasMore: c.page != nil})
+		if rows := texts(later); c.page != nil && len(rows) != len(c.answer) {
+			t.Errorf("%s: before the relay has told all, %q", name, rows)
+		}
+		if c.page != nil {
+			later.Timeline.Prepend(c.page, false)
+		}
+		if got := show(later); got != c.want {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+// A gap is stored with what stands around it, and with nothing below it, too.
+func TestStoredScreenWithGaps(t *testing.T) {
+	r := newRoom("harbour")
+	r.Enter(Snapshot{Messages: []Message{written(1, "~a", "one")}})
+	for _, c := range []struct {
+		come []Message
+		want string
+	}{
+		{nil, "[1 gap]"},
+		{[]Message{written(9, "~a", "nine")}, "[1 gap 9 gap]"},
+		{[]Message{written(12, "~a", "twelve")}, "[1 gap 9 gap 12 gap]"},
+	} {
+		for _, m := range c.come {
+			r.AddLive(m, true)
+		}
+		r.Timeline.Gap()
+		later := newRoom("harbour")
+		later.ShowStored(r.EncodeScreen(5))
+		var got []any
+		for _, e := range later.Timeline.entries {
+			if e.Kind == KindGap {
+				got = append(got, "gap")
+			} else {
+				got = append(got, e.Seq)
+			}
+		}
+		if fmt.Sprint(got) != c.want {
+			t.Errorf("%v instead of %s", got, c.want)
 		}
 	}
 }

@@ -65,6 +65,8 @@ type Timeline struct {
 	divider  divider
 	lost     bool // what was here before has expired, or the relay has lost it
 
+	aside []*Entry // what was shown without a connection, and is older than what the relay has told
+
 	sought Target // to be shown when it is known
 	marked string // the key of the message that was
 	aimed  string // the key of the message that is being edited or answered
@@ -208,6 +210,7 @@ func (t *Timeline) Prepend(page []Message, more bool) {
 	n := len(older)
 	t.entries = append(older, t.entries...)
 	t.lo, t.hi = t.lo+n, t.hi+n
+	t.recall()
 	t.limitAttachments()
 	t.placeDivider()
 }
