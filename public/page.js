@@ -12,7 +12,13 @@
   // rests. It is outside of the list, which screen readers read out as it grows.
   let at = null, kept = false, mode = "", asking = 0, timer = 0, from = null, touched = false, rested = false, returning = false, mouse = {};
   const messageOf = (target) => target.closest?.("#list .message") ?? null;
-  const hide = () => { at?.removeAttribute("data-at"); at = null; kept = false; mode = ""; clearTimeout(asking); bar.hidden = true; };
+  // What the bar asks is no longer said once it is answered, or nobody is asked any more.
+  const question = "Press again to delete this message for everybody";
+  const setMode = (to) => {
+    if (mode === "delete" && to !== mode && byId("status").textContent === question) tellStatus("");
+    mode = to;
+  };
+  const hide = () => { at?.removeAttribute("data-at"); at = null; kept = false; setMode(""); clearTimeout(asking); bar.hidden = true; };
   const place = () => {
     if (!at) return;
     const bubble = at.querySelector(".bubble").getBoundingClientRect(), row = at.getBoundingClientRect(), area = list.getBoundingClientRect();
@@ -31,7 +37,7 @@
   const show = (message, keep) => {
     if (message.matches(".deleted")) return hide();
     if (at !== message) {
-      mode = "";
+      setMode("");
       at?.removeAttribute("data-at");
     }
     at = message;
@@ -60,10 +66,10 @@
   const turn = (to) => {
     const was = mode;
     clearTimeout(asking);
-    mode = to;
+    setMode(to);
     open(at);
     if (to === "delete") {
-      tellStatus("Press again to delete this message for everybody");
+      tellStatus(question);
       asking = setTimeout(() => { if (mode === "delete") turn(""); }, 4000);
     }
     if (!to) bar.querySelector(`[data-open=${was}]`).focus({ preventScroll: true, focusVisible: !touched });

@@ -1,0 +1,99 @@
+package e2e_test
+
+import (
+	"fmt"
+	"testing"
+
+	"setu/e2e/browser"
+)
+
+// withhold is a script that keeps what is said of messages from the relay, from withhold() until handOver().
+const withhold = `(() => {
+	const send = WebSocket.prototype.send;
+	let held = null;
+	WebSocket.prototype.send = function (data) { held && /^42\d+\["annotate"/.test(data) ? held.push([this, data]) : send.call(this, data); };
+	globalThis.withhold = () => { held = []; };
+	globalThis.handOver = (change = (data) => data) => {
+		const all = held;
+		held = null;
+		for (const [socket, data] of all) send.call(socket, change(data));
+	};
+	globalThis.isWithheld = () => held?.length > 0;
+})()`
+
+// elsewhere is JavaScript: it says what was withheld of another room, which the relay refuses.
+const elsewhere = `handOver((data) => data.replace('"room":"harbour"', '"room":"nowhere"'))`
+
+// openEditor opens the page for Asha, with a connection that can be lost and a relay that can be kept waiting.
+func openEditor(t *testing.T, viewport browser.Viewport, url string) person {
+	t.Helper()
+	asha := person{browser.Start(t).Tab(t, viewport), t, "Asha", viewport.Mobile}
+	asha.Prepare(`try { localStorage.setItem("setu.name", "Asha"); } catch {}`)
+	asha.Prepare(withhold)
+	asha.Prepare(unplug)
+	asha.comesBack(url)
+	return asha
+}
+
+// comesBack loads the page, and waits for the connection and the room.
+func (p person) comesBack(url string) {
+	p.t.Helper()
+	p.OpenUntil(url+"/r/harbour", isConnected, "the connection")
+	p.WaitFor(`document.querySelector("#people-list [data-user]")`, "the join to be answered")
+}
+
+// edits opens the bar of a message and begins to edit it.
+func (p person) edits(text string) {
+	p.t.Helper()
+	p.opensBar(text)
+	p.Click(`#actions [data-do="edit"]`)
+	p.WaitFor(`document.querySelector("#editing").checkVisibility()`, "the edit of "+text)
+	p.writes(text)
+}
+
+// rewrites replaces what stands in the composer.
+func (p person) rewrites(text string) {
+	p.t.Helper()
+	p.Eval(`document.querySelector("#composer").select()`, nil)
+	p.Insert("#composer", text)
+	p.writes(text)
+}
+
+// isTold waits until a screen reader has been told a sentence.
+func (p person) isTold(sentence string) {
+	p.t.Helper()
+	p.WaitFor(fmt.Sprintf(`document.querySelector("#status").textContent === %q`, sentence), p.name+" to be told "+sentence)
+}
+
+// The question whether to delete is no longer said when it has been answered, or when nobody is asked any more.
+func TestPageAsksOnce(t *testing.T) {
+	t.Parallel()
+	relay := startLoneRelay(t)
+	asha := openEditor(t, browser.Desktop, relay.URL())
+	asha.say("I hate boats")
+	asha.sees("I hate boats")
+	for _, end := range []struct {
+		how string
+		do  func()
+	}{
+		{"Escape", func() { asha.Press("Escape") }},
+		{"another place", func() { asha.Eval(`document.querySelector("#composer").focus()`, nil) }},
+		{"four seconds", func() {}},
+		{"an answer", func() { asha.Eval(`withhold()`, nil); asha.Press("Enter") }},
+	} {
+		asha.opensBar("I hate boats")
+		asha.Eval(`document.querySelector('#actions [data-open="delete"]').focus()`, nil)
+		asha.Press("Enter")
+		asha.isTold("Press again to delete this message for everybody")
+		end.do()
+		asha.WaitFor(`document.querySelector("#status").textContent === ""`, end.how+" to end the question")
+		if end.how != "an answer" {
+			asha.sees("I hate boats")
+			asha.Press("Escape")
+			asha.Press("Escape")
+		}
+	}
+	asha.Eval(`handOver()`, nil)
+	asha.isTold("Message deleted for everybody")
+	asha.hasNoErrors()
+}
