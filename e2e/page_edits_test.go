@@ -97,3 +97,40 @@ func TestPageAsksOnce(t *testing.T) {
 	asha.isTold("Message deleted for everybody")
 	asha.hasNoErrors()
 }
+
+// ArrowUp brings back the text of the message that was sent last, as it reads now, for a new message; into one that
+// is edited it brings nothing.
+func TestPageRecallsWhatWasSent(t *testing.T) {
+	t.Parallel()
+	relay := startLoneRelay(t)
+	asha := openEditor(t, browser.Desktop, relay.URL())
+	for _, text := range []string{"The first", "Teh last"} {
+		asha.say(text)
+		asha.sees(text)
+	}
+	asha.edits("The first")
+	asha.Eval(`document.querySelector("#composer").select()`, nil)
+	asha.Press("Backspace")
+	asha.Press("ArrowUp")
+	asha.Eval(rests, nil)
+	asha.writes("")
+	asha.rewrites("The very first")
+	asha.Press("Enter")
+	asha.sees("The very first")
+	asha.writes("")
+	asha.Press("ArrowUp")
+	asha.writes("Teh last")
+	asha.isTold("Your last text, for a new message")
+	asha.rewrites("")
+	asha.edits("Teh last")
+	asha.rewrites("The last")
+	asha.Press("Enter")
+	asha.sees("The last")
+	asha.writes("")
+	asha.Press("ArrowUp")
+	asha.writes("The last")
+	asha.WaitFor(`!document.querySelector("#editing").checkVisibility()`, "a new message")
+	asha.Press("Enter")
+	asha.WaitFor(`[...document.querySelectorAll(".message .text")].map(e => e.textContent).join() === "The very first,The last,The last"`, "a third message")
+	asha.hasNoErrors()
+}

@@ -125,11 +125,11 @@ func (a *app) submit() {
 	a.focusComposer()
 }
 
-// recallLast puts the text of this user's last message into an empty composer. It reports whether
-// it did.
+// recallLast puts the text of this user's last message into an empty composer, to be sent as a new one; into
+// a message that is edited it puts nothing. It reports whether it did.
 func (a *app) recallLast() bool {
 	r := a.rooms.Current
-	if r == nil || a.composerText() != "" {
+	if r == nil || r.Edit != nil || a.composerText() != "" {
 		return false
 	}
 	text := r.Timeline.LastOwn()
@@ -137,6 +137,7 @@ func (a *app) recallLast() bool {
 		return false
 	}
 	a.setComposer(text)
+	a.announce("Your last text, for a new message")
 	return true
 }
 

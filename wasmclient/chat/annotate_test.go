@@ -192,3 +192,28 @@ func TestAim(t *testing.T) {
 		t.Errorf("%+v", r.Edit)
 	}
 }
+
+// What ArrowUp brings back is the last message that was sent, as it reads now: an edit of an older one changes
+// nothing, and one of which nothing is left is passed over.
+func TestLastOwnText(t *testing.T) {
+	r := newRoom("river")
+	r.Enter(Snapshot{Messages: []Message{written(1, "me", "older"), written(2, "me", "teh last"), written(3, "~a", "another's")}})
+	edited := func(offset string, rev int64, text string) {
+		r.Annotate(Annotation{Offset: offset, Kind: MessageEdited, By: "me", Rev: rev, At: 1, Data: fmt.Appendf(nil, `{"text":%q}`, text)})
+	}
+	for _, step := range []struct {
+		do   func()
+		want string
+	}{
+		{func() { edited("o1", 1, "older, edited") }, "teh last"},
+		{func() { edited("o2", 1, "the last") }, "the last"},
+		{func() { r.Timeline.Send("waits", &Body{Text: "waits"}, 0) }, "waits"},
+		{func() { r.Timeline.Send("picture", &Body{Kind: BodyPicture}, 0) }, "waits"},
+		{func() { r.Timeline.Discard("waits") }, "the last"},
+		{func() { r.Annotate(Annotation{Offset: "o2", Kind: MessageDeleted, By: "me", Rev: 2}) }, "older, edited"},
+	} {
+		if step.do(); r.Timeline.LastOwn() != step.want {
+			t.Errorf("%q comes back instead of %q", r.Timeline.LastOwn(), step.want)
+		}
+	}
+}

@@ -255,10 +255,13 @@ func (t *Timeline) Toggle(key string) {
 	}
 }
 
-// LastOwn returns the text of this user's last message of which something is seen, or "".
+// LastOwn returns the text of the last message that this user has sent and of which something is seen, or "":
+// as the message reads now, so that what an edit has put right does not come back wrong.
 func (t *Timeline) LastOwn() string {
-	if n := len(t.outgoing); n > 0 {
-		return t.outgoing[n-1].Body.Written()
+	for i := len(t.outgoing) - 1; i >= 0; i-- {
+		if text := t.outgoing[i].Body.Written(); text != "" {
+			return text
+		}
 	}
 	for i := len(t.entries) - 1; i >= 0; i-- {
 		if e := t.entries[i]; e.Own && e.Body.Written() != "" {
