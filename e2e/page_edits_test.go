@@ -134,3 +134,106 @@ func TestPageRecallsWhatWasSent(t *testing.T) {
 	asha.WaitFor(`[...document.querySelectorAll(".message .text")].map(e => e.textContent).join() === "The very first,The last,The last"`, "a third message")
 	asha.hasNoErrors()
 }
+
+// isRefused waits until a sentence is seen, and told to who sees nothing.
+func (p person) isRefused(sentence string) {
+	p.t.Helper()
+	p.isTold(sentence)
+	p.WaitFor(fmt.Sprintf(`document.querySelector("#toast").checkVisibility() && document.querySelector("#toast").textContent === %q`, sentence), p.name+" to see "+sentence)
+}
+
+// loses takes the connection away.
+func (p person) loses() {
+	p.t.Helper()
+	p.Eval(`unplug()`, nil)
+	p.WaitFor(`document.querySelector("#pill").dataset.status === "waiting"`, p.name+" to be away")
+}
+
+// deletes answers the question whether to delete a message.
+func (p person) deletes(text string) {
+	p.t.Helper()
+	p.opensBar(text)
+	p.Click(`#actions [data-open="delete"]`)
+	p.Click(`#actions .sure`)
+}
+
+// Whatever takes a connection says at once that there is none, and what becomes of it. What was refused does not
+// happen later.
+func TestPageSaysWhatIsNotDone(t *testing.T) {
+	t.Parallel()
+	relay := startLoneRelay(t)
+	for name, viewport := range map[string]browser.Viewport{"desktop light": browser.Desktop, "phone dark": browser.Phone.InDark()} {
+		asha := openEditor(t, viewport, relay.URL())
+		said := "Mine, " + name
+		asha.say(said)
+		asha.sees(said)
+		asha.reacts(said)
+		asha.isGiven(said, "👍, 1, you too")
+		asha.loses()
+		asha.Click(`.message[data-own]:last-child .reaction`)
+		asha.isRefused("Your reaction was not stored: there is no connection. Try again when there is one.")
+		asha.deletes(said)
+		asha.isRefused("Not deleted: there is no connection. Try again when there is one.")
+		asha.Screenshot("page not deleted " + name)
+		asha.edits(said)
+		asha.rewrites("Edited in the dark")
+		asha.send()
+		asha.isRefused("Not edited: there is no connection. What you wrote is kept: save it when there is one.")
+		asha.writes("Edited in the dark")
+		asha.WaitFor(`document.querySelector("#editing-text").textContent === "Editing"`, "the edit to go on")
+		asha.Click(`[data-do="no-edit"]`)
+		if !viewport.Mobile {
+			asha.Click(`#me`)
+			asha.Type("#name", " of Galway")
+			asha.Press("Enter")
+			asha.isRefused("There is no connection. Others see your new name when there is one.")
+			asha.Type("#room-input", "quay")
+			asha.Press("Enter")
+			asha.isRefused("There is no connection. You enter quay when there is one.")
+			asha.WaitFor(`document.querySelector("#empty").innerText.includes("There is no connection. You enter when there is one")`, "why the room is empty")
+			asha.Screenshot("page not entered " + name)
+			asha.goesTo("harbour")
+		}
+		asha.Eval(`plugIn()`, nil)
+		asha.WaitFor(isConnected, "the connection, again")
+		asha.say("Back, " + name)
+		asha.sees("Back, " + name)
+		asha.sees(said)
+		asha.isGiven(said, "👍, 1, you too")
+		asha.hasNoErrors()
+	}
+}
+
+// reacts gives the first of the offered reactions.
+func (p person) reacts(text string) {
+	p.t.Helper()
+	p.opensBar(text)
+	p.Click(`#actions [data-open="quick"]`)
+	p.Click(`#actions [data-value="👍"]`)
+}
+
+// A relay that does not answer, perhaps since the connection is lost and nobody knows yet, is waited for, and that
+// is said.
+func TestPageSaysWhatWaits(t *testing.T) {
+	t.Parallel()
+	relay := startLoneRelay(t)
+	asha := openEditor(t, browser.Desktop, relay.URL())
+	asha.say("Mine")
+	asha.sees("Mine")
+	for _, step := range []struct {
+		do   func()
+		late string
+		done string
+	}{
+		{func() { asha.reacts("Mine") }, "Your reaction waits: no answer from the relay yet", "Reacted with 👍"},
+		{func() { asha.edits("Mine"); asha.rewrites("Ours"); asha.send() }, "Not edited yet: no answer from the relay yet", "Message edited"},
+		{func() { asha.deletes("Ours") }, "Not deleted yet: no answer from the relay yet", "Message deleted for everybody"},
+	} {
+		asha.Eval(`withhold()`, nil)
+		step.do()
+		asha.isRefused(step.late)
+		asha.Eval(`handOver()`, nil)
+		asha.isTold(step.done)
+	}
+	asha.hasNoErrors()
+}

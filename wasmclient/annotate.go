@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall/js"
+	"time"
 
 	"setu/relay/client"
 	"setu/wasmclient/chat"
@@ -19,25 +20,45 @@ func (a *app) onAnnotation(n client.Annotation) {
 	}
 }
 
-// annotate asks the relay for something in a goroutine, and says why it was refused.
-func (a *app) annotate(what string, ask func(ctx context.Context, c *client.Client) (client.Annotated, error), then func(err error)) {
-	c := a.client
-	if c == nil {
-		a.toast(what + ": there is no connection")
-		return
+// question is something that the relay is asked to keep of a message.
+type question struct {
+	refused string // begins the sentence that says why it was not done
+	late    string // the sentence while the answer is late
+	next    string // the sentence that says what to do without a connection
+	ask     func(ctx context.Context, c *client.Client) (client.Annotated, error)
+	then    func(err error)
+}
+
+// lateAfter is how long an answer takes until the page says that there is none yet: the connection may be lost,
+// and nobody knows yet.
+const lateAfter = 2 * time.Second
+
+// annotate asks the relay for something in a goroutine, and says why it was refused. It reports whether it has
+// asked: without a connection it says at once that nothing was done.
+func (a *app) annotate(q question) bool {
+	if sentence := a.pill.Refusal(q.refused, q.next); sentence != "" {
+		a.toast(sentence)
+		return false
 	}
+	c := a.client
 	a.goGuarded(func() {
 		ctx, cancel := timeoutContext(requestTimeout)
 		defer cancel()
-		_, err := ask(ctx, c)
+		late := time.AfterFunc(lateAfter, func() { a.withLock(func() { a.toast(q.late + ": no answer from the relay yet") }) })
+		_, err := q.ask(ctx, c)
+		late.Stop()
 		a.withLock(func() {
 			if err != nil {
-				a.toast(what + ": " + reason(err))
+				a.toast(q.refused + ": " + reason(err))
 			}
-			then(err)
+			q.then(err)
 		})
 	})
+	return true
 }
+
+// tryAgain is what to do without a connection where nothing is kept.
+const tryAgain = "Try again when there is one."
 
 // react gives a reaction to a message, or takes it back. What is shown is what the relay says then.
 func (a *app) react(r *chat.Room, e *chat.Entry, value string) {
@@ -45,16 +66,20 @@ func (a *app) react(r *chat.Room, e *chat.Entry, value string) {
 		return
 	}
 	offset, remove := e.Offset, e.Annotations.Mine(value)
-	a.annotate("Your reaction was not stored", func(ctx context.Context, c *client.Client) (client.Annotated, error) {
-		return c.React(ctx, r.Name, offset, value, remove)
-	}, func(err error) {
-		switch shown := (chat.Reaction{Value: value}).Shown(); {
-		case err != nil:
-		case remove:
-			a.announce("Took back " + shown)
-		default:
-			a.announce("Reacted with " + shown)
-		}
+	a.annotate(question{
+		refused: "Your reaction was not stored", late: "Your reaction waits", next: tryAgain,
+		ask: func(ctx context.Context, c *client.Client) (client.Annotated, error) {
+			return c.React(ctx, r.Name, offset, value, remove)
+		},
+		then: func(err error) {
+			switch shown := (chat.Reaction{Value: value}).Shown(); {
+			case err != nil:
+			case remove:
+				a.announce("Took back " + shown)
+			default:
+				a.announce("Reacted with " + shown)
+			}
+		},
 	})
 }
 
@@ -64,12 +89,16 @@ func (a *app) remove(r *chat.Room, e *chat.Entry) {
 		return
 	}
 	offset := e.Offset
-	a.annotate("Not deleted", func(ctx context.Context, c *client.Client) (client.Annotated, error) {
-		return c.DeleteMessage(ctx, r.Name, offset)
-	}, func(err error) {
-		if err == nil {
-			a.announce("Message deleted for everybody")
-		}
+	a.annotate(question{
+		refused: "Not deleted", late: "Not deleted yet", next: tryAgain,
+		ask: func(ctx context.Context, c *client.Client) (client.Annotated, error) {
+			return c.DeleteMessage(ctx, r.Name, offset)
+		},
+		then: func(err error) {
+			if err == nil {
+				a.announce("Message deleted for everybody")
+			}
+		},
 	})
 }
 
@@ -108,18 +137,21 @@ func (a *app) submitEdit(r *chat.Room, text string) {
 		a.endEdit(r)
 		return
 	}
-	edit.Sending = true
 	data, attachments := body.Encode()
-	a.annotate("Not edited", func(ctx context.Context, c *client.Client) (client.Annotated, error) {
-		return c.EditMessage(ctx, r.Name, offset, data, attachments)
-	}, func(err error) {
-		edit.Sending = false
-		a.saveDraft() // it may have been written on
-		if err == nil && r.Edit == edit && chat.Clean(edit.Text) == text {
-			a.announce("Message edited")
-			a.endEdit(r)
-		}
-		a.invalidate(partComposer)
+	edit.Sending = a.annotate(question{
+		refused: "Not edited", late: "Not edited yet", next: "What you wrote is kept: save it when there is one.",
+		ask: func(ctx context.Context, c *client.Client) (client.Annotated, error) {
+			return c.EditMessage(ctx, r.Name, offset, data, attachments)
+		},
+		then: func(err error) {
+			edit.Sending = false
+			a.saveDraft() // it may have been written on
+			if err == nil && r.Edit == edit && chat.Clean(edit.Text) == text {
+				a.announce("Message edited")
+				a.endEdit(r)
+			}
+			a.invalidate(partComposer)
+		},
 	})
 	a.invalidate(partComposer)
 }

@@ -67,6 +67,9 @@ func (a *app) saveName() {
 	a.name = name
 	a.storage.set(itemName, name)
 	if changed {
+		if a.client != nil && a.pill.Status != chat.Connected {
+			a.toast("There is no connection. Others see your new name when there is one.")
+		}
 		a.connect()
 	}
 	if a.dialogOpen() {

@@ -61,6 +61,9 @@ func (a *app) enter(name, how string) {
 		}
 		r = a.addRoom(name)
 		a.listRoom(name, true)
+		if a.client != nil && a.pill.Status != chat.Connected {
+			a.toast("There is no connection. You enter " + r.Shown() + " when there is one.")
+		}
 		a.openRoom(r)
 	}
 	if old := a.rooms.Current; old != nil && old != r {

@@ -221,6 +221,8 @@ func (a *app) drawEmpty() {
 		title, text = "Nothing new yet", "You see here what is written from now on."
 	case !r.Entered && a.signIn.status != chat.SignedIn:
 		title = "You are not in " + r.Shown() + " yet"
+	case !r.Entered && a.pill.Lasting(time.Now()):
+		title, text = "You are not in "+r.Shown()+" yet", "There is no connection. You enter when there is one, and what you write is sent then."
 	case !r.Entered:
 		title, text = "Entering "+r.Shown()+"…", ""
 	case !r.MayWrite():

@@ -117,6 +117,9 @@ func (a *app) onState(s client.State) {
 		a.setSignIn(chat.SignedIn)
 	}
 	a.announce(a.pill.Update(next, time.Now()))
+	if r := a.rooms.Current; r != nil && !r.Entered {
+		a.invalidate(partList) // which says why
+	}
 	a.invalidate(partPill | partPeople | partComposer)
 }
 

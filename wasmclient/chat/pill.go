@@ -157,6 +157,20 @@ func (p *Pill) Banner(now time.Time) string {
 	return "No connection yet. What you write is kept, and sent when there is one."
 }
 
+// Refusal returns the sentence for what was not done because there is no connection, or "" if there is one. A
+// message waits until there is; a change of one does not, since hours later it might surprise.
+func (p *Pill) Refusal(what, next string) string {
+	if p.Status == Connected {
+		return ""
+	}
+	return what + ": there is no connection. " + next
+}
+
+// Lasting reports whether there is no connection, and that is more than a moment's.
+func (p *Pill) Lasting(now time.Time) bool {
+	return p.Status == Waiting || p.Status == Closed || p.Status == Connecting && !p.brokenAt.IsZero() && now.Sub(p.brokenAt) >= BannerDelay
+}
+
 // PeopleNote returns the sentence about people while who is here isn't known, or "". A connection that is back
 // within BannerDelay leaves the list as it was.
 func (p *Pill) PeopleNote(now time.Time) string {

@@ -206,6 +206,32 @@ func TestDiffer(t *testing.T) {
 	}
 }
 
+// What takes an answer is refused without a connection; that there is none is told once it is more than a moment's.
+func TestPillRefuses(t *testing.T) {
+	began := time.Unix(1000, 0)
+	for _, step := range []struct {
+		status  Status
+		after   time.Duration
+		refusal string
+		lasting bool
+	}{
+		{Connecting, 0, "Not deleted: there is no connection. Try again.", false},
+		{Connected, time.Second, "", false},
+		{Connecting, 2 * time.Second, "Not deleted: there is no connection. Try again.", false},
+		{Waiting, 3 * time.Second, "Not deleted: there is no connection. Try again.", true},
+		{Connecting, 8 * time.Second, "Not deleted: there is no connection. Try again.", true},
+		{Closed, 9 * time.Second, "Not deleted: there is no connection. Try again.", true},
+	} {
+		var p Pill
+		p.Update(Pill{Status: Connected}, began)
+		p.Update(Pill{Status: Connecting}, began.Add(2*time.Second))
+		p.Update(Pill{Status: step.status}, began.Add(step.after))
+		if got := p.Refusal("Not deleted", "Try again."); got != step.refusal || p.Lasting(began.Add(step.after)) != step.lasting {
+			t.Errorf("%s after %v: %q, lasting: %t", step.status, step.after, got, p.Lasting(began.Add(step.after)))
+		}
+	}
+}
+
 // Where there is little room the pill tells the round trip alone, or when the next try is.
 func TestPillIsShort(t *testing.T) {
 	var p Pill
