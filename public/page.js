@@ -150,7 +150,7 @@
   // of the message that has the focus. A failed message waits for an answer.
   const nextStop = (here, back) => {
     const message = bar.contains(here) ? at : messageOf(here), all = [...document.querySelectorAll("a[href], button, input, textarea, pre, [tabindex]")].filter((el) => el === here ||
-      (el.tabIndex >= 0 || el.matches("pre") && el.scrollWidth > el.clientWidth) && !el.disabled && el.checkVisibility({ visibilityProperty: true }) && (!messageOf(el) || messageOf(el) === message || el.matches("[data-do=retry], [data-do=discard]")));
+      (el.tabIndex >= 0 || el.matches("pre") && el.scrollWidth > el.clientWidth) && !el.disabled && el.checkVisibility({ visibilityProperty: true }) && (!messageOf(el) || messageOf(el) === message || el.matches(".failed button")));
     return all[all.indexOf(here) + (back ? -1 : 1)];
   };
   document.addEventListener("keydown", (event) => {

@@ -102,60 +102,6 @@ func (a *app) remove(r *chat.Room, e *chat.Entry) {
 	})
 }
 
-// beginEdit puts a message of this user's into the composer. What was being written stays stored, as the
-// room's draft.
-func (a *app) beginEdit(r *chat.Room, key string) {
-	a.saveDraft()
-	text, ok := r.BeginEdit(key)
-	if !ok {
-		return
-	}
-	a.setComposer(text)
-	a.announce("Editing your message")
-	a.focusComposer()
-}
-
-// endEdit brings what was being written back into the composer.
-func (a *app) endEdit(r *chat.Room) {
-	r.Edit = nil
-	if r == a.rooms.Current {
-		a.loadDraft()
-	}
-}
-
-// submitEdit sends what the edited message is to say. If that is refused the text stays where it is.
-func (a *app) submitEdit(r *chat.Room, text string) {
-	edit := r.Edit
-	body, offset, ok := r.Edited(text)
-	switch {
-	case edit.Sending:
-		return
-	case !ok:
-		a.toast("Not edited: the message is no longer there")
-		return
-	case text == r.Timeline.Find(edit.Key).Body.Text:
-		a.endEdit(r)
-		return
-	}
-	data, attachments := body.Encode()
-	edit.Sending = a.annotate(question{
-		refused: "Not edited", late: "Not edited yet", next: "What you wrote is kept: save it when there is one.",
-		ask: func(ctx context.Context, c *client.Client) (client.Annotated, error) {
-			return c.EditMessage(ctx, r.Name, offset, data, attachments)
-		},
-		then: func(err error) {
-			edit.Sending = false
-			a.saveDraft() // it may have been written on
-			if err == nil && r.Edit == edit && chat.Clean(edit.Text) == text {
-				a.announce("Message edited")
-				a.endEdit(r)
-			}
-			a.invalidate(partComposer)
-		},
-	})
-	a.invalidate(partComposer)
-}
-
 // writeReactions writes what a message has been given, below its bubble. A button stays the same one, so
 // that it keeps the focus. Screen readers are told of new messages, and not of this.
 func (a *app) writeReactions(bubble js.Value, e *chat.Entry) {

@@ -49,6 +49,7 @@ type app struct {
 	client  *client.Client
 	session int // counts clients: events of former ones are ignored
 	senders map[string]*sender
+	writing map[string]string // by room: what saveWriting has stored last
 	signIn  signIn
 
 	unsaved map[string]*chat.Room // of which it is not stored yet how far they are read
@@ -71,7 +72,7 @@ type app struct {
 }
 
 func newApp() *app {
-	a := &app{view: newView(), clock: newClock(), storage: &storage{}, senders: make(map[string]*sender), hidden: isHidden()}
+	a := &app{view: newView(), clock: newClock(), storage: &storage{}, senders: make(map[string]*sender), writing: make(map[string]string), hidden: isHidden()}
 	a.signIn.came = make(chan struct{})
 	a.signIn.required = attribute(document.Get("body"), "data-auth") == "required"
 	a.drawFrame = js.FuncOf(func(js.Value, []js.Value) any {

@@ -81,7 +81,7 @@ func (a *app) drawAttached() {
 		if r.Reply.From == a.self.ID {
 			name = "yourself"
 		}
-		v.replyName.write(name)
+		v.replyName.write(cmp.Or(name, "a message")) // of which nothing is stored
 		v.replyText.write(r.Reply.Excerpt)
 	}
 	v.replyOn.show(r.Reply != nil && r.Edit == nil)

@@ -144,13 +144,16 @@ func (a *app) recallLast() bool {
 // saveDraft stores the composer's text for the current room. While a message is edited it is that one's,
 // and the draft stays as it was.
 func (a *app) saveDraft() {
-	switch r := a.rooms.Current; {
-	case r == nil:
-	case r.Edit != nil:
+	r := a.rooms.Current
+	if r == nil {
+		return
+	}
+	if r.Edit != nil {
 		r.Edit.Text = a.composerText()
-	default:
+	} else {
 		a.storage.set(itemDraft+r.Name, a.composerText())
 	}
+	a.saveWriting(r)
 }
 
 func (a *app) loadDraft() {

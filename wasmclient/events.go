@@ -142,7 +142,7 @@ func (a *app) onRowAction(what string, button js.Value) {
 		a.seek(r, chat.TargetAt(attribute(button, "data-place")))
 	case "reply":
 		if r.Edit != nil {
-			a.endEdit(r)
+			a.setEditAside(r)
 		}
 		r.Reply = chat.ReplyTo(e)
 		a.focusComposer()
@@ -159,6 +159,9 @@ func (a *app) onRowAction(what string, button js.Value) {
 		a.react(r, e, attribute(button, "data-value"))
 	case "edit":
 		a.beginEdit(r, key)
+	case "no-words":
+		a.dropAside(r, key)
+		a.focusUnlessTouch()
 	case "delete":
 		a.remove(r, e)
 	case "picture":

@@ -95,6 +95,7 @@ func (a *app) openRoom(r *chat.Room) {
 	for _, name := range a.storage.names(itemQueue) {
 		a.restoreQueued(name, r)
 	}
+	a.restoreWriting(r)
 	a.join(r)
 }
 
@@ -216,6 +217,7 @@ func (a *app) onSnapshot(r *chat.Room, j client.Joined) {
 	for _, m := range j.Messages {
 		a.onStored(r, m.From.ID, m.ID)
 	}
+	a.settleEdits(r)
 	a.sendQueued(r)
 }
 

@@ -15,7 +15,7 @@ func (a *app) newRow(w chat.Row) *row {
 	r := &row{Row: w}
 	switch w.Kind {
 	case chat.RowMessage:
-		r.Entry, r.Way = nil, "" // so that the first update writes everything
+		r.Entry, r.Way, r.Unsaved = nil, "", "" // so that the first update writes everything
 		r.el = a.view.message.Call("cloneNode", true)
 	case chat.RowDay:
 		r.el = create("div", "row row-day", "")
@@ -44,6 +44,7 @@ func (a *app) updateRow(r *row, w chat.Row, t *chat.Timeline, now time.Time) {
 		if r.Row != w {
 			a.updateMessage(r, w, t)
 			updateWay(r, w)
+			updateUnsaved(r, w)
 		}
 	}
 	r.Row = w
@@ -180,7 +181,7 @@ func (a *app) writeFold(bubble js.Value, e *chat.Entry) {
 
 // writeFailure adds or removes the line that says why a message was not sent, with its buttons.
 func (a *app) writeFailure(stack js.Value, e *chat.Entry) {
-	line := find(stack, ".failed")
+	line := find(stack, ".failed:not(.unsaved)")
 	if e.State != chat.Failed {
 		if !line.IsNull() {
 			line.Call("remove")

@@ -29,8 +29,8 @@ func (a *app) senderOf(room string) *sender {
 	return s
 }
 
-// restoreQueue restores the messages of this user that earlier pages stored and did not send. What was
-// written on this page, before it was known who this user is, is theirs.
+// restoreQueue restores the messages of this user that earlier pages stored and did not send, and what was under
+// way beside them. What was written on this page, before it was known who this user is, is theirs.
 func (a *app) restoreQueue() {
 	for _, r := range a.rooms.All {
 		for _, e := range r.Timeline.Outgoing() {
@@ -42,6 +42,7 @@ func (a *app) restoreQueue() {
 		for _, name := range names {
 			a.restoreQueued(name, r)
 		}
+		a.restoreWriting(r)
 	}
 }
 

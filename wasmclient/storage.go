@@ -21,12 +21,13 @@ const (
 	itemUser     = "setu.user" // the id, by which the loader knows what is this user's own
 	itemRooms    = "setu.rooms"
 	itemLastRoom = "setu.last"
-	itemSeen     = "setu.seen."   // + room
-	itemDraft    = "setu.draft."  // + room
-	itemQueue    = "setu.queue."  // + message id
-	itemScreen   = "setu.screen." // + room
-	itemNotify   = "setu.notify"  // "on": notify of messages that are not in view
-	itemUnsent   = "setu.unsent"  // of the session, from one user's page to the next
+	itemSeen     = "setu.seen."    // + room
+	itemDraft    = "setu.draft."   // + room
+	itemWriting  = "setu.writing." // + room: edits and a reply under way
+	itemQueue    = "setu.queue."   // + message id
+	itemScreen   = "setu.screen."  // + room
+	itemNotify   = "setu.notify"   // "on": notify of messages that are not in view
+	itemUnsent   = "setu.unsent"   // of the session, from one user's page to the next
 )
 
 // get returns the text of an item, or "" if there is none.

@@ -213,14 +213,6 @@ func (e *Entry) Deletable() bool { return e.Annotatable() && e.Own }
 // Editable reports whether a message is this user's, to be edited: a text alone. A picture is sent anew.
 func (e *Entry) Editable() bool { return e.Deletable() && e.Body.Kind == BodyText }
 
-// Edit is a message of this user's that is being edited.
-type Edit struct {
-	Key     string
-	Excerpt string // of what it says
-	Text    string // as it is being written
-	Sending bool   // the relay has been asked
-}
-
 // Annotate applies what somebody has said of a message of the room; before the join is answered that waits.
 // It reports whether anything is shown otherwise.
 func (r *Room) Annotate(a Annotation) bool {
@@ -229,30 +221,4 @@ func (r *Room) Annotate(a Annotation) bool {
 		return false
 	}
 	return r.Timeline.Annotate(a)
-}
-
-// BeginEdit begins to edit a message, and returns its text; ok is false if this user can't.
-func (r *Room) BeginEdit(key string) (text string, ok bool) {
-	e := r.Timeline.Find(key)
-	if !e.Editable() {
-		return "", false
-	}
-	r.Edit = &Edit{Key: key, Excerpt: e.Body.Excerpt(), Text: e.Body.Written()}
-	return r.Edit.Text, true
-}
-
-// Edited returns what the message that is being edited is to say, and where it is. ok is false if it is no
-// longer there.
-func (r *Room) Edited(text string) (body *Body, offset string, ok bool) {
-	e := r.Timeline.Find(r.Edit.Key)
-	if !e.Editable() {
-		return nil, "", false
-	}
-	people := r.Known()
-	for _, p := range e.Body.Mentions { // who has gone meanwhile stays meant
-		if !slices.ContainsFunc(people, func(u User) bool { return u.ID == p.ID }) {
-			people = append(people, User{ID: p.ID, Name: p.Name})
-		}
-	}
-	return &Body{Text: text, Reply: e.Body.Reply, Mentions: MentionsIn(text, people)}, e.Offset, true
 }

@@ -34,7 +34,8 @@ type Room struct {
 	Reply    *Reply
 	Attached *Picture
 	// Edit is the message that is being edited instead, if any.
-	Edit *Edit
+	Edit  *Edit
+	aside []*Edit // those that wait for their answer, or for this user to go on with them
 
 	toldAt time.Time // when a notification told of it last
 	held   []Message // that came before the join was answered

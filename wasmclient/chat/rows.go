@@ -32,6 +32,7 @@ type Row struct {
 
 	Text     string // for RowGap and RowStart: what is known of what is not here; for RowNote the line
 	Way      string // for RowMessage: how one's own newest message went
+	Unsaved  string // for RowMessage: how an edit of it stands that is set aside
 	Fillable bool   // for RowGap: the relay may have some of what is missing
 
 	revision int
@@ -68,7 +69,7 @@ func (t *Timeline) Rows() []Row {
 			rows = append(rows, Row{Key: "unread", Kind: RowUnread})
 			before = nil
 		}
-		row := Row{Key: e.Key, Kind: RowMessage, Entry: e, Head: true, Tail: true, Mark: e.Key == t.marked, Aim: e.Key == t.aimed, revision: e.revision}
+		row := Row{Key: e.Key, Kind: RowMessage, Entry: e, Head: true, Tail: true, Mark: e.Key == t.marked, Aim: e.Key == t.aimed, Unsaved: t.unsaved[e.Key], revision: e.revision}
 		if before != nil && sameGroup(before, e) {
 			rows[len(rows)-1].Tail, row.Head = false, false
 		}

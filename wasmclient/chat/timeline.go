@@ -71,6 +71,8 @@ type Timeline struct {
 	marked string // the key of the message that was
 	aimed  string // the key of the message that is being edited or answered
 
+	unsaved map[string]string // how edits stand that are set aside, by their messages' keys
+
 	entries   []*Entry
 	outgoing  []*Entry          // own messages that have no place yet
 	byKey     map[string]*Entry // messages, from entries and outgoing
