@@ -206,13 +206,17 @@ func (a *app) drawMessages(now time.Time) {
 		if !a.adoptServed(r) {
 			v.served = served{}
 			v.list.clear()
-			v.followEnd = true
+			v.follow()
 		}
 		v.list.reset = false
 	}
+	if newest := r.Timeline.Newest(); v.followEnd && newest != nil && v.list.byKey[newest.Key] == nil {
+		v.follow()
+	}
+	toEnd := v.followEnd && v.below == 0
 	var anchor *row
 	var before float64
-	if !v.followEnd {
+	if !toEnd {
 		anchor, before = v.list.anchor(topOf(v.messages))
 	}
 	if fresh {
@@ -230,11 +234,14 @@ func (a *app) drawMessages(now time.Time) {
 	case v.toKey != "":
 		a.scrollToRow(v.toKey)
 	case fresh && v.followEnd && a.showUnread():
-	case v.followEnd:
-		v.scrollTo(v.messages.Get("scrollHeight").Float())
+	case toEnd:
+		v.keepBelow()
 	case anchor != nil && v.list.byKey[anchor.Key] == anchor:
 		if moved := topOf(anchor.element()) - before; moved > 0.5 || moved < -0.5 {
 			v.scrollTo(v.messages.Get("scrollTop").Float() + moved)
+		}
+		if v.followEnd {
+			v.leaves(v.distance())
 		}
 	}
 	v.toKey = ""

@@ -26,15 +26,41 @@ func (v *view) scrollTo(top float64) {
 	v.scrolledTo = v.messages.Get("scrollTop").Float()
 }
 
+// distance returns how many pixels of the list lie below the view.
+func (v *view) distance() float64 {
+	return v.messages.Get("scrollHeight").Float() - v.messages.Get("scrollTop").Float() - v.messages.Get("clientHeight").Float()
+}
+
+// leaves notes how many pixels of the list the user leaves below the view.
+func (v *view) leaves(below float64) {
+	if v.below = below; below < 2 { // that is the end, on a screen whose pixels are parts of these
+		v.below = 0
+	}
+}
+
+// follow has the next drawing bring the end into view, where it stays.
+func (v *view) follow() { v.followEnd, v.below = true, 0 }
+
+// keepBelow scrolls to where as much of the list lies below the view as the user has left there.
+func (v *view) keepBelow() {
+	end := v.messages.Get("scrollHeight").Float()
+	if v.below > 0 {
+		end -= v.messages.Get("clientHeight").Float() + v.below
+	}
+	v.scrollTo(end)
+}
+
 // onScroll notes whether the user has scrolled to the end, or away from it. Scrolling by the
-// program is not taken for the user's.
+// program is not taken for the user's, nor is what the browser does in a view that has grown beyond
+// the end: onResize, which comes after this, brings that back.
 func (a *app) onScroll() {
 	v := a.view
-	top := v.messages.Get("scrollTop").Float()
-	distance := v.messages.Get("scrollHeight").Float() - top - v.messages.Get("clientHeight").Float()
-	byProgram := top-v.scrolledTo < 1.5 && v.scrolledTo-top < 1.5
+	top, height := v.messages.Get("scrollTop").Float(), v.messages.Get("clientHeight").Float()
+	distance := v.messages.Get("scrollHeight").Float() - top - height
+	byProgram := top-v.scrolledTo < 1.5 && v.scrolledTo-top < 1.5 || v.followEnd && distance < 1 && height > v.height
 	if !byProgram {
 		a.pace.Hurry()
+		v.leaves(distance)
 		v.scrolledTo = -10 // no position: from now on all scrolling is the user's
 	}
 	if r := a.rooms.Current; r != nil {
@@ -47,12 +73,13 @@ func (a *app) onScroll() {
 	a.drawEdges()
 }
 
-// onResize keeps the end in view when the size of the list or of its area changes: an on-screen
-// keyboard, a font that has loaded, a composer that grows.
+// onResize keeps the end in view, or as far below it as the user has left it, when the size of the list
+// or of its area changes: an on-screen keyboard, a font that has loaded, a composer that grows.
 func (a *app) onResize() {
 	v := a.view
+	v.height = v.messages.Get("clientHeight").Float()
 	if v.followEnd && len(v.list.rows) > 0 {
-		v.scrollTo(v.messages.Get("scrollHeight").Float())
+		v.keepBelow()
 	}
 	a.drawEdges()
 }
@@ -200,7 +227,7 @@ func (a *app) saveSeen() {
 func (a *app) toEnd() {
 	if r := a.rooms.Current; r != nil {
 		r.Timeline.ToEnd()
-		a.view.followEnd = true
+		a.view.follow()
 		a.invalidate(partList)
 	}
 }

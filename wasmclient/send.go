@@ -72,7 +72,7 @@ func (a *app) post(body *chat.Body) {
 	now := time.Now().UnixMilli()
 	e := r.Timeline.Send(id, body, now)
 	r.Timeline.ToEnd()
-	a.view.followEnd = true
+	a.view.follow()
 	a.enqueue(r, e)
 }
 

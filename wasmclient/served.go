@@ -35,6 +35,7 @@ func (v *view) takeServed() {
 	fromEnd := -v.messages.Get("scrollTop").Float()
 	setFlag(v.list.el, "data-served", false)
 	v.followEnd = fromEnd <= nearEnd
+	v.leaves(fromEnd)
 	v.scrollTo(v.messages.Get("scrollHeight").Float() - v.messages.Get("clientHeight").Float() - fromEnd)
 }
 

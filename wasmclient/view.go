@@ -78,6 +78,8 @@ type messagesView struct {
 	list       *list
 	served     served
 	followEnd  bool    // the end is in view, and is to stay in view as the list grows
+	below      float64 // how many pixels of the list the user has left below the view, if followEnd: 0 is at the end
+	height     float64 // the view's, as onResize last found it
 	scrolledTo float64 // scrollTop as the program last set it
 	toKey      string  // the row that is to come into view, or ""
 
