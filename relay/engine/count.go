@@ -90,8 +90,7 @@ func (s *Session) lost(err error) {
 
 // countRefused counts a request for a new session that is refused.
 func (srv *Server) countRefused(kind Refusal, r *http.Request) {
-	q := r.URL.Query()
-	if t := q.Get("transport"); q.Get("sid") == "" && metrics.IsTransport(t) {
+	if t := Param(r, "transport"); Param(r, "sid") == "" && metrics.IsTransport(t) {
 		srv.cfg.Metrics.Handshakes.Of(metrics.Transport(t), metrics.Handshake(kind.limit())).Inc()
 	}
 }

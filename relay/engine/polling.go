@@ -106,7 +106,7 @@ var (
 )
 
 func (p *pollingTransport) get(w http.ResponseWriter, r *http.Request) {
-	if err := p.beginGet(r.URL.Query().Get("t")); err != nil {
+	if err := p.beginGet(Param(r, "t")); err != nil {
 		p.refuse(w, err)
 		return
 	}
@@ -255,7 +255,7 @@ func (s *Session) writePoll(w http.ResponseWriter, body []byte) error {
 }
 
 func (p *pollingTransport) post(w http.ResponseWriter, r *http.Request) {
-	retry, err := p.beginPost(r.URL.Query().Get("t"))
+	retry, err := p.beginPost(Param(r, "t"))
 	if err != nil {
 		p.refuse(w, err)
 		return

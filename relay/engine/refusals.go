@@ -180,6 +180,6 @@ func (srv *Server) refuseRequest(w http.ResponseWriter, r *http.Request, e *engi
 	if srv.isExcess(w, r) {
 		return
 	}
-	srv.Refused(refusedRequest, r, "error", e.Message, "method", Clip(r.Method), "transport", Clip(r.URL.Query().Get("transport")))
+	srv.Refused(refusedRequest, r, "error", e.Message, "method", Clip(r.Method), "transport", Clip(Param(r, "transport")))
 	Refuse(w, http.StatusBadRequest, e)
 }

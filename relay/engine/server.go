@@ -151,18 +151,18 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		preflight(w, r)
 		return
 	}
-	q := r.URL.Query()
-	transport := q["transport"]
+	transport, transports := param(r, "transport")
+	version, versions := param(r, "EIO")
 	switch {
-	case len(transport) != 1 || transport[0] != "websocket" && transport[0] != "polling":
+	case transports != 1 || transport != "websocket" && transport != "polling":
 		srv.refuseRequest(w, r, engineio.ErrTransportUnknown)
-	case len(q["EIO"]) != 1 || q.Get("EIO") != "4":
-		srv.Refused(refusedVersion, r, "eio", Clip(strings.Join(q["EIO"], ",")))
+	case versions != 1 || version != "4":
+		srv.Refused(refusedVersion, r, "eio", Clip(strings.Join(r.URL.Query()["EIO"], ",")))
 		Refuse(w, http.StatusBadRequest, engineio.ErrUnsupportedVersion)
-	case transport[0] == "websocket":
-		srv.serveWebSocket(w, r, q.Get("sid"))
+	case transport == "websocket":
+		srv.serveWebSocket(w, r, Param(r, "sid"))
 	default:
-		srv.servePolling(w, r, q.Get("sid"))
+		srv.servePolling(w, r, Param(r, "sid"))
 	}
 }
 

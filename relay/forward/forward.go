@@ -97,7 +97,7 @@ func (f *Forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.serveForwarded(w, r)
 		return
 	}
-	sid := r.URL.Query().Get("sid")
+	sid := engine.Param(r, "sid")
 	node := engine.NodeOf(sid)
 	switch {
 	case f.cfg.Mode == Off:

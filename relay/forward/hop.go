@@ -59,7 +59,7 @@ func (f *Forwarder) hop(w http.ResponseWriter, r *http.Request, p broker.Peer) (
 			pr.Out.Header.Set(clientHeader, signClient(secret, f.engine.Client(pr.In), pr.In))
 		},
 		ModifyResponse: func(res *http.Response) error {
-			if res.StatusCode == http.StatusServiceUnavailable && r.URL.Query().Get("sid") == "" {
+			if res.StatusCode == http.StatusServiceUnavailable && engine.Param(r, "sid") == "" {
 				return errUnavailable
 			}
 			f.cfg.Metrics.Forwards.Of(metrics.ModeProxy, metrics.ForwardOK).Inc() // now: a WebSocket's hop takes as long as that

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"setu/relay/broker"
+	"setu/relay/engine"
 )
 
 // A client may want to be served in a region, whichever relay its request has reached: it says so by a
@@ -22,7 +23,7 @@ const regionParameter = "region"
 const maxRegionHops = 1024
 
 // wants returns the region in which a request is to be served; empty: any.
-func wants(r *http.Request) string { return r.URL.Query().Get(regionParameter) }
+func wants(r *http.Request) string { return engine.Param(r, regionParameter) }
 
 // isElsewhere reports whether a client wants to be served in another region than this relay's.
 func (f *Forwarder) isElsewhere(r *http.Request) bool {

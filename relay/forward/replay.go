@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"setu/relay/broker"
+	"setu/relay/engine"
 	"setu/relay/metrics"
 )
 
@@ -51,4 +52,4 @@ func replayed(r *http.Request) bool {
 	return r.Header.Get(replayedHeader) != "" || r.Header.Get(replayFailedHeader) != ""
 }
 
-func opensWebSocket(r *http.Request) bool { return r.URL.Query().Get("transport") == "websocket" }
+func opensWebSocket(r *http.Request) bool { return engine.Param(r, "transport") == "websocket" }
