@@ -19,19 +19,15 @@ import (
 // written is in write.go.
 type rawConn struct {
 	net.Conn
-	fd       syscall.RawConn       // nil if the connection has no descriptor
-	fill     func(fd uintptr) bool // tryFill; made once
-	metrics  *metrics.Metrics      // nil: nothing is counted
-	received func(n int) (ok bool) // told of what was read, and says whether to go on; nil: nobody. Set before anything is read
-	turn     func()                // waits before something is read; nil: nothing does. Set before anything is read
-	framed   func(fragments int)   // pays for so many that have come; nil: nobody does. Set before anything is read
-	flooded  func()                // told that more has come than may; nil: nobody. Set before anything is read
-	onClose  func()                // nil: nobody wants to know. Set before the library knows of the connection
+	fd      syscall.RawConn       // nil if the connection has no descriptor
+	fill    func(fd uintptr) bool // tryFill; made once
+	metrics *metrics.Metrics      // nil: nothing is counted
+	t       *webSocketTransport   // told of what comes, and of the end; nil: nobody is
 
 	readMu sync.Mutex  // guards what follows; held while something is waited for
 	unread []byte      // what was read ahead: by net/http, or into ahead
 	ahead  *readBuffer // nil if unread is not in one
-	shed   bool        // received said not to go on, or flooded was told
+	shed   bool        // nothing more is to be read: the session has said so, or was told of a flood
 	tally  tally
 
 	mu        sync.Mutex  // guards what follows; held while whole frames are written
@@ -51,8 +47,8 @@ func newRawConn(c net.Conn, unread []byte) *rawConn {
 func (c *rawConn) Read(p []byte) (int, error) {
 	c.readMu.Lock()
 	defer c.readMu.Unlock()
-	if len(c.unread) == 0 && !c.shed && c.turn != nil {
-		c.turn()
+	if len(c.unread) == 0 && !c.shed && c.t != nil {
+		c.t.awaitRead()
 	}
 	if len(c.unread) == 0 && c.fd != nil && len(p) <= libraryBuffer {
 		c.readAhead()
@@ -77,8 +73,8 @@ func (c *rawConn) Read(p []byte) (int, error) {
 // Close implements net.Conn.
 func (c *rawConn) Close() error {
 	err := c.Conn.Close()
-	if c.onClose != nil {
-		c.onClose()
+	if c.t != nil {
+		c.t.onClosed()
 	}
 	return err
 }
@@ -155,8 +151,8 @@ func (c *rawConn) awaitClose() {
 			c.shed = true
 			break
 		}
-		if c.turn != nil {
-			c.turn()
+		if c.t != nil {
+			c.t.awaitRead()
 		}
 		n, err = c.readConn(b[:])
 		c.noteReceived(b[:n])
@@ -170,7 +166,7 @@ func (c *rawConn) awaitClose() {
 // noteReceived counts what has come. If nothing more is to be read, it is forgotten. c.readMu is held.
 func (c *rawConn) noteReceived(b []byte) {
 	c.countReceived(len(b))
-	if c.received != nil && !c.received(len(b)) {
+	if c.t != nil && !c.t.received(len(b)) {
 		c.shed = true
 		c.dropUnread()
 		return
@@ -181,14 +177,14 @@ func (c *rawConn) noteReceived(b []byte) {
 
 // judge ends the reading if more has come than may. c.readMu is held.
 func (c *rawConn) judge() {
-	if c.framed != nil && c.tally.fragments > 0 {
-		c.framed(c.tally.fragments)
+	if c.t != nil && c.tally.fragments > 0 {
+		c.t.s.spend(time.Duration(c.tally.fragments) * framePrice)
 	}
 	c.tally.fragments = 0
-	if c.flooded != nil && !c.shed && c.tally.isFlood() {
+	if c.t != nil && !c.shed && c.tally.isFlood() {
 		c.shed = true
 		c.dropUnread()
-		c.flooded()
+		c.t.s.shedFlood()
 	}
 }
 
@@ -227,9 +223,8 @@ var readBuffers = sync.Pool{New: func() any { return new(readBuffer) }}
 // frame, in one write.
 type hijacker struct {
 	http.ResponseWriter
-	metrics *metrics.Metrics
-	onClose func()
-	conn    *rawConn
+	t    *webSocketTransport // whose connection it is to be
+	conn *rawConn
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -247,15 +242,17 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	}
 	ahead, _ := rw.Reader.Peek(rw.Reader.Buffered())
 	h.conn = newRawConn(c, append([]byte(nil), ahead...))
-	h.conn.metrics, h.conn.onClose = h.metrics, h.onClose
+	h.conn.t, h.conn.metrics = h.t, h.t.srv.cfg.Metrics
 	return h.conn, bufio.NewReadWriter(bufio.NewReaderSize(h.conn, libraryBuffer), bufio.NewWriterSize(h.conn, writeBuffer)), nil
 }
 
 // answer completes the handshake (RFC 6455, 4.2.2) and sends the first frame, if there is one.
 func (h *hijacker) answer(first *engineio.Frame) error {
-	var b bytes.Buffer
+	buffer := readBuffers.Get().(*readBuffer)
+	defer readBuffers.Put(buffer)
+	b := bytes.NewBuffer(buffer[:0])
 	b.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
-	_ = h.Header().Write(&b) // a buffer takes all
+	_ = h.Header().Write(b) // a buffer takes all
 	b.WriteString("\r\n")
 	if first != nil {
 		b.Write(first.Wire())

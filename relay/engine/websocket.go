@@ -80,7 +80,7 @@ func (srv *Server) accept(w http.ResponseWriter, r *http.Request, s *Session, fi
 		return nil, err
 	}
 	t := &webSocketTransport{srv: srv, s: s, out: &s.out}
-	h := &hijacker{ResponseWriter: w, metrics: srv.cfg.Metrics, onClose: t.onClosed}
+	h := &hijacker{ResponseWriter: w, t: t}
 	ws, err := websocket.Accept(h, r, &websocket.AcceptOptions{
 		Subprotocols:       offered,
 		InsecureSkipVerify: true, // the origin was checked for every transport alike
@@ -95,9 +95,6 @@ func (srv *Server) accept(w http.ResponseWriter, r *http.Request, s *Session, fi
 	runtime.SetFinalizer(ws, nil)              // it is closed in any case, and the collector has enough to do
 	ws.SetReadLimit(int64(srv.cfg.MaxPayload)) // until run: an upgrade's own packets are short
 	t.ws, t.conn = ws, h.conn
-	h.conn.received = t.received
-	h.conn.turn, h.conn.flooded = t.awaitRead, s.shedFlood
-	h.conn.framed = func(n int) { s.spend(time.Duration(n) * framePrice) }
 	h.conn.noteReceived(h.conn.unread)                    // by net/http
 	if h.Header().Get("Sec-WebSocket-Extensions") != "" { // the library has agreed to what the client offers
 		t.deflates = true
