@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"maps"
 	"math"
 	"slices"
@@ -257,10 +256,7 @@ func (b *Memory) Signal(room, sender, body string) {
 
 // Enter implements Broker.
 func (b *Memory) Enter(_ context.Context, room string, user User) (int, error) {
-	text, err := json.Marshal(user)
-	if err != nil {
-		return 0, err
-	}
+	text := user.Text()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
@@ -268,11 +264,11 @@ func (b *Memory) Enter(_ context.Context, room string, user User) (int, error) {
 	}
 	r := b.room(room)
 	was, here := r.users[user.ID]
-	r.users[user.ID] = string(text)
+	r.users[user.ID] = text
 	if !here {
 		b.notices.came(RoomSubject(room), "")
 	}
-	if was != string(text) && r.sub != nil {
+	if was != text && r.sub != nil {
 		r.sub.Presence(Change{Joined: !here, Renamed: here, Count: len(r.users), User: string(text)})
 	}
 	return len(r.users), nil

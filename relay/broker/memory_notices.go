@@ -3,7 +3,6 @@ package broker
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"slices"
 	"strconv"
 	"time"
@@ -41,12 +40,12 @@ func newMemoryNotices(l NoticeLimits) memoryNotices {
 
 // Online implements Broker.
 func (b *Memory) Online(user User) {
-	text, err := json.Marshal(user)
+	text := user.Text()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err == nil && !b.closed && b.notices.limits.On {
-		b.notices.online[user.ID] = string(text)
-		b.notices.came(UserSubject(user.ID), string(text))
+	if !b.closed && b.notices.limits.On {
+		b.notices.online[user.ID] = text
+		b.notices.came(UserSubject(user.ID), text)
 	}
 }
 

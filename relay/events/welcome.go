@@ -13,7 +13,7 @@ import (
 // welcome is the first event after CONNECT: all up to newest has been sent. more is what else it says,
 // as members of the object, each after a comma.
 func (root *Root) welcome(u broker.User, epoch, newest string, more []byte, attachments ...[]byte) *engineio.Frame {
-	user, _ := json.Marshal(u) // strings and a bool
+	user := u.Text()
 	size := len(root.self) + len(user) + len(more) + 3*broker.MaxOffset
 	return engineio.NewFrame(size, func(dst []byte) []byte {
 		dst = appendEvent(dst, len(attachments))

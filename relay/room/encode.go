@@ -40,11 +40,7 @@ func SignalBody(from broker.User, data json.RawMessage, attachments ...[]byte) (
 
 // quote returns s as a JSON string.
 func quote(s string) string {
-	b, err := json.Marshal(s)
-	if err != nil {
-		return `""` // no string fails to be one
-	}
-	return string(b)
+	return string(broker.AppendString(make([]byte, 0, len(s)+2), s))
 }
 
 // appendObject writes a message as members get it. room is the room's name as JSON, text the JSON

@@ -2,7 +2,6 @@ package room
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -65,11 +64,7 @@ func CheckEvent(name string) error {
 // EventBody returns the body of a named event, as Body does of a message. An error says what is wrong
 // with e, for its publisher to read.
 func EventBody(id string, from broker.User, e Event, attachments ...[]byte) (string, error) {
-	idText, err := json.Marshal(id)
-	if err != nil {
-		return "", err
-	}
-	return eventBody(e, append(append([]byte(`"id":`), idText...), ','), from, attachments)
+	return eventBody(e, append(broker.AppendString([]byte(`"id":`), id), ','), from, attachments)
 }
 
 // EventSignalBody returns the body of a signal that is heard as a named event, which e's Except does not
@@ -87,11 +82,7 @@ func eventBody(e Event, head []byte, from broker.User, attachments [][]byte) (st
 	if len(e.Args) > MaxEventArgs {
 		return "", fmt.Errorf("an event may have %d arguments", MaxEventArgs)
 	}
-	name, err1 := json.Marshal(e.Name)
-	user, err2 := json.Marshal(from)
-	if err := errors.Join(err1, err2); err != nil {
-		return "", err
-	}
+	name, user := quote(e.Name), from.Text()
 	size := len(name) + len(e.Except) + len(head) + len(user) + 48
 	for _, a := range e.Args {
 		size += len(a) + 1

@@ -3,7 +3,6 @@ package room
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"sync"
@@ -136,8 +135,7 @@ func (r *Room) state(p past, o JoinOptions, m Member) Joined {
 // already. r.mu is held.
 func (r *Room) admit(m Member, invisible bool) (u broker.User, text string, again bool) {
 	u = m.User()
-	encoded, _ := json.Marshal(u) // a struct of strings and a bool
-	text = string(encoded)
+	text = u.Text()
 	was := r.members[m]
 	if again = was != nil; again {
 		invisible = was.invisible

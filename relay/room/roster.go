@@ -145,10 +145,7 @@ func (r *roster) hear(ch broker.Change) (u broker.User, news, renamed bool) {
 // no difference here.
 func (here *localUser) rename(u broker.User) {
 	u.Place = here.user.Place
-	text, err := json.Marshal(u)
-	if err == nil {
-		here.user, here.json = u, string(text)
-	}
+	here.user, here.json = u, u.Text()
 }
 
 func parseUser(text string) (u broker.User, err error) {

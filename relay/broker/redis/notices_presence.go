@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"encoding/json"
 	"maps"
 
 	"setu/relay/broker"
@@ -13,8 +12,8 @@ const onlineRoom = "\x01online"
 
 // Online implements broker.Broker.
 func (b *Broker) Online(user broker.User) {
-	if text, err := json.Marshal(user); err == nil && b.notices.on {
-		b.presence.enter(place{onlineRoom, user.ID}, string(text))
+	if b.notices.on {
+		b.presence.enter(place{onlineRoom, user.ID}, user.Text())
 	}
 }
 

@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strconv"
@@ -82,17 +81,14 @@ func newPresence(b *Broker) *presence {
 
 // Enter implements broker.Broker.
 func (b *Broker) Enter(ctx context.Context, room string, user broker.User) (int, error) {
-	text, err := json.Marshal(user.Unplaced()) // the life says where that is
-	if err != nil {
-		return 0, err
-	}
+	text := user.Unplaced().Text() // the life says where that is
 	at := place{room, user.ID}
 	if err := b.feed.ready(); err != nil {
-		b.presence.enter(at, string(text)) // it is made good when Redis is back
+		b.presence.enter(at, text) // it is made good when Redis is back
 		return 0, err
 	}
 	answer := make(chan entered, 1)
-	b.presence.enter(at, string(text), answer)
+	b.presence.enter(at, text, answer)
 	ctx, cancel := context.WithTimeout(ctx, connTimeout)
 	defer cancel()
 	select {

@@ -33,11 +33,15 @@ type who struct {
 }
 
 func (w *who) text() string {
-	text, err := json.Marshal(w)
-	if err != nil {
-		panic(err) // of strings and bools: it can't
+	dst := broker.AppendString(append(make([]byte, 0, 256), `{"id":`...), w.ID)
+	dst = w.User.AppendText(append(dst, `,"user":`...))
+	if w.Keyed {
+		dst = append(dst, `,"keyed":true`...)
 	}
-	return string(text)
+	if w.Data != "" {
+		dst = broker.AppendString(append(dst, `,"data":`...), w.Data)
+	}
+	return string(append(dst, '}'))
 }
 
 const (
