@@ -115,7 +115,7 @@ func (f *feed) receive(session int, push rueidis.PubSubMessage) {
 		}
 	case 'j', 'l', 'r', 'w':
 		count, _ := strconv.Atoi(head)
-		ch := broker.Change{Joined: kind == 'j', Renamed: kind == 'r' || kind == 'w', Moved: kind == 'w', Count: count, User: placedAsHeard(rest), After: f.after}
+		ch := broker.Change{Joined: kind == 'j', Renamed: kind == 'r' || kind == 'w', Moved: kind == 'w', Count: count, User: f.places.asHeard(rest), After: f.after}
 		if kind == 'r' {
 			f.b.presence.renamed(room, broker.CutPlaces(rest))
 		}

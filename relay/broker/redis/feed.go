@@ -66,6 +66,7 @@ type feed struct {
 	former  []string      // epochs that it was in before, the latest last
 	parted  bool          // some rooms are of another epoch already
 	pos     uint64        // all up to here has been delivered
+	places  placer        // of whom was heard
 	witness witness       // the newest message that was acknowledged here
 	clock   time.Duration // what Redis' clock is ahead of ours
 	trusted string        // the epoch to publish under; empty while none is known, or Redis refused it
@@ -165,7 +166,7 @@ func (s *subscription) refuse(err error) {
 func newFeed(b *Broker) *feed {
 	return &feed{b: b, channel: b.keys.private + newName(), wake: make(chan struct{}, 1), kick: make(chan error, 1),
 		doubt: make(chan struct{}, 1), tell: make(chan struct{}, 1),
-		decided: make(chan struct{}), passed: make(chan struct{}), rooms: map[string]*subscription{}}
+		decided: make(chan struct{}), passed: make(chan struct{}), places: placer{}, rooms: map[string]*subscription{}}
 }
 
 // pop takes the first out of a queue that is not empty, and has its array keep nothing of it.

@@ -43,9 +43,15 @@ func placed(text, lives string) string { return broker.JoinPlaces(text, placesTe
 // placer is placed for many users, of whom most are at the same places.
 type placer map[string]string // by lives, what placesText says
 
+// maxPlaced bounds what a placer knows: lives come and go.
+const maxPlaced = 256
+
 func (known placer) placed(text, lives string) string {
 	places, found := known[lives]
 	if !found {
+		if len(known) >= maxPlaced {
+			clear(known)
+		}
 		places = placesText(lives)
 		known[lives] = places
 	}
@@ -73,12 +79,12 @@ func placesText(lives string) string {
 // heardMember is how the scripts say, in the JSON that they push, for which lives a user is there.
 const heardMember = `,"at":"`
 
-// placedAsHeard is placed of what a script has pushed.
-func placedAsHeard(text string) string {
+// asHeard is placed of what a script has pushed.
+func (known placer) asHeard(text string) string {
 	at := strings.LastIndex(text, heardMember) // no string holds it: a quote in one has a backslash before it
 	if at < 0 {
 		return text
 	}
 	lives, _ := strings.CutSuffix(text[at+len(heardMember):], `"}`)
-	return placed(text[:at]+"}", lives)
+	return known.placed(text[:at]+"}", lives)
 }

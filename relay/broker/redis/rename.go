@@ -82,7 +82,7 @@ func (f *feed) tellRenamed(room string, count int, text string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if s := f.rooms[room]; s != nil && !s.loading {
-		s.sub.Presence(broker.Change{Renamed: true, Count: count, User: placedAsHeard(text)})
+		s.sub.Presence(broker.Change{Renamed: true, Count: count, User: f.places.asHeard(text)})
 	}
 }
 
