@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"time"
@@ -92,6 +93,24 @@ func (w *writeBehind[K, A]) ripen() {
 func (w *writeBehind[K, A]) forget(k K) {
 	delete(w.marks, k)
 	delete(w.fresh, k)
+}
+
+// await returns what comes on answer, with which k was marked. The error says that it took too long.
+func (w *writeBehind[K, A]) await(ctx context.Context, k K, answer chan A) (a A, err error) {
+	timeout := time.NewTimer(connTimeout) // a context that ends takes several times the memory
+	defer timeout.Stop()
+	select {
+	case a = <-answer:
+		return a, nil
+	case <-timeout.C:
+		err = context.DeadlineExceeded
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.giveUpWaiting(k, answer)
+	return a, unavailable(err)
 }
 
 // giveUpWaiting forgets somebody who waits for k no more. mu is held.

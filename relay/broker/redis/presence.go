@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -89,17 +90,8 @@ func (b *Broker) Enter(ctx context.Context, room string, user broker.User) (int,
 	}
 	answer := make(chan entered, 1)
 	b.presence.enter(at, text, answer)
-	ctx, cancel := context.WithTimeout(ctx, connTimeout)
-	defer cancel()
-	select {
-	case a := <-answer:
-		return a.count, a.err
-	case <-ctx.Done():
-		b.presence.mu.Lock()
-		b.presence.giveUpWaiting(at, answer)
-		b.presence.mu.Unlock()
-		return 0, unavailable(ctx.Err())
-	}
+	a, err := b.presence.await(ctx, at, answer)
+	return a.count, cmp.Or(err, a.err)
 }
 
 // Leave implements broker.Broker.

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -318,17 +319,8 @@ func (s *handle) changeNow(ctx context.Context, do func() bool) error {
 	if err != nil || answer == nil {
 		return err // if Redis is away, it is made good when it is back
 	}
-	ctx, cancel := context.WithTimeout(ctx, connTimeout)
-	defer cancel()
-	select {
-	case err := <-answer:
-		return err
-	case <-ctx.Done():
-		s.of.mu.Lock()
-		s.of.giveUpWaiting(s, answer)
-		s.of.mu.Unlock()
-		return unavailable(ctx.Err())
-	}
+	stored, err := s.of.await(ctx, s, answer)
+	return cmp.Or(err, stored)
 }
 
 // startChange runs do, marks what is to be written, and returns what the answer comes on; nil if there
