@@ -64,3 +64,35 @@ func TestPageKeepsItsPlaceNearTheEnd(t *testing.T) {
 	}
 	asha.hasNoErrors()
 }
+
+// Who asks with the mouse and thinks better of it has the bar where the mouse is then, and nowhere else.
+func TestPageBarGoesWithTheMouse(t *testing.T) {
+	t.Parallel()
+	relay := startLoneRelay(t)
+	ben := startWriter(t, relay, "Ben", "harbour")
+	asha := openPage(t, browser.Start(t), relay, "Asha", browser.Desktop)
+	asha.sees(ben.count("harbour", 2))
+	asha.say("Mine")
+	asha.sees("Mine")
+	const bar = `document.querySelector("#actions")`
+	for _, mode := range []string{"delete", "quick"} {
+		for _, goes := range []struct{ to, then, what string }{
+			{"#pill", `!` + bar + `.checkVisibility()`, "no bar"},
+			{".message[data-author]", bar + `.checkVisibility() && ` + bar + `.dataset.key === document.querySelector(".message[data-author]").dataset.key`, "the bar at the other message"},
+			{`#actions button:not([hidden])`, bar + `.checkVisibility() && ` + bar + `.dataset.key === document.querySelector(".message[data-own]").dataset.key`, "the bar where it was"},
+		} {
+			asha.Hover("#pill")
+			asha.Hover(".message[data-own] .bubble")
+			asha.Click(`#actions [data-open="` + mode + `"]`)
+			asha.WaitFor(`document.activeElement.matches("#actions button") && !document.querySelector("#actions [data-do=copy]").checkVisibility()`, "the question")
+			asha.Hover(goes.to)
+			asha.Eval(rests, nil)
+			asha.WaitFor(`document.activeElement.matches("#actions button")`, "the question to stay")
+			asha.Press("Escape")
+			asha.WaitFor(goes.then+` && document.activeElement.id === "composer"`, goes.what+", and the focus where one writes")
+			asha.Hover("#pill")
+			asha.WaitFor(`!`+bar+`.checkVisibility()`, "the bar to go with the mouse")
+		}
+	}
+	asha.hasNoErrors()
+}

@@ -10,7 +10,7 @@
 
   // The bar goes to the message under the mouse, to the one that has the focus, or to the one on which a finger
   // rests. It is outside of the list, which screen readers read out as it grows.
-  let at = null, kept = false, mode = "", asking = 0, timer = 0, from = null, touched = false, rested = false, returning = false, mouse = {};
+  let at = null, kept = false, mode = "", asking = 0, timer = 0, from = null, touched = false, rested = false, returning = false, mouse = {}, byMouse = false;
   const messageOf = (target) => target.closest?.("#list .message") ?? null;
   // What the bar asks is no longer said once it is answered, or nobody is asked any more.
   const question = "Press again to delete this message for everybody";
@@ -70,7 +70,7 @@
     open(at);
     if (to === "delete") {
       tellStatus(question);
-      asking = setTimeout(() => { if (mode === "delete") turn(""); }, 4000);
+      asking = setTimeout(() => { if (mode === "delete") back(); }, 4000);
     }
     if (!to) bar.querySelector(`[data-open=${was}]`).focus({ preventScroll: true, focusVisible: !touched });
   };
@@ -82,6 +82,13 @@
     if (message?.isConnected && message.hasAttribute("tabindex")) message.focus({ preventScroll: true });
     else if (!touched) composer.focus({ preventScroll: true });
     returning = false;
+  };
+  // Back from what the bar has asked. Who asked with the mouse has the bar where the mouse is now, and nowhere else.
+  const back = () => {
+    if (!byMouse) return turn("");
+    const under = document.elementFromPoint(mouse.x, mouse.y), message = bar.contains(under) ? at : under && messageOf(under);
+    leave();
+    if (message) show(message, false);
   };
   const stopPress = () => clearTimeout(timer);
   document.addEventListener("pointerdown", (event) => {
@@ -130,6 +137,8 @@
     const opens = event.target.closest("[data-open]")?.dataset.open;
     if (!opens) return leave();
     handled(event);
+    byMouse = event.detail > 0 && !touched; // of a key's press it is 0
+    if (byMouse) mouse = { x: event.clientX, y: event.clientY };
     turn(opens);
   });
   list.addEventListener("scroll", place);
@@ -163,7 +172,7 @@
       next.focus({ focusVisible: true });
     } else if (bar.contains(target)) {
       if (key === "Enter" && event.repeat) ; // one press that lasts says yes to nothing
-      else if (key === "Escape") mode ? turn("") : leave();
+      else if (key === "Escape") mode ? back() : leave();
       else if (key === "ArrowLeft" || key === "ArrowRight") {
         const buttons = [...bar.querySelectorAll("button:not([hidden])")];
         buttons[buttons.indexOf(target) + (key === "ArrowLeft" ? -1 : 1)]?.focus();
