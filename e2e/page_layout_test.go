@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"testing"
 
 	"setu/e2e/browser"
@@ -95,4 +96,61 @@ func TestPageBarGoesWithTheMouse(t *testing.T) {
 		}
 	}
 	asha.hasNoErrors()
+}
+
+// Of many reactions the first ones are shown, and a button shows the rest: to a finger, by keys, and before the program.
+func TestPageFoldsReactions(t *testing.T) {
+	t.Parallel()
+	relay := startLoneRelay(t)
+	b := browser.Start(t)
+	asha := openPage(t, b, relay, "Asha", browser.Desktop)
+	asha.say("So many")
+	asha.sees("So many")
+	gives := func(value string) {
+		t.Helper()
+		asha.opensBar("So many")
+		asha.Eval(fmt.Sprintf(`document.querySelector("#actions .emoji").dataset.value = %q; document.querySelector("#actions .emoji").click()`, value), nil)
+		asha.WaitFor(fmt.Sprintf(`[...document.querySelectorAll(".reaction")].some(b => b.dataset.value === %q)`, value), value)
+	}
+	const shown = `[...document.querySelectorAll(".reaction")].filter(b => b.checkVisibility()).length`
+	const more = `document.querySelector(".more")`
+	for i := range 7 {
+		gives(fmt.Sprint("r", i))
+	}
+	asha.WaitFor(shown+` === 7 && !`+more, "seven, since a button for one would take its room")
+	gives("r7")
+	gives("r8")
+	asha.WaitFor(shown+` === 6 && `+more+`.ariaLabel === "3 more reactions" && `+more+`.ariaExpanded === "false"`, "the first six, and how many more there are")
+	asha.Screenshot("page reactions folded desktop light")
+	ben := openPage(t, b, relay, "Ben", browser.Phone)
+	ben.WaitFor(shown+` === 6`, "the first six")
+	ben.Screenshot("page reactions folded phone light")
+	var high float64
+	if ben.Eval(`document.querySelector(".reactions").offsetHeight / document.querySelector(".reaction").offsetHeight`, &high); high > 2.6 {
+		t.Errorf("they are as high as %v reactions", high)
+	}
+	ben.Click(".more")
+	ben.WaitFor(shown+` === 9 && `+more+`.ariaExpanded === "true" && `+atEnd, "all of them, and the end in view")
+	ben.Screenshot("page reactions unfolded phone light")
+	cleo := person{b.Tab(t, browser.Phone.InDark()), t, "Cleo", true}
+	cleo.Prepare(withoutProgram)
+	cleo.OpenUntil(relay.URL()+"/r/harbour", message("So many")+` && !document.body.dataset.ready`, "the message, before the program")
+	cleo.Click(".more")
+	cleo.WaitFor(shown+` === 9`, "all of them, before the program")
+
+	// By keys: the button is the stop after the six, keeps the focus and stays open as more are given.
+	asha.Eval(`{ const m = `+message("So many")+`; m.tabIndex = -1; m.focus(); }`, nil)
+	for range 7 {
+		asha.Press("Tab")
+	}
+	asha.WaitFor(`document.activeElement === `+more, "the button after six")
+	asha.Press("Enter")
+	asha.WaitFor(shown+` === 9 && document.activeElement === `+more, "all of them, and the focus to stay")
+	gives("r9")
+	asha.WaitFor(shown+` === 10 && `+more+`.ariaLabel === "4 more reactions"`, "one more of them")
+	asha.Eval(more+`.focus()`, nil)
+	asha.Press("Enter")
+	asha.WaitFor(shown+` === 6`, "the first six again")
+	asha.hasNoErrors()
+	ben.hasNoErrors()
 }

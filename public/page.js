@@ -298,6 +298,12 @@
     });
   }
 
+  // Of many reactions the last ones are shown when that is asked for.
+  document.addEventListener("click", ({ target }) => {
+    const more = target.closest?.(".more");
+    if (more) more.ariaExpanded = String(more.ariaExpanded !== "true");
+  });
+
   // For the program.
 
   // Gathers what a socket receives: of frames that come fast, those of 25 ms are handed over together, since each

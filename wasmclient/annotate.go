@@ -131,6 +131,7 @@ func (a *app) writeReactions(bubble js.Value, e *chat.Entry) {
 		setAttr(chip, "title", r.Shown())
 		chip.Set("disabled", !a.mayWrite())
 	}
+	writeMore(line, e.Annotations.Folded())
 	if inside && !line.Call("contains", document.Get("activeElement")).Bool() {
 		a.focusUnlessTouch()
 	}
@@ -139,12 +140,28 @@ func (a *app) writeReactions(bubble js.Value, e *chat.Entry) {
 	}
 }
 
+// writeMore has a button show how many reactions are folded away, and public/page.js unfold them.
+func writeMore(line js.Value, folded int) {
+	more := find(line, ".more")
+	switch {
+	case folded == 0 && !more.IsNull():
+		more.Call("remove")
+	case folded > 0:
+		if more.IsNull() {
+			more = clone(byID("more-template"))
+			line.Call("append", more)
+		}
+		setAttr(more, "data-more", strconv.Itoa(folded))
+		setAttr(more, "aria-label", strconv.Itoa(folded)+" more reactions")
+	}
+}
+
 // dropReactions removes those that nobody gives any more.
 func dropReactions(line js.Value, e *chat.Entry) {
 	children, at := line.Get("children"), 0
 	for at < children.Length() {
 		value := attribute(children.Index(at), "data-value")
-		if e.Annotations.Index(value) >= 0 {
+		if value == "" || e.Annotations.Index(value) >= 0 { // without a value it is the one that shows the others
 			at++
 		} else {
 			children.Index(at).Call("remove")

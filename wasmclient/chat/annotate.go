@@ -117,6 +117,17 @@ func (n Annotations) Index(value string) int {
 	return -1
 }
 
+// maxChips is how many of a message's reactions are shown at first. public/style.css has the same.
+const maxChips = 6
+
+// Folded returns how many of the reactions are shown only when that is asked for: none, or two and more.
+func (n Annotations) Folded() int {
+	if more := len(n.Reactions) - maxChips; more > 1 {
+		return more
+	}
+	return 0
+}
+
 func (n Annotations) without(value string) (rest []Reaction) {
 	for _, r := range n.Reactions {
 		if r.Value != value {
