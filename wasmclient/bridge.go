@@ -203,12 +203,12 @@ func drawing(b chat.Bridge) js.Value {
 			continue
 		}
 		add(node(pierOthers, y, "shore"))
-		add(caption(pierOthers+10, y+4, "start", clip(b.Others[i].Label(), 12)))
+		add(caption(pierOthers+10, y+4, "start", chat.Clip(b.Others[i].Label(), 76)))
 	}
 	add(node(pierYou, deck, "you"))
 	add(node(pierRelay, deck, "relay"))
 	add(caption(pierYou, deck+24, "middle", "You"))
-	add(caption(pierRelay, deck+24, "middle", clip(b.Here, 14)))
+	add(caption(pierRelay, deck+24, "middle", chat.Clip(b.Here, 112)))
 	add(caption((pierYou+pierRelay)/2, measured, "middle", b.ToHere))
 	if !b.Lone {
 		add(node(pierDeep, deck, "deep"))
@@ -223,15 +223,6 @@ func join(parts []string) (all string) {
 		all += p
 	}
 	return all
-}
-
-// clip cuts a name that is too long for the drawing.
-func clip(name string, most int) string {
-	runes := []rune(name)
-	if len(runes) <= most {
-		return name
-	}
-	return string(runes[:most-1]) + "…"
 }
 
 // shape returns a new element of SVG with attributes, given as names and values.

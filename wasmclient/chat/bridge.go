@@ -207,3 +207,26 @@ func Elsewhere(wanted, here string) string {
 	}
 	return "No relay in " + City(wanted) + " takes you now: you came in through " + City(here)
 }
+
+// Clip cuts a name that is too long for the drawing: for so many of its units, at 12 of them to the font.
+func Clip(name string, width int) string {
+	const dots = 12
+	end, used := 0, 0
+	for i, r := range name {
+		if used <= width-dots {
+			end = i
+		}
+		switch {
+		case r >= 0x1100 || r == 'M' || r == 'W' || r == 'm' || r == 'w':
+			used += 12
+		case 'A' <= r && r <= 'Z':
+			used += 9
+		default:
+			used += 7
+		}
+	}
+	if used <= width {
+		return name
+	}
+	return name[:end] + "…"
+}

@@ -195,3 +195,19 @@ func TestWhatHappenedToTheConnection(t *testing.T) {
 		t.Error(p.MissedText())
 	}
 }
+
+// A name is cut where its letters are wide, and stays whole where there is room.
+func TestClip(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		width int
+		want  string
+	}{
+		{"Johannesburg", 112, "Johannesburg"}, {"São Paulo ×2", 112, "São Paulo ×2"}, {"", 76, ""}, {"Virginia", 76, "Virginia"},
+		{"WWWWWWWWWWWWWW", 112, "WWWWWWWW…"}, {"横浜横浜横浜横浜", 76, "横浜横浜横…"}, {"a-relay-with-a-long-name", 76, "a-relay-…"},
+	} {
+		if got := Clip(tt.name, tt.width); got != tt.want {
+			t.Errorf("%q in %d: %q, want %q", tt.name, tt.width, got, tt.want)
+		}
+	}
+}
