@@ -7,7 +7,10 @@ import (
 
 // Text returns the JSON of a user. It is what json.Marshal makes of one, and is written by hand since whoever
 // connects is written several times.
-func (u User) Text() string { return string(u.AppendText(make([]byte, 0, 96+len(u.ID)+len(u.Name)))) }
+func (u User) Text() string {
+	var enough [192]byte // for most, and on the stack
+	return string(u.AppendText(enough[:0]))
+}
 
 // AppendText is Text, appended to dst.
 func (u User) AppendText(dst []byte) []byte {

@@ -65,8 +65,10 @@ func (root *Root) readRooms(text json.RawMessage) (out []askedRoom) {
 // until the answers are on their way. resumed says that the session was in its rooms already. An error
 // means that the lobby can't be joined now.
 func (c *connection) enterRooms(ctx context.Context, who identity, resumed bool) (a answers, err error) {
-	if isThere(who.rooms) {
-		a.asked, a.rooms = true, c.root.readRooms(who.rooms)
+	if a.asked = isThere(who.rooms); a.asked {
+		a.rooms = c.root.readRooms(who.rooms)
+	} else if c.root.lobby == "" {
+		return a, nil // as mostly
 	}
 	c.checkRooms(ctx, a.rooms, resumed)
 	lobby := askedRoom{in: joinRequest{Room: c.root.lobby}}

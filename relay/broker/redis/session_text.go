@@ -33,7 +33,8 @@ type who struct {
 }
 
 func (w *who) text() string {
-	dst := broker.AppendString(append(make([]byte, 0, 256), `{"id":`...), w.ID)
+	var enough [256]byte // for most, and on the stack
+	dst := broker.AppendString(append(enough[:0], `{"id":`...), w.ID)
 	dst = w.User.AppendText(append(dst, `,"user":`...))
 	if w.Keyed {
 		dst = append(dst, `,"keyed":true`...)
