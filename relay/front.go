@@ -107,7 +107,7 @@ func (g *guarded) Accept() (net.Conn, error) {
 // takes reports whether a connection is to be served. If not, that has been noted.
 func (srv *Server) takes(c net.Conn) bool {
 	f := srv.front
-	at, ok := f.addresses.OfPeer(c.RemoteAddr().String())
+	at, ok := f.addresses.OfPeer(c.RemoteAddr())
 	if !ok {
 		return true
 	}
@@ -130,7 +130,7 @@ func (srv *Server) takes(c net.Conn) bool {
 
 // AwaitConnection waits for the turn of a connection that Guard's listener has returned. A proxy's has none.
 func (srv *Server) AwaitConnection(c net.Conn) {
-	if at, ok := srv.front.addresses.OfPeer(c.RemoteAddr().String()); ok {
+	if at, ok := srv.front.addresses.OfPeer(c.RemoteAddr()); ok {
 		srv.engine.Await(at, connectionPrice)
 	}
 }
@@ -143,7 +143,7 @@ func (srv *Server) ConnState(c net.Conn, state http.ConnState) {
 		f.leave(c)
 		return
 	}
-	at, ok := f.addresses.OfPeer(c.RemoteAddr().String())
+	at, ok := f.addresses.OfPeer(c.RemoteAddr())
 	switch {
 	case !ok:
 	case srv.engine.IsShutOut(at):

@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -50,8 +51,12 @@ func (a Addresses) Client(r *http.Request) netip.Addr {
 
 // OfPeer returns the address by which a peer is limited, and whether it may be: whom a proxy brings is
 // not known before they have asked something.
-func (a Addresses) OfPeer(remote string) (at netip.Addr, ok bool) {
-	at = parseAddress(remote)
+func (a Addresses) OfPeer(remote net.Addr) (at netip.Addr, ok bool) {
+	if tcp, is := remote.(*net.TCPAddr); is {
+		at = tcp.AddrPort().Addr().Unmap().WithZone("")
+	} else {
+		at = parseAddress(remote.String())
+	}
 	return Key(at), at.IsValid() && !a.Fly && !a.trusts(at)
 }
 
@@ -78,11 +83,10 @@ func (a Addresses) trusts(at netip.Addr) bool {
 // parseAddress reads an address with or without a port. It is not valid if there is none.
 func parseAddress(s string) netip.Addr {
 	s = strings.TrimSpace(s)
-	at, err := netip.ParseAddr(s)
+	withPort, err := netip.ParseAddrPort(s) // as a peer's address is
+	at := withPort.Addr()
 	if err != nil {
-		var withPort netip.AddrPort
-		withPort, err = netip.ParseAddrPort(s)
-		at = withPort.Addr()
+		at, err = netip.ParseAddr(s)
 	}
 	if err != nil {
 		return netip.Addr{}

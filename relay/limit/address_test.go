@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -90,4 +91,33 @@ func FuzzAddress(f *testing.F) {
 			t.Errorf("%v is no key", onFly)
 		}
 	})
+}
+
+// A peer is known by its connection's address, whatever a proxy would say of it.
+func TestOfPeer(t *testing.T) {
+	tcp := func(s string) net.Addr { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(s)) }
+	proxied := Addresses{Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}
+	for _, c := range []struct {
+		of     Addresses
+		remote net.Addr
+		at     string // empty: it is not to be limited
+	}{
+		{Addresses{}, tcp("192.0.2.1:80"), "192.0.2.1"},
+		{Addresses{}, tcp("[::ffff:192.0.2.1]:80"), "192.0.2.1"},
+		{Addresses{}, tcp("[2001:db8:1:2:3::4]:80"), "2001:db8:1:2::"},
+		{Addresses{}, tcp("[fe80::1%eth0]:80"), "fe80::"},
+		{proxied, tcp("192.0.2.1:80"), "192.0.2.1"},
+		{proxied, tcp("10.1.2.3:80"), ""},
+		{Addresses{Fly: true}, tcp("192.0.2.1:80"), ""},
+		{Addresses{}, &net.UnixAddr{Name: "@", Net: "unix"}, ""},
+	} {
+		at, ok := c.of.OfPeer(c.remote)
+		if ok != (c.at != "") || ok && at.String() != c.at {
+			t.Errorf("%v of %v: %v, %v", c.of, c.remote, at, ok)
+		}
+	}
+	peer := tcp("192.0.2.1:80")
+	if n := testing.AllocsPerRun(100, func() { Addresses{}.OfPeer(peer) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
 }
