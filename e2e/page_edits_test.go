@@ -234,6 +234,7 @@ func TestPageSaysWhatWaits(t *testing.T) {
 		asha.isRefused(step.late)
 		asha.Eval(`handOver()`, nil)
 		asha.isTold(step.done)
+		asha.WaitFor(`!document.querySelector("#editing").checkVisibility()`, "the list to have its room again")
 	}
 	asha.hasNoErrors()
 }
