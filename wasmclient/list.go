@@ -241,7 +241,7 @@ func (a *app) drawMessages(now time.Time) {
 			v.scrollTo(v.messages.Get("scrollTop").Float() + moved)
 		}
 		if v.followEnd {
-			v.leaves(v.distance())
+			v.leaves()
 		}
 	}
 	v.toKey = ""

@@ -31,8 +31,13 @@ func (v *view) distance() float64 {
 	return v.messages.Get("scrollHeight").Float() - v.messages.Get("scrollTop").Float() - v.messages.Get("clientHeight").Float()
 }
 
-// leaves notes how many pixels of the list the user leaves below the view.
-func (v *view) leaves(below float64) {
+// leaves notes how many pixels of the list the user leaves below the view. While onResize has not been told
+// of the view's height, it is that of before which counts: the user has seen no other.
+func (v *view) leaves() {
+	below := v.distance()
+	if v.height > 0 {
+		below += v.messages.Get("clientHeight").Float() - v.height
+	}
 	if v.below = below; below < 2 { // that is the end, on a screen whose pixels are parts of these
 		v.below = 0
 	}
@@ -60,7 +65,7 @@ func (a *app) onScroll() {
 	byProgram := top-v.scrolledTo < 1.5 && v.scrolledTo-top < 1.5 || v.followEnd && distance < 1 && height > v.height
 	if !byProgram {
 		a.pace.Hurry()
-		v.leaves(distance)
+		v.leaves()
 		v.scrolledTo = -10 // no position: from now on all scrolling is the user's
 	}
 	if r := a.rooms.Current; r != nil {

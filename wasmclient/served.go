@@ -35,8 +35,8 @@ func (v *view) takeServed() {
 	fromEnd := -v.messages.Get("scrollTop").Float()
 	setFlag(v.list.el, "data-served", false)
 	v.followEnd = fromEnd <= nearEnd
-	v.leaves(fromEnd)
 	v.scrollTo(v.messages.Get("scrollHeight").Float() - v.messages.Get("clientHeight").Float() - fromEnd)
+	v.leaves()
 }
 
 // standsServed reports whether what the relay has written is all that there is of a room.
