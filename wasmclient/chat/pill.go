@@ -160,7 +160,10 @@ func (p *Pill) Banner(now time.Time) string {
 // Refusal returns the sentence for what was not done because there is no connection, or "" if there is one. A
 // message waits until there is; a change of one does not, since hours later it might surprise.
 func (p *Pill) Refusal(what, next string) string {
-	if p.Status == Connected {
+	switch {
+	case p.StoreSilent():
+		return what + ": the relay has no connection to Redis. " + next
+	case p.Status == Connected:
 		return ""
 	}
 	return what + ": there is no connection. " + next

@@ -267,6 +267,9 @@ func TestPillOfASilentStore(t *testing.T) {
 		if p.StoreSilent() != silent || p.Label(noon) != label || p.Short(noon) != short {
 			t.Errorf("silent %v, %q, %q", p.StoreSilent(), p.Label(noon), p.Short(noon))
 		}
+		if got := p.Refusal("Not deleted", "Try again."); got != "Not deleted: the relay has no connection to Redis. Try again." && silent || got != "" && !silent {
+			t.Errorf("refused: %q", got)
+		}
 		if (p.Banner(noon) != "") != silent || (p.PeopleNote(noon) != "") != silent {
 			t.Errorf("banner %q, of people %q", p.Banner(noon), p.PeopleNote(noon))
 		}
@@ -280,7 +283,7 @@ func TestPillOfASilentStore(t *testing.T) {
 	tell(Connected, time.Millisecond)
 	check(false, "Tokyo · 8 ms", "8 ms")
 	tell(Waiting, 9*time.Second)
-	if p.StoreSilent() {
+	if p.StoreSilent() || p.Refusal("x", "") != "x: there is no connection. " {
 		t.Error("silent without a connection")
 	}
 }
