@@ -45,6 +45,7 @@ func TestPageOfASilentRedis(t *testing.T) {
 	f.redis.Unpause()
 	asha.sees("Into the silence")
 	asha.sees("Two")
+	asha.WaitFor(`document.querySelector(".way")?.textContent.startsWith("Stored after ")`, "how long it has waited, over the reload")
 	asha.WaitFor(hereNow+` === "Here now · 1" && `+pillText+`.includes("ms")`, "all to be well")
 }
 

@@ -266,8 +266,9 @@
     throw new Error("too large");
   };
   const tell = (detail) => dispatchEvent(new CustomEvent("setu-picture", { detail }));
-  const use = async (files) => {
-    const file = files[0];
+  let before = Promise.resolve(); // one picture after another
+  const use = (files) => before = before.then(() => prepare(files[0]));
+  const prepare = async (file) => {
     if (!file || !globalThis.setuLook) return;
     try {
       const said = setuLook(new Uint8Array(await file.slice(0, 262144).arrayBuffer()), file.size);

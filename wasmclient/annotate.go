@@ -15,7 +15,16 @@ import (
 
 // onAnnotation shows what somebody has said of a message. It is nothing to be counted or told of.
 func (a *app) onAnnotation(n client.Annotation) {
-	if r := a.rooms.Find(n.Room); r != nil && r.Annotate(annotation(n)) && r == a.rooms.Current {
+	r := a.rooms.Find(n.Room)
+	if r == nil || !r.Annotate(annotation(n)) {
+		return
+	}
+	if reply := r.Reply; reply != nil || r.Edit != nil {
+		if a.settleEdits(r); reply != nil && r.Reply == nil {
+			a.toast("The message that you answered was deleted")
+		}
+	}
+	if r == a.rooms.Current {
 		a.invalidate(partList)
 	}
 }

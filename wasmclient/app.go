@@ -52,6 +52,8 @@ type app struct {
 	writing map[string]string // by room: what saveWriting has stored last
 	signIn  signIn
 
+	picturing *chat.Room // for which a picture is prepared; nil: none is
+
 	unsaved map[string]*chat.Room // of which it is not stored yet how far they are read
 
 	relays    []chat.Relay // as the relay has told of them, its own first

@@ -31,19 +31,46 @@ type attachView struct {
 // the picture that has come of it.
 func (a *app) listenPictures() {
 	window.Set("setuLook", js.FuncOf(func(_ js.Value, arguments []js.Value) any {
-		return chat.Look(bytesOf(arguments[0]), arguments[1].Int())
+		said := chat.Look(bytesOf(arguments[0]), arguments[1].Int())
+		if said == "" || said == chat.AsItIs {
+			a.withLock(a.beginPicture)
+		}
+		return said
 	}))
 	a.on(window, "setu-picture", a.onPicture)
 }
 
+// beginPicture notes that a picture is prepared for the open room: that may take a while, and somebody may go
+// to another one meanwhile, or send.
+func (a *app) beginPicture() {
+	if a.picturing = a.rooms.Current; a.picturing != nil {
+		a.picturing.Preparing = true
+		a.announce(chat.PreparingText)
+		a.invalidate(partComposer)
+	}
+}
+
+// endPicture returns the room for which the picture was prepared, or nil, and whether its message is to be
+// sent now.
+func (a *app) endPicture() (r *chat.Room, send bool) {
+	if r = a.picturing; r == nil {
+		return nil, false
+	}
+	send = r.SendPrepared && r == a.rooms.Current
+	a.picturing, r.Preparing, r.SendPrepared = nil, false, false
+	a.invalidate(partComposer)
+	return r, send
+}
+
 func (a *app) onPicture(event js.Value) {
 	detail := event.Get("detail")
+	r, send := a.endPicture()
 	if detail.Type() == js.TypeString {
 		a.toast(detail.String())
 		return
 	}
-	r, picture := a.rooms.Current, chat.PictureOf(bytesOf(detail))
-	if r == nil || picture == nil || !a.mayWrite() {
+	picture := chat.PictureOf(bytesOf(detail))
+	if r == nil || picture == nil || a.rooms.Find(r.Name) != r || !r.MayWrite() {
 		return
 	}
 	if r.Edit != nil {
@@ -53,7 +80,10 @@ func (a *app) onPicture(event js.Value) {
 	r.Attached = picture
 	a.announce("Picture added, " + chat.Size(len(picture.Data)))
 	a.invalidate(partComposer)
-	a.focusUnlessTouch()
+	if a.focusUnlessTouch(); send {
+		a.drawAttached() // whose description is empty
+		a.submit()
+	}
 }
 
 func bytesOf(array js.Value) []byte {
@@ -86,6 +116,9 @@ func (a *app) drawAttached() {
 	}
 	v.replyOn.show(r.Reply != nil && r.Edit == nil)
 	if r.Attached != v.attachedIs {
+		if old := v.attachedIs; old != nil { // of another room, or sent
+			old.Alt = strings.TrimSpace(v.alt.Get("value").String())
+		}
 		v.attachedIs = r.Attached
 		if r.Attached != nil {
 			setPicture(v.attached, r.Attached, 44, 44)

@@ -57,7 +57,7 @@ func (a *app) drawComposer() {
 	length := chat.Length(text)
 	over := length > chat.MaxText
 	a.saveDraft()
-	off := !a.mayWrite() || over || chat.Clean(text) == "" && (a.rooms.Current.Attached == nil || a.rooms.Current.Edit != nil)
+	off := !a.mayWrite() || over || chat.Clean(text) == "" && !a.rooms.Current.HasPicture()
 	if off != v.sendOff {
 		v.sendOff = off
 		v.send.Set("disabled", off)
@@ -68,8 +68,12 @@ func (a *app) drawComposer() {
 	case length > chat.MaxText*9/10:
 		v.counter.write(chat.Thousands(chat.MaxText-length) + " characters left")
 	}
+	long, preparing := length > chat.MaxText*9/10, a.rooms.Current != nil && a.rooms.Current.Preparing
+	if preparing && !long {
+		v.counter.write(chat.PreparingText)
+	}
 	setFlag(v.counter.el, "data-over", over)
-	v.counterOn.show(length > chat.MaxText*9/10)
+	v.counterOn.show(long || preparing)
 }
 
 // mayWrite reports whether this user may write in the open room, as far as is known. Who is nobody yet
@@ -105,7 +109,7 @@ func (a *app) drawNotice() {
 func (a *app) submit() {
 	text := a.composerText()
 	clean := chat.Clean(text)
-	if !a.mayWrite() || clean == "" && a.rooms.Current.Attached == nil {
+	if !a.mayWrite() || clean == "" && !a.rooms.Current.HasPicture() {
 		return
 	}
 	if n := chat.Length(text); n > chat.MaxText {
@@ -117,6 +121,11 @@ func (a *app) submit() {
 		if clean != "" {
 			a.submitEdit(r, clean)
 		}
+		return
+	}
+	if r := a.rooms.Current; r.Preparing {
+		r.SendPrepared = true
+		a.toast("This is sent when the picture is ready")
 		return
 	}
 	a.setComposer("")

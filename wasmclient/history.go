@@ -51,6 +51,7 @@ func (a *app) loadOlder(r *chat.Room) {
 		t.Loading = false
 		if len(page) > 0 || gone {
 			t.Prepend(page, more)
+			a.tellLapse(r)
 		}
 		switch {
 		case !t.Seeking:

@@ -206,6 +206,7 @@ func (a *app) onSnapshot(r *chat.Room, j client.Joined) {
 		if r.Enter(arrival) {
 			a.tellGap(r, 0, 0)
 		}
+		a.tellLapse(r)
 		if r == a.rooms.Current {
 			r.Timeline.Open()
 			a.view.list.reset = true
@@ -228,6 +229,9 @@ func (a *app) leave(name string) {
 		a.listRoom(name, false)
 		a.drop(r, "pushState") // so that the browser's way back leads into it again
 		a.toast(chat.LeftText(r.Shown(), r.Timeline.Unsent()))
+		if len(a.rooms.All) > 0 {
+			a.focusUnlessTouch()
+		}
 	}
 }
 

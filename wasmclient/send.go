@@ -109,6 +109,7 @@ func (a *app) sendNext(r *chat.Room, s *sender) bool {
 	var c *client.Client
 	var id string
 	var next *chat.Entry
+	var written int64
 	a.withLock(func() {
 		if c = a.client; s.by != c {
 			s.by = c
@@ -123,6 +124,7 @@ func (a *app) sendNext(r *chat.Room, s *sender) bool {
 		})
 		if s.running {
 			next = r.Timeline.Find("own/" + id)
+			written = next.At
 		}
 	})
 	if next == nil {
@@ -140,7 +142,7 @@ func (a *app) sendNext(r *chat.Room, s *sender) bool {
 	}
 	a.goGuarded(func() {
 		stored, err := p.Wait(context.Background())
-		took := time.Since(began)
+		took := max(time.Since(began), time.Since(time.UnixMilli(written))) // an earlier try may have failed
 		a.withLock(func() {
 			if a.onPublished(r, s, id, stored, err, c); err == nil && !stored.Duplicate {
 				r.Timeline.Took(id, took)

@@ -249,6 +249,13 @@ func (a *app) onReset(reset client.Reset) {
 	a.invalidate(partAll)
 }
 
+// tellLapse tells of a gap that was found below what an earlier page had stored.
+func (a *app) tellLapse(r *chat.Room) {
+	if gap := r.Timeline.TakeLapse(); gap.Last > 0 {
+		a.tellGap(r, gap.Last, gap.Next)
+	}
+}
+
 // tellGap tells of a gap in a room's history between two numbers; 0 means that one is not known.
 func (a *app) tellGap(r *chat.Room, last, next int64) {
 	a.pill.Missed(last, next)

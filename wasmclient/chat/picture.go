@@ -96,8 +96,14 @@ func (p *Picture) Shown() bool {
 	return len(p.Data) <= maxPicture && p.Width <= maxSide && p.Height <= maxSide && p.Width*p.Height <= maxPixels
 }
 
+// AsItIs is Look's word for a file that is sent as it is.
+const AsItIs = "as it is"
+
+// PreparingText says that a picture is made ready to be sent.
+const PreparingText = "Preparing the picture…"
+
 // Look tells what to do with a file that somebody wants to send, by its first bytes and its size: "" to make
-// it smaller, "as it is", or a sentence that says why it can't be sent.
+// it smaller, AsItIs, or a sentence that says why it can't be sent.
 func Look(head []byte, size int) string {
 	p := PictureOf(head)
 	switch {
@@ -108,7 +114,7 @@ func Look(head []byte, size int) string {
 	case p.Width > 1<<16 || p.Height > 1<<16 || int64(p.Width)*int64(p.Height) > maxCamera:
 		return "That picture is too large: " + Thousands(p.Width) + " by " + Thousands(p.Height) + " pixels"
 	case p.Type == "image/gif" && size <= maxPictureSent && p.Shown():
-		return "as it is" // it may move, and holds no more than is seen
+		return AsItIs // it may move, and holds no more than is seen
 	}
 	return ""
 }

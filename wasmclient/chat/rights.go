@@ -41,6 +41,9 @@ func (d *Denied) Deny(right string) {
 // MayWrite reports whether this user may write in the room, as far as is known.
 func (r *Room) MayWrite() bool { return !r.Denied.Join && !r.Denied.Publish }
 
+// HasPicture reports whether a picture goes with the message that is being written, or is being prepared for it.
+func (r *Room) HasPicture() bool { return r.Edit == nil && (r.Attached != nil || r.Preparing) }
+
 // Refused reports whether the relay refuses to let this user in, and is not asked again.
 func (r *Room) Refused() bool { return r.Refusal != "" && !r.Retried }
 

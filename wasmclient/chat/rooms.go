@@ -33,6 +33,8 @@ type Room struct {
 	// Reply is the message that the one being written answers, and Attached its picture, if any.
 	Reply    *Reply
 	Attached *Picture
+	// Preparing states that a picture is being made ready for it, and SendPrepared that it is to be sent then.
+	Preparing, SendPrepared bool
 	// Edit is the message that is being edited instead, if any.
 	Edit  *Edit
 	aside []*Edit // those that wait for their answer, or for this user to go on with them

@@ -154,6 +154,9 @@ func (t *Timeline) recall() {
 	last, first := aside[n-1], t.messageFrom(0)
 	if last.Kind != KindGap && (first == nil || first.Seq != last.Seq+1) {
 		t.gaps++
+		if t.lapse = (Lapse{Last: last.Seq}); first != nil {
+			t.lapse.Next = first.Seq
+		}
 		aside = append(aside[:n:n], &Entry{Key: "gap/" + strconv.Itoa(t.gaps), Kind: KindGap, Day: last.Day, gap: gap{done: true}})
 		n++
 	}
@@ -164,6 +167,17 @@ func (t *Timeline) recall() {
 	}
 	t.entries, t.lo, t.hi = append(aside[:n:n], t.entries...), t.lo+n, t.hi+n
 	t.lost = false
+}
+
+// Lapse is a gap in a room's history between two sequence numbers, of which 0 is not known.
+type Lapse struct{ Last, Next int64 }
+
+// TakeLapse returns the gap below what an earlier page had stored, if one was found since TakeLapse was called
+// last; else the zero Lapse.
+func (t *Timeline) TakeLapse() Lapse {
+	found := t.lapse
+	t.lapse = Lapse{}
+	return found
 }
 
 // StoredText returns the sentence for a room that is shown as it was at a time.

@@ -160,6 +160,9 @@ func TestStoredScreenOlderThanTheHistory(t *testing.T) {
 		if c.page != nil {
 			later.Timeline.Prepend(c.page, false)
 		}
+		if gap := later.Timeline.TakeLapse(); gap != (Lapse{}) != strings.Contains(c.want, "no longer kept") || gap.Last > 0 && gap != (Lapse{3, 7}) || later.Timeline.TakeLapse() != (Lapse{}) {
+			t.Errorf("%s: %+v is told", name, gap)
+		}
 		if got := show(later); got != c.want {
 			t.Errorf("%s: %q", name, got)
 		}

@@ -67,6 +67,8 @@ type Timeline struct {
 
 	aside []*Entry // what was shown without a connection, and is older than what the relay has told
 
+	lapse Lapse // see TakeLapse
+
 	sought Target // to be shown when it is known
 	marked string // the key of the message that was
 	aimed  string // the key of the message that is being edited or answered
