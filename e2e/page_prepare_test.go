@@ -69,6 +69,40 @@ func TestPagePreparesPictures(t *testing.T) {
 	asha.hasNoErrors()
 }
 
+// A link to a message leads a phone to it, and asks nothing. By the keys its actions come as elsewhere.
+func TestPageLinksOnAPhone(t *testing.T) {
+	t.Parallel()
+	relay := startLoneRelay(t)
+	last := startWriter(t, relay, "Ben", "harbour").count("harbour", 40)
+	asha := openPage(t, browser.Start(t), relay, "Asha", browser.Phone)
+	asha.sees(last)
+	var link string
+	asha.opensBar("38")
+	asha.Eval(`navigator.clipboard.writeText = async (text) => { globalThis.copied = text; }`, nil)
+	asha.Click(`#actions [data-do="link"]`)
+	asha.WaitFor(`globalThis.copied?.includes("#m=")`, "the link")
+	asha.Eval(`copied`, &link)
+	asha.Open("about:blank")
+	asha.OpenUntil(relay.URL()+link[strings.Index(link, "/r/"):], `document.activeElement.matches(".message.marked")`, "the message of the link")
+	asha.Eval(rests, nil)
+	asha.WaitFor(`!document.querySelector("#actions").checkVisibility()`, "no actions")
+	asha.Press("ArrowUp")
+	asha.WaitFor(`document.querySelector("#actions").checkVisibility()`, "the actions of the one above")
+	asha.hasNoErrors()
+}
+
+// A name of which nothing would be seen is asked for again, in words.
+func TestPageTakesNoBlankName(t *testing.T) {
+	t.Parallel()
+	relay := startLoneRelay(t)
+	asha := meetPage(t, browser.Start(t), relay, "Asha", browser.Desktop)
+	asha.Eval(`document.querySelector("#name").addEventListener("invalid", ({ target }) => { globalThis.said = target.validationMessage; })`, nil)
+	asha.Type("#name", "   ")
+	asha.Press("Enter")
+	asha.WaitFor(`globalThis.said === "Choose a name that is to be seen." && document.querySelector("#name-dialog").open`, "why it is asked for again")
+	asha.enter(relay)
+}
+
 // A long name leaves the bar of an answer as it is, and the bar goes with the message that was answered.
 func TestPageAnswersLongNames(t *testing.T) {
 	t.Parallel()

@@ -10,7 +10,7 @@
 
   // The bar goes to the message under the mouse, to the one that has the focus, or to the one on which a finger
   // rests. It is outside of the list, which screen readers read out as it grows.
-  let at = null, kept = false, mode = "", asking = 0, timer = 0, from = null, touched = false, rested = false, returning = false, mouse = {}, byMouse = false;
+  let at = null, kept = false, mode = "", asking = 0, timer = 0, from = null, touched = matchMedia("(hover: none) and (pointer: coarse)").matches, keyed = false, rested = false, returning = false, mouse = {}, byMouse = false;
   const messageOf = (target) => target.closest?.("#list .message") ?? null;
   // What the bar asks is no longer said once it is answered, or nobody is asked any more.
   const question = "Press again to delete this message for everybody";
@@ -93,6 +93,7 @@
   const stopPress = () => clearTimeout(timer);
   document.addEventListener("pointerdown", (event) => {
     touched = event.pointerType === "touch";
+    keyed = false;
     stopPress();
     if (bar.contains(event.target)) return;
     if (kept) hide();
@@ -128,9 +129,11 @@
     stopPress();
     open(message);
   });
+  document.addEventListener("keydown", ({ key }) => { keyed ||= key === "Tab" || key.startsWith("Arrow"); }, true);
   document.addEventListener("focusin", (event) => {
     if (returning) return;
-    if (event.target.matches("#list .message:focus-visible")) show(event.target, true);
+    // Where one touches, a link to a message brings the focus, and nobody has asked what to do with it.
+    if (event.target.matches("#list .message:focus-visible") && (keyed || !touched)) show(event.target, true);
     else if (kept && !bar.contains(event.target) && !at.contains(event.target)) hide();
   });
   bar.addEventListener("click", (event) => {

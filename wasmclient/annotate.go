@@ -19,10 +19,12 @@ func (a *app) onAnnotation(n client.Annotation) {
 	if r == nil || !r.Annotate(annotation(n)) {
 		return
 	}
-	if reply := r.Reply; reply != nil || r.Edit != nil {
-		if a.settleEdits(r); reply != nil && r.Reply == nil {
+	if r.Reply != nil {
+		if r.SettleReply(); r.Reply == nil {
 			a.toast("The message that you answered was deleted")
 		}
+		a.saveWriting(r)
+		a.invalidate(partComposer)
 	}
 	if r == a.rooms.Current {
 		a.invalidate(partList)

@@ -59,8 +59,12 @@ func (a *app) openRename() {
 func (a *app) saveName() {
 	name := chat.CleanName(byID("name").Get("value").String())
 	if name == "" {
-		byID("name").Call("focus")
+		input := byID("name")
+		input.Call("focus")
 		a.openDialog()
+		input.Call("setCustomValidity", "Choose a name that is to be seen.")
+		input.Call("reportValidity")
+		input.Call("setCustomValidity", "") // what is typed next is another one
 		return
 	}
 	changed := name != a.name

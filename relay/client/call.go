@@ -148,6 +148,7 @@ func (c *Client) onCallAck(q *call, p payload) {
 	if q.retryable && errors.As(answer(p, nil), &e) && e.Retryable() {
 		q.ackID = 0
 		q.dueAt = time.Now().Add(c.retryDelay(e))
+		c.doubtStore(e)
 	} else {
 		c.finishCall(q, result{payload: p})
 	}

@@ -26,13 +26,15 @@ type Error struct {
 func (e *Error) Error() string { return "relay: " + e.Message + " (" + e.Code + ")" }
 
 // Retryable reports whether the same request may succeed a moment later.
-func (e *Error) Retryable() bool { return e.Code == "unavailable" || e.Code == codeRateLimited }
+func (e *Error) Retryable() bool { return e.Code == codeUnavailable || e.Code == codeRateLimited }
 
-// Codes that say that a token is missing, does not hold, or was revoked, or that something came too soon.
+// Codes that say that a token is missing, does not hold, or was revoked, or that something came too soon, or
+// can't be done now.
 const (
 	codeUnauthorized = "unauthorized"
 	codeRevoked      = "revoked"
 	codeRateLimited  = "rate_limited"
+	codeUnavailable  = "unavailable"
 )
 
 // ConnectError is a relay's refusal of the session, because of a bad token for example. It is

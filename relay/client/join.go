@@ -175,6 +175,7 @@ func (c *Client) onJoinAck(r *room, p payload) {
 	var j Joined
 	err := answer(p, &j)
 	j.Room = r.name
+	c.doubtStore(err)
 	switch {
 	case a == nil:
 		c.onRejoinAck(r, j, err)

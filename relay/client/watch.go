@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"slices"
 	"time"
 )
@@ -67,6 +68,15 @@ func (c *Client) sendProbe(within time.Duration) {
 		c.updateState(func(s *State) { s.RTT, s.Store = rtt, store })
 	}
 	c.sendEvent(c.lastAckID, pingBody)
+}
+
+// doubtStore has the next probe sent at once if a request failed since the relay could not do it: the probe tells
+// whether its way to the store holds.
+func (c *Client) doubtStore(err error) {
+	var e *Error
+	if errors.As(err, &e) && e.Code == codeUnavailable && c.probe.ackID == 0 && c.phase == phaseConnected {
+		c.probe.nextAt = time.Now()
+	}
 }
 
 // checkNow does what Retry asked for.
