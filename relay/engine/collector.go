@@ -20,7 +20,7 @@ const (
 	leastHeap = 64 << 20 // bytes
 	defaultGC = 100      // GOGC if nobody has set it
 	stormGC   = 25       // the same, in a storm
-	stormHeap = 24 << 20 // bytes: what may be garbage then in any case
+	stormHeap = 12 << 20 // bytes: what may be garbage then in any case
 	smallHeap = 4 << 20  // bytes: with a GOGC of 100 Go's collector takes no heap for less
 )
 

@@ -21,10 +21,9 @@ func TestPercent(t *testing.T) {
 		{false, 32 * mib, 100},
 		{false, 48 * mib, 100},
 		{false, math.MaxInt64, 100},
-		{true, 0, 600},
-		{true, 8 * mib, 300},
-		{true, 48 * mib, 50},
-		{true, 96 * mib, stormGC},
+		{true, 0, 300},
+		{true, 8 * mib, 150},
+		{true, 48 * mib, stormGC},
 		{true, math.MaxInt64, stormGC},
 	} {
 		if got := percent(c.storm, c.live); got != c.want {
