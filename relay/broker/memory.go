@@ -269,7 +269,7 @@ func (b *Memory) Enter(_ context.Context, room string, user User) (int, error) {
 		b.notices.came(RoomSubject(room), "")
 	}
 	if was != text && r.sub != nil {
-		r.sub.Presence(Change{Joined: !here, Renamed: here, Count: len(r.users), User: string(text)})
+		r.sub.Presence(Change{Joined: !here, Renamed: here, Count: len(r.users), User: text})
 	}
 	return len(r.users), nil
 }
