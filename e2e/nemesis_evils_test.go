@@ -233,10 +233,7 @@ func (a *arena) regrow(n int) (first broker.Offset) {
 	for i := range n {
 		a.published++
 		id := fmt.Sprint("regrown-", a.published)
-		body, err := room.Body(id, broker.User{ID: "stranger", Name: "Stranger", Guest: true}, []byte(`"grown"`))
-		if err != nil {
-			a.t.Fatal(err)
-		}
+		body := room.Body(id, broker.User{ID: "stranger", Name: "Stranger", Guest: true}, []byte(`"grown"`))
 		a.history.Add(judge.Event{Client: "stranger", Kind: judge.Publishing, Room: a.room, Message: judge.Message{User: "stranger", ID: id, Data: `"grown"`}})
 		r := b.Publish(a.t.Context(), broker.Publication{Room: a.room, User: "stranger", ID: id, Body: body})[0]
 		if r.Err != nil {

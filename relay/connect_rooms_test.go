@@ -207,10 +207,7 @@ func TestRoomsOfConnectFitTogether(t *testing.T) {
 // offsetOf publishes a message, and returns its offset.
 func (r *rig) offsetOf(b *meanwhile, name, id string) string {
 	r.T.Helper()
-	body, err := room.Body(id, broker.User{ID: "u", Name: "n"}, json.RawMessage("0"))
-	if err != nil {
-		r.T.Fatal(err)
-	}
+	body := room.Body(id, broker.User{ID: "u", Name: "n"}, json.RawMessage("0"))
 	return b.Publish(r.T.Context(), broker.Publication{Room: name, User: "u", ID: id, Body: body})[0].Offset.String()
 }
 

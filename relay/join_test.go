@@ -48,10 +48,7 @@ func (m *meanwhile) send(t *testing.T, id, data string, attachments ...[]byte) {
 
 func (m *meanwhile) sendTo(t *testing.T, name, id, data string, attachments ...[]byte) {
 	t.Helper()
-	body, err := room.Body(id, broker.User{ID: "u", Name: "n"}, json.RawMessage(data), attachments...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	body := room.Body(id, broker.User{ID: "u", Name: "n"}, json.RawMessage(data), attachments...)
 	m.Publish(t.Context(), broker.Publication{Room: name, User: "u", ID: id, Body: body})
 }
 

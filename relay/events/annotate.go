@@ -213,11 +213,7 @@ func (root *Root) Annotate(ctx context.Context, n Annotation) (broker.Annotated,
 // newAnnotation returns what has n stored, if its user may say that.
 func (root *Root) newAnnotation(ctx context.Context, n Annotation) (broker.Annotation, error) {
 	a := broker.Annotation{Room: n.Room, Target: n.Target, User: n.From.ID, ID: n.ID, Kind: n.Kind, Value: n.Reaction, Remove: n.Remove}
-	from, err := json.Marshal(n.From)
-	if err != nil {
-		return a, err
-	}
-	a.About = string(from)
+	a.About = n.From.Text()
 	if n.Kind == broker.Reaction {
 		return a, checkReaction(n.Reaction)
 	}
@@ -229,13 +225,13 @@ func (root *Root) newAnnotation(ctx context.Context, n Annotation) (broker.Annot
 	case about.From.ID != n.From.ID && !n.Any:
 		return a, &fault{Code: codeForbidden, Message: "only who published a message may edit or delete it"}
 	case n.Kind == broker.Delete:
-		a.Body, err = room.DeletedBody(about)
+		a.Body = room.DeletedBody(about)
 	case about.Deleted:
 		return a, broker.ErrDeleted
 	case about.Event:
 		return a, badRequest("a named event can't be edited")
 	default:
-		a.Body, err = room.Body(about.ID, about.From, n.Data, n.Attachments...)
+		a.Body = room.Body(about.ID, about.From, n.Data, n.Attachments...)
 	}
 	return a, err
 }

@@ -71,7 +71,7 @@ func (root *Root) NewPublication(name, id string, from broker.User, c Content) (
 	case c.Event != "":
 		p.Body, err = room.EventBody(p.ID, from, e, attachments...)
 	default:
-		p.Body, err = room.Body(p.ID, from, data, attachments...)
+		p.Body = room.Body(p.ID, from, data, attachments...)
 	}
 	if err != nil {
 		return p, badRequest(err.Error())

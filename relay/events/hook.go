@@ -237,8 +237,8 @@ func (c *connection) moderate(ctx context.Context, p broker.Publication, m hook.
 	}
 	to := reply.Change
 	if to.Event == "" {
-		p.Body, err = room.Body(p.ID, c.User(), to.Data.Values[0], to.Data.Attachments...)
-		return p, err
+		p.Body = room.Body(p.ID, c.User(), to.Data.Values[0], to.Data.Attachments...)
+		return p, nil
 	}
 	event := room.Event{Name: to.Event, Args: to.Args.Values}
 	if !self {

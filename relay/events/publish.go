@@ -119,7 +119,7 @@ func (c *connection) publication(e namespace.Event) (p broker.Publication, err e
 		return p, err
 	}
 	if in.Data, err = canonical(in.Data, e.Attachments); err == nil {
-		p.Body, err = room.Body(p.ID, c.User(), in.Data, e.Attachments...)
+		p.Body = room.Body(p.ID, c.User(), in.Data, e.Attachments...)
 	}
 	return p, err
 }
@@ -149,11 +149,7 @@ func signal(_ context.Context, c *connection, e namespace.Event) error {
 	if err != nil {
 		return err
 	}
-	body, err := room.SignalBody(c.User(), data, e.Attachments...)
-	if err != nil {
-		return err
-	}
-	c.root.hub.Signal(in.Room, c.id, body)
+	c.root.hub.Signal(in.Room, c.id, room.SignalBody(c.User(), data, e.Attachments...))
 	return nil
 }
 

@@ -78,7 +78,7 @@ func (h *Hub) Annotate(ctx context.Context, a broker.Annotation) (broker.Annotat
 }
 
 // DeletedBody is the body of a message that was deleted: it is from whom it was, and says nothing.
-func DeletedBody(s Subject) (string, error) { return Body(s.ID, s.From, json.RawMessage("null")) }
+func DeletedBody(s Subject) string { return Body(s.ID, s.From, json.RawMessage("null")) }
 
 // kindNames are what clients call the kinds of annotations.
 var kindNames = map[broker.Kind]string{broker.Reaction: "reaction", broker.Edit: "edit", broker.Delete: "delete"}

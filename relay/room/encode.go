@@ -12,30 +12,23 @@ import (
 // the JSON object that members get. Every relay splices it in as it is, so that data passes byte
 // for byte. With attachments, of which there are at most socketio.MaxAttachments, data must be
 // canonical, and the body has the form that binaryBody begins.
-func Body(id string, from broker.User, data json.RawMessage, attachments ...[]byte) (string, error) {
-	idText, err := json.Marshal(id)
-	if err != nil {
-		return "", err
-	}
-	head, err := SignalBody(from, nil)
-	if err != nil {
-		return "", err
-	}
-	b := make([]byte, 0, len(idText)+len(head)+len(data)+16)
-	b = append(append(b, `"id":`...), idText...)
-	b = append(append(b, ','), head...)
-	return pack(append(b, data...), attachments), nil
+func Body(id string, from broker.User, data json.RawMessage, attachments ...[]byte) string {
+	head := append(make([]byte, 0, len(id)+len(data)+userSize), `"id":`...)
+	return userBody(append(broker.AppendString(head, id), ','), from, data, attachments)
 }
 
 // SignalBody returns the middle of a signal's object, with attachments as Body has them.
-func SignalBody(from broker.User, data json.RawMessage, attachments ...[]byte) (string, error) {
-	user, err := json.Marshal(from)
-	if err != nil {
-		return "", err
-	}
-	b := make([]byte, 0, len(user)+len(data)+16)
-	b = append(append(b, `"from":`...), user...)
-	return pack(append(append(b, dataMember...), data...), attachments), nil
+func SignalBody(from broker.User, data json.RawMessage, attachments ...[]byte) string {
+	return userBody(make([]byte, 0, len(data)+userSize), from, data, attachments)
+}
+
+// userSize is how many bytes most users take in a body, with what stands around them.
+const userSize = 192
+
+// userBody ends a body with whom it is from, and what that says.
+func userBody(head []byte, from broker.User, data json.RawMessage, attachments [][]byte) string {
+	b := from.AppendText(append(head, `"from":`...))
+	return pack(append(append(b, dataMember...), data...), attachments)
 }
 
 // quote returns s as a JSON string.

@@ -207,10 +207,7 @@ func join(t testing.TB, h *Hub, name string, m Member, o JoinOptions) (j Joined)
 // publish stores a message and returns its offset.
 func publish(t testing.TB, h *Hub, name, id, data string) broker.Offset {
 	t.Helper()
-	body, err := Body(id, broker.User{ID: "p", Name: "P"}, json.RawMessage(data))
-	if err != nil {
-		t.Fatal(err)
-	}
+	body := Body(id, broker.User{ID: "p", Name: "P"}, json.RawMessage(data))
 	rc := h.Publish(context.Background(), broker.Publication{Room: name, User: "p", ID: id, Body: body})[0]
 	if rc.Err != nil {
 		t.Fatal(rc.Err)

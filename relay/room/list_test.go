@@ -28,10 +28,7 @@ func publishPhoto(t testing.TB, h *Hub, id string, attachments int) broker.Offse
 	for i := range attachments {
 		all = append(all, fmt.Appendf(nil, "%s/%d", id, i))
 	}
-	body, err := Body(id, asha, json.RawMessage(photo(attachments)), all...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	body := Body(id, asha, json.RawMessage(photo(attachments)), all...)
 	rc := h.Publish(t.Context(), broker.Publication{Room: "room", User: "p", ID: id, Body: body})[0]
 	if rc.Err != nil {
 		t.Fatal(rc.Err)
@@ -80,7 +77,7 @@ func checkSees(t *testing.T, what string, l List, want ...string) {
 }
 
 func TestBinaryFrames(t *testing.T) {
-	body, _ := Body("m", asha, json.RawMessage(photo(2)), []byte("one"), []byte("two"))
+	body := Body("m", asha, json.RawMessage(photo(2)), []byte("one"), []byte("two"))
 	s := newEncoder("").encode(`"r"`, broker.Message{Epoch: "e", Pos: 9, Seq: 8, At: 7, Digest: "d", Body: body})
 	object := `{"room":"r","seq":8,"id":"m",` + fromAsha + `,"data":` + photo(2) + `,"at":7,"offset":"e.9.8.d"}`
 	if got, want := string(s.frame.Packet()), `452-["message",`+object+`,"e.9.8.d"]`; got != want || string(s.object) != object || s.frame.Pos() != 9 {
@@ -92,7 +89,7 @@ func TestBinaryFrames(t *testing.T) {
 	if all := slices.Collect(s.frame.Attachments()); len(all) != 2 || string(all[0]) != "one" || string(all[1]) != "two" || s.size() != len(object)+6 {
 		t.Errorf("%q, size %d", all, s.size())
 	}
-	body, _ = SignalBody(asha, json.RawMessage(photo(1)), []byte("x"))
+	body = SignalBody(asha, json.RawMessage(photo(1)), []byte("x"))
 	f := signalFrame(`"r"`, broker.Signal{Body: body})
 	if got := string(f.Packet()); got != `451-["signal",{"room":"r",`+fromAsha+`,"data":`+photo(1)+`}]` || len(slices.Collect(f.Attachments())) != 1 {
 		t.Error(got)
@@ -119,7 +116,7 @@ func TestListFits(t *testing.T) {
 				data = photo(n)
 			}
 			// A name that reads like a placeholder is no reason to suspect the data.
-			body, _ := Body("m", broker.User{ID: "u", Name: "<_placeholder>"}, json.RawMessage(data), make([][]byte, n)...)
+			body := Body("m", broker.User{ID: "u", Name: "<_placeholder>"}, json.RawMessage(data), make([][]byte, n)...)
 			l = append(l, newEncoder("").encode(`"r"`, broker.Message{Body: body}))
 		}
 		return l
@@ -144,7 +141,7 @@ func TestListFits(t *testing.T) {
 		}
 	}
 	heavy := List{of("1")[0], of(".")[0]}
-	body, _ := Body("m", asha, json.RawMessage(photo(1)), make([]byte, MaxReplay-heavy.weight()))
+	body := Body("m", asha, json.RawMessage(photo(1)), make([]byte, MaxReplay-heavy.weight()))
 	if got := append(heavy, newEncoder("").encode(`"r"`, broker.Message{Body: body})).fit(); len(got) != 2 {
 		t.Errorf("attachments count: %d fit", len(got))
 	}
@@ -227,7 +224,7 @@ func TestResetWithAttachments(t *testing.T) {
 	join(t, h, "room", m, JoinOptions{})
 	now := story("new", 1, 12)
 	for i := range now {
-		now[i].Body, _ = Body("m", asha, json.RawMessage(photo(1)), fmt.Append(nil, i+1))
+		now[i].Body = Body("m", asha, json.RawMessage(photo(1)), fmt.Append(nil, i+1))
 	}
 	h.room("room").Load(broker.Snapshot{Tail: now[11].Offset(), Messages: now}, "epoch")
 	m.mu.Lock()
@@ -246,7 +243,7 @@ func TestRingCountsAttachments(t *testing.T) {
 	h, _ := newTestHub(t)
 	join(t, h, "room", guest("a"), JoinOptions{})
 	for i := range 5 {
-		body, _ := Body(strconv.Itoa(i), asha, json.RawMessage(photo(1)), make([]byte, RingBytes/3))
+		body := Body(strconv.Itoa(i), asha, json.RawMessage(photo(1)), make([]byte, RingBytes/3))
 		h.Publish(t.Context(), broker.Publication{Room: "room", User: "p", ID: strconv.Itoa(i), Body: body})
 	}
 	r := h.room("room")

@@ -165,7 +165,7 @@ func TestReplayIsBounded(t *testing.T) {
 	first := publish(t, h, "room", "p1", `"one"`)
 	join(t, h, "room", guest("stay"), JoinOptions{})
 	big := func(id string, n int) {
-		body, _ := Body(id, asha, json.RawMessage(photo(1)), make([]byte, n))
+		body := Body(id, asha, json.RawMessage(photo(1)), make([]byte, n))
 		h.Publish(t.Context(), broker.Publication{Room: "room", User: "p", ID: id, Body: body})
 	}
 	big("b1", MaxReplay/2-1000)
