@@ -147,6 +147,29 @@ func TestPageAmongTheHostile(t *testing.T) {
 		}
 	}
 
+	sayHostile(mallory)
+	for _, p := range people {
+		p.sees("That was all.")
+		p.WaitFor(`["https://xn--pple-43d.com/", "https://xn--ggle-55da.com:8443/x", "https://münchen.example"].every(t => [...document.querySelectorAll(".text a")].some(a => a.textContent === t))`, "hosts that pass for others to be encoded")
+	}
+	inspect("texts")
+	for _, p := range people {
+		p.sendsNothingBlank()
+	}
+	readThrough(people)
+	crowd := meetHostile(t, relay, history)
+	seeNames(people, len(crowd))
+	inspect("names")
+	enterHostile(people)
+	inspect("rooms")
+	leaveHostile(people)
+	for _, p := range people {
+		p.hasNoErrors()
+	}
+}
+
+// sayHostile has mallory write what may do something to the others.
+func sayHostile(mallory *client.Client) {
 	for _, text := range hostileTexts() {
 		mallory.Say("harbour", map[string]any{"text": text})
 	}
@@ -164,22 +187,16 @@ func TestPageAmongTheHostile(t *testing.T) {
 		}
 	}
 	mallory.Say("harbour", map[string]any{"text": "That was all."})
-	for _, p := range people {
-		p.sees("That was all.")
-		p.WaitFor(`["https://xn--pple-43d.com/", "https://xn--ggle-55da.com:8443/x", "https://münchen.example"].every(t => [...document.querySelectorAll(".text a")].some(a => a.textContent === t))`, "hosts that pass for others to be encoded")
-	}
-	inspect("texts")
-	for _, p := range people {
-		p.sendsNothingBlank()
-	}
-	// Each stretch of the list.
+}
+
+// readThrough has everybody look at each stretch of the list, unfold what is long, and say something.
+func readThrough(people []person) {
 	for screen := range 6 {
 		for _, p := range people {
 			p.Eval(fmt.Sprintf(`(() => { const m = document.querySelector("#messages"); m.scrollTop = m.scrollHeight * %d / 6; return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done))); })()`, screen), nil)
 			p.Screenshot(fmt.Sprintf("hostile %s %d", p.kind(), screen))
 		}
 	}
-	// Long texts can be unfolded, and the others are still there.
 	for _, p := range people {
 		p.Eval(`document.querySelectorAll(".unfold").forEach(b => b.click())`, nil)
 		p.WaitFor(`document.documentElement.scrollWidth <= innerWidth && document.querySelector("#messages").scrollWidth <= document.querySelector("#messages").clientWidth + 1`, "no sideways scrolling")
@@ -188,7 +205,11 @@ func TestPageAmongTheHostile(t *testing.T) {
 		p.say("Still here, says " + p.name)
 		p.sees("Still here, says " + p.name)
 	}
+}
 
+// meetHostile brings somebody of each hostile name, who says so.
+func meetHostile(t *testing.T, relay *cluster.Relay, history *judge.History) []*client.Client {
+	t.Helper()
 	var crowd []*client.Client
 	for i, name := range hostileNames {
 		m := client.Connect(t, client.Options{Name: name, As: fmt.Sprint("mallory ", i), Key: fmt.Sprintf("the secret key of mallory %d", i), History: history, Relays: endpoints([]*cluster.Relay{relay})})
@@ -196,15 +217,22 @@ func TestPageAmongTheHostile(t *testing.T) {
 		m.Say("harbour", map[string]any{"text": "I am called that."})
 		crowd = append(crowd, m)
 	}
+	return crowd
+}
+
+// seeNames has everybody look at those who say what they are called, so many.
+func seeNames(people []person, crowd int) {
 	for _, p := range people {
-		p.WaitFor(fmt.Sprintf(`[...document.querySelectorAll(".message .text")].filter(e => e.textContent === "I am called that.").length === %d`, len(crowd)), "all of them")
+		p.WaitFor(fmt.Sprintf(`[...document.querySelectorAll(".message .text")].filter(e => e.textContent === "I am called that.").length === %d`, crowd), "all of them")
 		if !p.phone {
 			p.WaitFor(`document.querySelectorAll("#people-list li").length > 10`, "the list of people")
 		}
 		p.Screenshot("hostile names " + p.kind())
 	}
-	inspect("names")
+}
 
+// enterHostile has everybody enter the rooms of hostile names.
+func enterHostile(people []person) {
 	for _, room := range hostileRooms {
 		for _, p := range people {
 			p.Eval(fmt.Sprintf(`(() => { const i = document.querySelector("#room-input"); i.value = %s; i.form.requestSubmit(); })()`, quoteJS(room)), nil)
@@ -215,15 +243,15 @@ func TestPageAmongTheHostile(t *testing.T) {
 		p.WaitFor(`document.querySelector("#empty-title").textContent.includes("Nobody has written")`, "the last one to be entered")
 		p.Screenshot("hostile rooms " + p.kind())
 	}
-	inspect("rooms")
+}
+
+// leaveHostile has everybody look at each room, and leave them all.
+func leaveHostile(people []person) {
 	for _, p := range people {
 		p.Eval(`(async () => { for (const a of [...document.querySelectorAll("#rooms a")]) { a.click(); await new Promise(done => requestAnimationFrame(done)); } })()`, nil)
 		p.WaitFor(`document.querySelector("#pill").dataset.status === "connected"`, "the connection")
 		p.Eval(`document.querySelectorAll("#rooms [data-leave]").forEach(b => b.click())`, nil)
 		p.WaitFor(`!document.querySelector("#rooms li")`, "no room to be left")
-	}
-	for _, p := range people {
-		p.hasNoErrors()
 	}
 }
 
