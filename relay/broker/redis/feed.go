@@ -41,7 +41,6 @@ type feed struct {
 	mu sync.Mutex // guards what follows
 
 	// the connection
-	conn         rueidis.DedicatedClient // nil while there is none
 	phase        phase
 	revoked      bool      // all revocations that held when it was made are known: before, nothing is delivered
 	session      int       // counts connections: what an earlier one still pushes is not heard
@@ -112,7 +111,7 @@ func (f *feed) disconnect() {
 	}
 	f.session++
 	f.trusted = "" // another server may be there next, with another past
-	f.conn, f.phase, f.held, f.probedAt, f.revoked = nil, disconnected, hold{}, time.Time{}, false
+	f.phase, f.held, f.probedAt, f.revoked = disconnected, hold{}, time.Time{}, false
 	f.barred = nil
 	f.refuseLoading()
 	select {
@@ -244,7 +243,6 @@ func (f *feed) connect(caughtUp func()) (whole bool, err error) {
 	f.mu.Lock()
 	f.session++
 	session := f.session
-	f.conn = c
 	f.mu.Unlock()
 	ended := c.SetPubSubHooks(rueidis.PubSubHooks{
 		OnMessage:      func(m rueidis.PubSubMessage) { f.receive(session, m) },

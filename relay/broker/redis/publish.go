@@ -80,7 +80,7 @@ func (b *Broker) publishUnder(ctx context.Context, c rueidis.Client, epoch strin
 			args: []string{epoch, b.keys.channel + p.Room, idDigest(p), p.Body, limit, ttl, window, p.User + "\x00" + p.ID, large, taken},
 		}
 	}
-	for i, res := range b.sendPublishes(ctx, c, calls) {
+	for i, res := range publishScript.inOrder(ctx, c, calls...) {
 		text, err := res.ToString()
 		if err != nil {
 			b.feed.noteRefusal(err)
@@ -92,41 +92,6 @@ func (b *Broker) publishUnder(ctx context.Context, c rueidis.Client, epoch strin
 			*r = broker.Receipt{Err: errStale} // it came late: the new epoch has that message, or takes it now
 		}
 	}
-}
-
-// bodyArg is where in a publish's arguments its body is.
-const bodyArg = 3
-
-// sendPublishes has Redis run publishes over the feed's connection: what Redis answers goes out with what it
-// pushes for them, in one write. What that connection does not bring to an end goes over c, from the
-// first on: what Redis has taken is known to it.
-func (b *Broker) sendPublishes(ctx context.Context, c rueidis.CoreClient, calls []call) []rueidis.RedisResult {
-	conn := b.feed.connFor(calls)
-	if conn == nil {
-		return publishScript.inOrder(ctx, c, calls...)
-	}
-	results := publishScript.inOrder(ctx, conn, calls...)
-	for i, r := range results {
-		if (r.NonRedisError() != nil || isNoScript(r.Error())) && ctx.Err() == nil {
-			return append(results[:i:i], publishScript.inOrder(ctx, c, calls[i:]...)...)
-		}
-	}
-	return results
-}
-
-// connFor returns the feed's connection, or nil if there is none that can carry these publishes.
-func (f *feed) connFor(calls []call) rueidis.CoreClient {
-	for _, do := range calls {
-		if strings.Contains(do.args[bodyArg], string(pingCommand)) {
-			return nil // it would be taken for one (pinglessConn)
-		}
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.conn == nil {
-		return nil
-	}
-	return f.conn
 }
 
 // idDigest is what the index of a room knows a publication by: 80 bits, of which two alike among

@@ -14,8 +14,8 @@ import (
 // The feed has a client of its own, for the sake of one command. rueidis sends a PING behind each
 // UNSUBSCRIBE, whose answer tells it how far it is, and panics at an answer that it does not know. A
 // Redis that can't persist refuses PING alone of all commands that do not write (MISCONF). What the
-// feed sends holds nothing of clients' but rooms' names, in which there are no line ends, and publishes
-// in which no PING stands: so the PINGs can be found in it.
+// feed sends holds nothing of clients' but rooms' names, in which there are no line ends: so the PINGs
+// can be found in it.
 
 // openSubscriber makes the feed's client.
 func (b *Broker) openSubscriber() (rueidis.Client, error) {
@@ -65,23 +65,17 @@ type pinglessConn struct {
 
 // Write implements net.Conn.
 func (c *pinglessConn) Write(p []byte) (int, error) {
-	if len(c.rest) == 0 && !bytes.Contains(p, pingCommand) && partOfPing(p) == 0 {
+	if len(c.rest) == 0 && bytes.IndexByte(p, pingCommand[0]) < 0 {
 		return c.Conn.Write(p)
 	}
 	out := bytes.ReplaceAll(append(c.rest, p...), pingCommand, pongScript)
-	keep := partOfPing(out)
+	keep := len(pingCommand) - 1
+	for keep > 0 && !bytes.HasSuffix(out, pingCommand[:keep]) {
+		keep--
+	}
 	c.rest = bytes.Clone(out[len(out)-keep:])
 	if _, err := c.Conn.Write(out[:len(out)-keep]); err != nil {
 		return 0, err
 	}
 	return len(p), nil
-}
-
-// partOfPing is with how many bytes of a PING p ends that lacks the rest.
-func partOfPing(p []byte) int {
-	keep := len(pingCommand) - 1
-	for keep > 0 && !bytes.HasSuffix(p, pingCommand[:keep]) {
-		keep--
-	}
-	return keep
 }
