@@ -44,3 +44,60 @@ func TestPingsAreReplaced(t *testing.T) {
 		}
 	}
 }
+
+// One answer of each kind of RESP3, by its first line: errors within others, and what reads as one in a
+// string, are none.
+var answersByLine = [][2]string{
+	{"+OK", "+OK\r\n"}, {"-BUSY now", "-BUSY now\r\n"}, {":7", ":7\r\n"}, {"_", "_\r\n"}, {"#t", "#t\r\n"}, {",1.5", ",1.5\r\n"}, {"(99", "(99\r\n"},
+	{"$10", "$10\r\na\r\n-BUSY\r\n\r\n"}, {"$0", "$0\r\n\r\n"}, {"$-1", "$-1\r\n"}, {"*-1", "*-1\r\n"}, {"=5", "=5\r\ntxt:-\r\n"}, {"!4", "!4\r\n-ERR\r\n"},
+	{"*0", "*0\r\n"}, {"*3", "*3\r\n-ERR within\r\n*2\r\n:1\r\n$2\r\n\r\n\r\n%1\r\n+a\r\n~1\r\n_\r\n"}, {"%2", "%2\r\n+a\r\n-b\r\n+c\r\n*0\r\n"},
+	{">3", ">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$7\r\n\n-BUSY\n\r\n"},
+}
+
+// Answers are told apart wherever what is read is cut.
+func TestAnswersAreFollowed(t *testing.T) {
+	text, want := "", ""
+	for _, a := range answersByLine {
+		text, want = text+a[1], want+a[0]+"\n"
+	}
+	for cut := range len(text) {
+		var a answers
+		got := ""
+		for _, part := range []string{text[:cut], text[cut:]} {
+			if err := a.pass([]byte(part), func(line []byte) error { got += string(line) + "\n"; return nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got != want {
+			t.Fatalf("cut at %d: %q", cut, got)
+		}
+	}
+	for _, text := range []string{"\r\n", "+" + strings.Repeat("x", maxLine)} {
+		if err := new(answers).pass([]byte(text), func([]byte) error { return nil }); err == nil {
+			t.Errorf("%.20q was taken", text)
+		}
+	}
+}
+
+// An error ends the connection while a PONG is awaited, and at no other time.
+func TestRefusedPings(t *testing.T) {
+	for _, row := range []struct {
+		pings   int
+		answers string
+		ends    bool
+	}{
+		{0, "-ERR no\r\n", false}, {1, "+PONG\r\n-ERR no\r\n", false}, {1, "-NOSCRIPT no\r\n+PONG\r\n", false}, {1, "*1\r\n-ERR within\r\n", false},
+		{1, "-BUSY no\r\n", true}, {1, "!4\r\nBUSY\r\n", true}, {2, "+PONG\r\n-MASTERDOWN no\r\n", true},
+	} {
+		w := &written{}
+		c := &pinglessConn{Conn: w}
+		for range row.pings {
+			_, _ = c.Write(pingCommand)
+		}
+		w.Reset()
+		w.WriteString(row.answers)
+		if _, err := c.Read(make([]byte, 100)); (err != nil) != row.ends {
+			t.Errorf("%q after %d PINGs: %v", row.answers, row.pings, err)
+		}
+	}
+}

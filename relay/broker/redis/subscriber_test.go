@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"setu/relay/broker"
 )
@@ -44,5 +45,36 @@ func TestRedisCannotPersist(t *testing.T) {
 	}
 	defer stop()
 	publish(t, b, "a", "3")
+	eventually(t, "delivered", func() bool { return c.n.Load() == 1 })
+}
+
+// A Redis that is busy with a script refuses to end a subscription, and the check behind it. That ends the
+// feed's connection, and nothing else.
+func TestRedisIsBusyWhileARoomIsLeft(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t, "--lua-time-limit", "20")
+	b := openRedis(t, withLease(s, time.Hour), testLog(t))
+	waitReady(t, b)
+	stop, err := b.Subscribe(t.Context(), "a", &counter{}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	over := make(chan string)
+	go func() {
+		over <- s.do(t, "EVAL", "local now = redis.call('TIME')[1]; while redis.call('TIME')[1] - now < 3 do end; return 'over'", "0")
+	}()
+	<-time.After(500 * time.Millisecond)
+	stop()
+	if got := <-over; got != "over" {
+		t.Fatal(got)
+	}
+	c := &counter{}
+	eventually(t, "subscribed again", func() bool {
+		stop, err = b.Subscribe(t.Context(), "a", c, 0)
+		return err == nil
+	})
+	defer stop()
+	waitReady(t, b)
+	publish(t, b, "a", "1")
 	eventually(t, "delivered", func() bool { return c.n.Load() == 1 })
 }
