@@ -157,8 +157,8 @@ func TestPageAmongTheHostile(t *testing.T) {
 		p.sendsNothingBlank()
 	}
 	readThrough(people)
-	crowd := meetHostile(t, relay, history)
-	seeNames(people, len(crowd))
+	meetHostile(t, relay, history)
+	seeNames(people)
 	inspect("names")
 	enterHostile(people)
 	inspect("rooms")
@@ -208,22 +208,19 @@ func readThrough(people []person) {
 }
 
 // meetHostile brings somebody of each hostile name, who says so.
-func meetHostile(t *testing.T, relay *cluster.Relay, history *judge.History) []*client.Client {
+func meetHostile(t *testing.T, relay *cluster.Relay, history *judge.History) {
 	t.Helper()
-	var crowd []*client.Client
 	for i, name := range hostileNames {
 		m := client.Connect(t, client.Options{Name: name, As: fmt.Sprint("mallory ", i), Key: fmt.Sprintf("the secret key of mallory %d", i), History: history, Relays: endpoints([]*cluster.Relay{relay})})
 		m.Join("harbour", client.JoinOptions{})
 		m.Say("harbour", map[string]any{"text": "I am called that."})
-		crowd = append(crowd, m)
 	}
-	return crowd
 }
 
-// seeNames has everybody look at those who say what they are called, so many.
-func seeNames(people []person, crowd int) {
+// seeNames has everybody look at all who say what they are called.
+func seeNames(people []person) {
 	for _, p := range people {
-		p.WaitFor(fmt.Sprintf(`[...document.querySelectorAll(".message .text")].filter(e => e.textContent === "I am called that.").length === %d`, crowd), "all of them")
+		p.WaitFor(fmt.Sprintf(`[...document.querySelectorAll(".message .text")].filter(e => e.textContent === "I am called that.").length === %d`, len(hostileNames)), "all of them")
 		if !p.phone {
 			p.WaitFor(`document.querySelectorAll("#people-list li").length > 10`, "the list of people")
 		}
