@@ -11,10 +11,12 @@ import (
 
 // The feed has a client of its own, for the sake of one command. rueidis sends a PING behind each
 // UNSUBSCRIBE, whose answer tells it how far it is, and panics at an answer that it does not know. A
-// Redis that can't persist refuses PING alone of all commands that do not write (MISCONF). What the
-// feed sends holds rooms' names, which are clients' to choose: so a PING counts as one where a command
-// begins, and arguments are passed over by their lengths. One that is busy, or has lost its primary, refuses more
-// than that (BUSY, MASTERDOWN).
+// Redis that can't persist refuses PING alone of all commands that do not write (MISCONF): so a script
+// answers in its place. One that is busy or has lost its primary refuses more than that (BUSY, MASTERDOWN):
+// then the connection ends.
+//
+// What the feed sends and hears holds what clients choose. So a PING counts where a command begins, an
+// error where an answer does, and strings are passed over by their lengths.
 
 var (
 	pingCommand = []byte("*1\r\n$4\r\nPING\r\n")

@@ -101,3 +101,47 @@ func TestRefusedPings(t *testing.T) {
 		}
 	}
 }
+
+// FuzzAnswers holds that it does not matter to what is found where what is read is cut.
+func FuzzAnswers(f *testing.F) {
+	for _, a := range answersByLine {
+		f.Add([]byte(a[1]), 3)
+	}
+	f.Add([]byte("$9223372036854775807\r\n%9223372036854775807\r\n+a\r\n"), 1)
+	f.Fuzz(func(t *testing.T, text []byte, cut int) {
+		found := func(parts ...[]byte) (lines string) {
+			var a answers
+			for _, part := range parts {
+				if err := a.pass(part, func(line []byte) error { lines += string(line) + "\n"; return nil }); err != nil {
+					return lines + err.Error()
+				}
+			}
+			return lines
+		}
+		cut = max(0, min(cut, len(text)))
+		if whole, parts := found(text), found(text[:cut], text[cut:]); whole != parts {
+			t.Errorf("%q, and cut at %d %q", whole, cut, parts)
+		}
+	})
+}
+
+// FuzzPingless holds the same for what is written.
+func FuzzPingless(f *testing.F) {
+	f.Add([]byte("*2\r\n$4\r\nECHO\r\n$14\r\n*1\r\n$4\r\nPING\r\n\r\n*1\r\n$4\r\nPING\r\n"), 9)
+	f.Fuzz(func(t *testing.T, text []byte, cut int) {
+		sent := func(parts ...[]byte) string {
+			w := &written{}
+			c := &pinglessConn{Conn: w}
+			for _, part := range parts {
+				if _, err := c.Write(part); err != nil {
+					return err.Error()
+				}
+			}
+			return w.String()
+		}
+		cut = max(0, min(cut, len(text)))
+		if whole, parts := sent(text), sent(text[:cut], text[cut:]); whole != parts {
+			t.Errorf("%q, and cut at %d %q", whole, cut, parts)
+		}
+	})
+}
