@@ -212,8 +212,7 @@ func (root *Root) Annotate(ctx context.Context, n Annotation) (broker.Annotated,
 
 // newAnnotation returns what has n stored, if its user may say that.
 func (root *Root) newAnnotation(ctx context.Context, n Annotation) (broker.Annotation, error) {
-	a := broker.Annotation{Room: n.Room, Target: n.Target, User: n.From.ID, ID: n.ID, Kind: n.Kind, Value: n.Reaction, Remove: n.Remove}
-	a.About = n.From.Text()
+	a := broker.Annotation{Room: n.Room, Target: n.Target, User: n.From.ID, ID: n.ID, Kind: n.Kind, Value: n.Reaction, Remove: n.Remove, About: n.From.Text()}
 	if n.Kind == broker.Reaction {
 		return a, checkReaction(n.Reaction)
 	}

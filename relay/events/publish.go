@@ -71,7 +71,7 @@ func publishedAs(p broker.Publication, rc broker.Receipt) published {
 // size is about how many bytes append writes.
 func (p published) size() int { return len(p.Room) + len(p.ID) + len(p.Offset) + 96 }
 
-// append writes p's JSON: for each publish, what encoding/json would in ten times as long.
+// append writes p's JSON as encoding/json would. There is one for each publish.
 func (p published) append(dst []byte) []byte {
 	dst = strconv.AppendBool(append(dst, `{"ok":`...), p.OK)
 	dst = broker.AppendString(append(dst, `,"room":`...), p.Room)
