@@ -72,49 +72,70 @@ func TestSecretsAreNotWritten(t *testing.T) {
 		return token
 	}
 	var answers strings.Builder
+	token, guest := mint("asha", time.Hour), "a-guest's-own-key-0123"
+	secrets.Plant("a guest's key", guest)
+	connectWith(d, &answers, token, guest)
+	for range 20 { // until the log says that nobody is there
+		watched.Call("secret", `"`+token+`"`)
+	}
+	requestWith(d, &answers, token, guest, apiKey)
+	watched.Call("ping", "{}")
+	fmt.Fprintln(&answers, watched.Held)
+	fmt.Fprintln(&answers, get(t, "http://127.0.0.1:"+metrics+"/metrics"))
+
+	startWrongly(t, &answers, password, key, apiKey, redis.Address())
+	if found := secrets.In(answers.String()); len(found) > 0 {
+		t.Errorf("told: %q", found)
+	}
+	if !strings.Contains(r.Log(), "a session ended") || !strings.Contains(r.Log(), "the app at HOOK_URL does not answer") || !strings.Contains(answers.String(), "setu_refusals_total") {
+		t.Errorf("nothing was searched:\n%s\n%s", r.Log(), answers.String())
+	}
+}
+
+// connectWith sends secrets where a packet has room for one.
+func connectWith(d *wiretest.Dialer, answers io.Writer, token, guest string) {
 	tell := func(packets ...string) {
-		t.Helper()
 		p := d.Open()
 		p.Packet()
 		p.Text(packets...)
 		for range packets {
-			fmt.Fprintln(&answers, p.Packet())
+			fmt.Fprintln(answers, p.Packet())
 		}
 		_ = p.Conn.Close()
 	}
-	token, guest := mint("asha", time.Hour), "a-guest's-own-key-0123"
-	secrets.Plant("a guest's key", guest)
 	tell(`40{"token":"` + token + `x"}`)
 	tell(`40{"token":"` + strings.ToUpper(token) + `"}`)
 	tell(`40{"token":{"` + token + `":1}}`)
 	tell(`40{"key":"` + guest + `\u0000"}`)
 	tell(`40{"name":"x","key":"`+guest+`"}`, `421["token",{"token":"`+token+`"}]`)
 	tell(`40{"pid":"`+token+`","offset":"`+token+`"}`, `421["join",{"room":"lobby","since":"`+guest+`"}]`, `42["`+token+`",{}]`)
-	for range 20 { // until the log says that nobody is there
-		watched.Call("secret", `"`+token+`"`)
-	}
+}
+
+// requestWith sends secrets where a request has room for one.
+func requestWith(d *wiretest.Dialer, answers io.Writer, token, guest, apiKey string) {
 	for _, path := range []string{"/socket.io/?EIO=4&transport=polling&sid=" + token, "/socket.io/?EIO=4&transport=websocket&sid=" + guest, "/socket.io/" + token + "?EIO=4&transport=polling",
 		"/socket.io/?EIO=" + token + "&transport=polling", "/" + token, "/readyz?" + token} {
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
 			_, body := d.Request(method, path, http.Header{"Origin": {"https://elsewhere.example"}, "Authorization": {"Bearer " + token}, "Cookie": {"token=" + token}})
-			fmt.Fprintln(&answers, body)
+			fmt.Fprintln(answers, body)
 		}
 	}
 	for _, header := range []string{"Bearer " + apiKey, "Bearer " + apiKey + "x", "Basic " + apiKey, apiKey, "Bearer " + token} {
 		for _, path := range []string{"rooms/lobby/messages", "rooms?key=" + apiKey, "rooms/" + apiKey + "/messages?limit=x", "users/a/disconnect", apiKey, "openapi.json", ""} {
 			for _, method := range []string{http.MethodGet, http.MethodPost} {
 				_, body := d.Request(method, "/api/v1/"+path, http.Header{"Authorization": {header}, "Idempotency-Key": {"x"}})
-				fmt.Fprintln(&answers, body)
+				fmt.Fprintln(answers, body)
 			}
 		}
 	}
-	watched.Call("ping", "{}")
-	fmt.Fprintln(&answers, watched.Held)
-	fmt.Fprintln(&answers, get(t, "http://127.0.0.1:"+metrics+"/metrics"))
+}
 
+// startWrongly starts relays with settings that stop them, each of which holds a secret.
+func startWrongly(t *testing.T, answers io.Writer, password, key, apiKey, redis string) {
+	t.Helper()
 	// A relay that Redis does not let in says so, without the word that it said.
-	bad := nemesis.Try(t, "REDIS_URL=redis://:"+password+"-not@"+redis.Address(), "LOG_LEVEL=debug")
-	fmt.Fprintln(&answers, bad)
+	bad := nemesis.Try(t, "REDIS_URL=redis://:"+password+"-not@"+redis, "LOG_LEVEL=debug")
+	fmt.Fprintln(answers, bad)
 	for _, setting := range []string{"AUTH_SECRET=short-" + password[:12], "REDIS_URL=redis://u:" + password + "@[::", "AUTH_PUBLIC_KEY=" + key,
 		"API_KEYS=app:" + password + ":publish", "API_KEYS=" + apiKey, "API_KEYS=app:" + apiKey + ":all",
 		"AUTH_JWKS_URL=http://u:" + password + "@example.com", "PRIVATE_URL=http://u:" + password + "@example.com",
@@ -123,13 +144,7 @@ func TestSecretsAreNotWritten(t *testing.T) {
 		if name, _, _ := strings.Cut(setting, "="); !strings.Contains(said, name) {
 			t.Errorf("%s: %s", name, said)
 		}
-		fmt.Fprintln(&answers, said)
-	}
-	if found := secrets.In(answers.String()); len(found) > 0 {
-		t.Errorf("told: %q", found)
-	}
-	if !strings.Contains(r.Log(), "a session ended") || !strings.Contains(r.Log(), "the app at HOOK_URL does not answer") || !strings.Contains(answers.String(), "setu_refusals_total") {
-		t.Errorf("nothing was searched:\n%s\n%s", r.Log(), answers.String())
+		fmt.Fprintln(answers, said)
 	}
 }
 
