@@ -147,6 +147,17 @@ func (p person) isKept(cache string) {
 	})()`, cache), nil)
 }
 
+// watchAway is JavaScript that counts in a new page how often it tries to connect and tells how the room was, and
+// sees whether the banner vanishes.
+const watchAway = `;addEventListener("DOMContentLoaded", () => {
+	globalThis.tries = globalThis.told = 0, globalThis.vanished = false;
+	const [pill, status, banner] = ["pill", "status", "banner"].map(id => document.getElementById(id));
+	if (!pill) return;
+	new MutationObserver(() => { tries += pill.dataset.status === "connecting"; }).observe(pill, {attributeFilter: ["data-status"]});
+	new MutationObserver(() => { told += status.textContent.includes("This is how the room was at"); }).observe(status, {childList: true, characterData: true, subtree: true});
+	new MutationObserver(() => { vanished ||= told > 0 && !banner.checkVisibility(); }).observe(banner, {attributes: true});
+});`
+
 const isConnected = `document.querySelector("#pill").dataset.status === "connected"`
 
 // Without the relay, a reload shows the last screen, and says so. When it is back all is brought up to date,
@@ -159,7 +170,7 @@ func TestPageWithoutItsRelay(t *testing.T) {
 	b := browser.Start(t)
 	for name, viewport := range map[string]browser.Viewport{"desktop light": browser.Desktop, "phone dark": browser.Phone.InDark()} {
 		tab := b.Tab(t, viewport)
-		tab.Prepare(`try { localStorage.setItem("setu.name", "Asha"); } catch {}`)
+		tab.Prepare(`try { localStorage.setItem("setu.name", "Asha"); } catch {}` + watchAway)
 		asha := person{tab, t, "Asha", viewport.Mobile}
 		asha.openThrough(d)
 		asha.WaitFor(isConnected, "her connection")
@@ -185,6 +196,12 @@ func TestPageWithoutItsRelay(t *testing.T) {
 		asha.WaitFor(fmt.Sprintf(`%s.at(-1) === %q && document.querySelector(".message[data-own] .text")`, visible, "Before the night, "+name), "the last screen, and what is her own")
 		asha.WaitFor(`document.querySelector("#banner").checkVisibility() && document.querySelector("#banner").textContent.includes("This is how the room was at")`, "the sentence")
 		asha.Screenshot("page without its relay " + name)
+		asha.WaitFor(`tries > 2`, "some tries to connect")
+		var told string
+		asha.Eval("`${told} times, vanished: ${vanished}`", &told)
+		if told != "1 times, vanished: false" {
+			t.Errorf("%s: how the room was is said %s", name, told)
+		}
 		asha.say("In the dark, " + name)
 		asha.WaitFor(`document.querySelector('.message[data-state="pending"]')`, "a pending message")
 

@@ -68,7 +68,7 @@ func (a *app) hideScreen(r *chat.Room) {
 // storedBanner says of when the room is that is shown, if there is no connection; else it returns "".
 func (a *app) storedBanner(now time.Time) string {
 	r := a.rooms.Current
-	away := a.pill.Status == chat.Waiting || !window.Get("navigator").Get("onLine").Bool()
+	away := a.pill.Away() || !window.Get("navigator").Get("onLine").Bool()
 	if r == nil || r.StoredAt == 0 || !away || a.pill.Status == chat.Connected {
 		return ""
 	}

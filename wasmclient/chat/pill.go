@@ -42,6 +42,7 @@ type Pill struct {
 
 	counts
 	connectedBefore bool      // was connected before
+	away            bool      // a connection was lost or not made, and there has been none since
 	brokenAt        time.Time // since when it is not connected; zero while it is
 	note            string
 	noteUntil       time.Time
@@ -54,6 +55,7 @@ func (p *Pill) Update(next Pill, now time.Time) string {
 	if next.Relay != "" {
 		p.Relay, p.Region = next.Relay, next.Region
 	}
+	p.away = p.Status == Waiting || p.away && p.Status == Connecting
 	if before == p.Status && !(p.brokenAt.IsZero() && p.Status != Connected) {
 		return ""
 	}
@@ -169,9 +171,13 @@ func (p *Pill) Refusal(what, next string) string {
 	return what + ": there is no connection. " + next
 }
 
+// Away reports whether there is no connection, and not only none yet: it was lost, or could not be made. The next
+// try changes nothing about that until it succeeds.
+func (p *Pill) Away() bool { return p.away }
+
 // Lasting reports whether there is no connection, and that is more than a moment's.
 func (p *Pill) Lasting(now time.Time) bool {
-	return p.Status == Waiting || p.Status == Closed || p.Status == Connecting && !p.brokenAt.IsZero() && now.Sub(p.brokenAt) >= BannerDelay
+	return p.away || p.Status == Closed || p.Status == Connecting && !p.brokenAt.IsZero() && now.Sub(p.brokenAt) >= BannerDelay
 }
 
 // PeopleNote returns the sentence about people while who is here isn't known, or "". A connection that is back

@@ -232,6 +232,23 @@ func TestPillRefuses(t *testing.T) {
 	}
 }
 
+// Who is away stays so while it is tried again: what the page says of it neither goes nor is said anew by each try.
+func TestPillStaysAway(t *testing.T) {
+	var p Pill
+	for i, step := range []struct {
+		status Status
+		away   bool
+	}{
+		{Connecting, false}, {Waiting, true}, {Connecting, true}, {Waiting, true}, {Connected, false},
+		{Connecting, false}, {Waiting, true}, {Connecting, true}, {Connected, false}, {Waiting, true}, {Closed, false},
+	} {
+		p.Update(Pill{Status: step.status}, noon)
+		if lasting := step.away || step.status == Closed; p.Away() != step.away || p.Lasting(noon) != lasting {
+			t.Errorf("step %d, %s: away: %t, lasting: %t", i, step.status, p.Away(), p.Lasting(noon))
+		}
+	}
+}
+
 // Where there is little room the pill tells the round trip alone, or when the next try is.
 func TestPillIsShort(t *testing.T) {
 	var p Pill
