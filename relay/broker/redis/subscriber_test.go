@@ -3,6 +3,7 @@ package redis_test
 import (
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,8 +64,16 @@ func TestRedisIsBusyWhileARoomIsLeft(t *testing.T) {
 	go func() {
 		over <- s.do(t, "EVAL", "local now = redis.call('TIME')[1]; while redis.call('TIME')[1] - now < 3 do end; return 'over'", "0")
 	}()
-	<-time.After(500 * time.Millisecond)
+	isBusy := func() bool {
+		err := s.ping()
+		return err != nil && strings.Contains(err.Error(), "-BUSY")
+	}
+	eventually(t, "busy", isBusy)
 	stop()
+	<-time.After(200 * time.Millisecond) // in which the subscription was to end
+	if !isBusy() {
+		t.Fatal("the script was over too soon to refuse anything")
+	}
 	if got := <-over; got != "over" {
 		t.Fatal(got)
 	}
