@@ -246,6 +246,9 @@ type Fleet interface {
 	// order, which spreads the clients that are brought to them. Of a large fleet it may leave some
 	// out.
 	Others(ctx context.Context) ([]Peer, error)
+	// Announced returns once Peer of the other relays finds this one. It waits no longer than ctx, nor a few seconds from
+	// the relay's start on, in which the store may not be there.
+	Announced(ctx context.Context)
 	// Drain says that this relay takes no new clients any more. The others learn it in a moment.
 	// Until Close, Peer still finds this relay, for the sessions that it has.
 	Drain()

@@ -173,6 +173,9 @@ func (b *Memory) Peer(context.Context, string) (Peer, error) { return Peer{}, Er
 // Others implements Broker: there are none.
 func (b *Memory) Others(context.Context) ([]Peer, error) { return nil, nil }
 
+// Announced implements Broker: there is nobody who could find this relay.
+func (b *Memory) Announced(context.Context) {}
+
 // Drain implements Broker: there is nobody to tell.
 func (b *Memory) Drain() {}
 

@@ -32,6 +32,9 @@ type fleet struct {
 	peers  map[string]broker.Peer // by node
 	others []broker.Peer          // in the order in which they are tried
 	away   error                  // set while the store is unavailable
+
+	unannounced chan struct{} // closed when all can be found; nil: they can
+	waiting     chan struct{} // gets something when somebody waits for that
 }
 
 func newFleet() *fleet {
@@ -54,6 +57,17 @@ func (f *fleet) Others(context.Context) ([]broker.Peer, error) {
 		return nil, f.away
 	}
 	return f.others, nil
+}
+
+func (f *fleet) Announced(ctx context.Context) {
+	if f.unannounced == nil {
+		return
+	}
+	f.waiting <- struct{}{}
+	select {
+	case <-f.unannounced:
+	case <-ctx.Done():
+	}
 }
 
 func (f *fleet) Drain() {}

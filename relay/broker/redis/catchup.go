@@ -137,7 +137,7 @@ func (f *feed) catchUp(c rueidis.DedicatedClient, subscribe bool) error {
 		f.b.cfg.Metrics.CatchUps.Of(causeOf(subscribe && first)).Inc()
 		u := f.beginCatchUp(c, subscribe && first)
 		if subscribe && first {
-			u.probing.Go(func() { f.sendProbeOver(c) }) // whose answer comes with those of the streams
+			u.probing.Go(func() { f.sendProbeOver(c, f.channel) }) // whose answer comes with those of the streams
 		}
 		err := u.run()
 		u.probing.Wait()

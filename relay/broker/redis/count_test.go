@@ -61,8 +61,8 @@ func TestTripsAreCounted(t *testing.T) {
 	}
 	b.Signal("odd", "odd", "odd")
 	await(t, cfg.Metrics, "a signal", func(map[string]float64) bool { return count("PUBLISH") == 1 })
-	// Subscribed to: this relay's own channel, that of revocations, and the room.
-	for call, want := range map[string]float64{"SUBSCRIBE": 3, "XREVRANGE": 1} {
+	// Subscribed to: this relay's own channel, once more before the first health check, that of revocations, and the room.
+	for call, want := range map[string]float64{"SUBSCRIBE": 4, "XREVRANGE": 1} {
 		if n := count(call); n != want {
 			t.Errorf("%v trips of %s, want %v", n, call, want)
 		}

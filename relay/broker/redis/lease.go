@@ -139,8 +139,10 @@ func (p *presence) announce(c rueidis.Client) error {
 	p.meanwhile(c, func() { err = p.b.announce(p.b.ctx, c) })
 	if err != nil {
 		p.announced = time.Time{}
+		return err
 	}
-	return err
+	p.b.noteAnnounced()
+	return nil
 }
 
 // lookInterval is how often a relay looks for leases that have ended, its own among them: after a

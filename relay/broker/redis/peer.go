@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/redis/rueidis"
 
@@ -40,6 +41,18 @@ func (b *Broker) announce(ctx context.Context, c rueidis.Client) error {
 	}
 	_, err = b.Secret(ctx)
 	return err
+}
+
+// announceTimeout is how long it may take from the start on until the fleet is told of this relay, mostly a few trips to
+// Redis; then nobody waits for that any more.
+const announceTimeout = 3 * time.Second
+
+// Announced implements broker.Broker.
+func (b *Broker) Announced(ctx context.Context) {
+	select {
+	case <-b.unannounced.Done():
+	case <-ctx.Done():
+	}
 }
 
 // announcement says where this relay is, and what format it knows.

@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,6 +40,55 @@ func TestRedisPeersOfBefore(t *testing.T) {
 	b.Drain()
 	eventually(t, "in no list", func() bool { return s.do(t, "ZCARD setu{0}:relays") == "0" })
 	readable()
+}
+
+// Whoever has waited for a relay to be announced finds it over the others; without a Redis nobody waits for long.
+func TestRedisIsAnnounced(t *testing.T) {
+	t.Parallel()
+	requireRedis(t)
+	s := ownServer(t)
+	other := open(t, config(s))
+	for range 5 {
+		cfg := config(s)
+		cfg.Self = newSelf()
+		openRedis(t, cfg, testLog(t)).Announced(t.Context())
+		if got, err := other.Peer(t.Context(), cfg.Self.Node); err != nil || got.URL != cfg.Self.URL {
+			t.Fatalf("%+v, %v", got, err)
+		}
+	}
+	cfg := config(s)
+	s.kill()
+	began := time.Now()
+	b := openRedis(t, cfg, testLog(t))
+	soon, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	b.Announced(soon)
+	if soon.Err() == nil {
+		t.Error("announced without a Redis")
+	}
+	b.Announced(t.Context())
+	b.Announced(t.Context())
+	if took := time.Since(began); took > patience {
+		t.Errorf("it took %v", took)
+	}
+}
+
+// The first health check comes round, whatever else is asked as a relay starts: until one has, it is not ready, nor
+// announced.
+func TestRedisFirstProbeReturns(t *testing.T) {
+	t.Parallel()
+	requireRedis(t)
+	s := ownServer(t)
+	for range 10 {
+		b := openRedis(t, config(s), testLog(t))
+		waitReady(t, b)
+		if got := s.do(t, "GET setu{0}:probe"); got != "1" {
+			t.Fatalf("ready after %s health checks", got)
+		}
+		if err := b.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // What a relay of later adds to an announcement is passed over, and what none has written, too.

@@ -84,7 +84,9 @@ func (f *feed) sendProbe() {
 	}
 }
 
-func (f *feed) sendProbeOver(c rueidis.CoreClient) {
+// sendProbeOver sends a probe once it has subscribed to channels. What is subscribed to by another goroutine may come
+// after it, and then its answer goes nowhere.
+func (f *feed) sendProbeOver(c rueidis.CoreClient, channels ...string) {
 	f.mu.Lock()
 	f.probeSent++
 	number := f.probeSent
@@ -93,8 +95,12 @@ func (f *feed) sendProbeOver(c rueidis.CoreClient) {
 	f.mu.Unlock()
 	ctx, cancel := context.WithTimeout(f.b.ctx, probeInterval)
 	defer cancel()
-	refused, err := probeScript.run(ctx, c, call{keys: []string{f.b.keys.head, f.b.keys.probe}, args: []string{f.channel, strconv.FormatUint(number, 10)}})[0].ToString()
-	if err == nil && isDemoted(refused) && f.b.isCurrent(c) {
+	do := call{keys: []string{f.b.keys.head, f.b.keys.probe}, args: []string{f.channel, strconv.FormatUint(number, 10)}}
+	answer, _, err := probeScript.subscribed(ctx, c, channels, do)
+	if err != nil {
+		return
+	}
+	if refused, err := answer.ToString(); err == nil && isDemoted(refused) && f.b.isCurrent(c) {
 		f.suspectConnection(errDemoted)
 	}
 }

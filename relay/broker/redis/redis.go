@@ -85,10 +85,12 @@ type Broker struct {
 	commands   *commands
 	notices    *notices
 
-	ctx    context.Context // the broker's life: ends with Close
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-	closed sync.Once
+	ctx           context.Context // the broker's life: ends with Close
+	cancel        context.CancelFunc
+	unannounced   context.Context // ends when the others can find this relay, or that has taken too long
+	noteAnnounced context.CancelFunc
+	wg            sync.WaitGroup
+	closed        sync.Once
 }
 
 // Open starts a broker. It returns before Redis is reached, and keeps trying; Ready reports how it
@@ -110,6 +112,7 @@ func Open(cfg Config, log *slog.Logger) (*Broker, error) {
 	b := &Broker{cfg: cfg, opt: opt, log: log, keys: newKeys(cfg.Prefix, opt.SelectDB),
 		slots: make(chan struct{}, publishSlots)}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
+	b.unannounced, b.noteAnnounced = context.WithTimeout(b.ctx, announceTimeout)
 	b.feed = newFeed(b)
 	b.presence = newPresence(b)
 	b.sessions = newSessions(b)
