@@ -137,16 +137,16 @@ func choosesItself(r *http.Request) bool {
 func (f *Forwarder) toOwner(w http.ResponseWriter, r *http.Request, node string) {
 	p, ok := f.find(r.Context(), node)
 	switch {
-	case ok && f.replays(p, r):
+	case ok && f.replays(p.Peer, r):
 		f.replay(w, "instance="+p.Machine)
 		return
-	case ok && f.hops(p, r):
+	case ok && f.hops(p.Peer, r):
 		f.engine.AwaitRequest(r)
-		err := f.hop(w, r, p)
+		err := f.hop(w, r, p.Peer)
 		if err == nil {
 			return
 		}
-		if isDial(err) {
+		if isDial(err) && !p.lost {
 			f.engine.RefuseUnknown(w, r, refusedUnreachable, "relay", p.URL, "error", err)
 			return
 		}
