@@ -99,18 +99,17 @@ func (f *Forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	sid := engine.Param(r, "sid")
 	node := engine.NodeOf(sid)
+	opens := opensSession(r, sid)
+	if opens && !opensWebSocket(r) && f.cfg.Mode != Off {
+		f.fleet.Announced(r.Context()) // what comes next of the session may reach a relay that has to find this one
+	}
 	switch {
 	case f.cfg.Mode == Off:
 		f.engine.ServeHTTP(w, r)
-	case opensSession(r, sid) && f.engine.Draining() != nil && !choosesItself(r):
+	case opens && f.engine.Draining() != nil && !choosesItself(r):
 		f.toAnother(w, r, regionFirst(f.findOthers(r.Context()), wants(r)))
-	case opensSession(r, sid) && f.isElsewhere(r):
+	case opens && f.isElsewhere(r):
 		f.toRegion(w, r)
-	case opensSession(r, sid):
-		if !opensWebSocket(r) {
-			f.fleet.Announced(r.Context()) // what comes next of the session may reach a relay that has to find this one
-		}
-		f.engine.ServeHTTP(w, r)
 	case node == "" || node == f.engine.Node() || f.replayFailed(r):
 		f.engine.ServeHTTP(w, r) // another's session is unknown to it
 	default:

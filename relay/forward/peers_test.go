@@ -13,7 +13,7 @@ import (
 // all that its session needs.
 func TestPollingAwaitsTheAnnouncement(t *testing.T) {
 	f := newFleet()
-	other, here := f.join(t, Config{Mode: Proxy}, engine.Config{}), f.join(t, Config{Mode: Proxy}, engine.Config{})
+	other, here := f.join(t, Config{Mode: Proxy}, engine.Config{}), f.join(t, Config{Mode: Proxy, Region: "dub"}, engine.Config{})
 	found := here.Peer
 	delete(f.peers, found.Node)
 	f.unannounced, f.waiting = make(chan struct{}), make(chan struct{}, 2)
@@ -21,7 +21,7 @@ func TestPollingAwaitsTheAnnouncement(t *testing.T) {
 		t.Fatalf("a WebSocket: %d", res.StatusCode)
 	}
 	sid := make(chan string)
-	go func() { sid <- open(t, here.URL, nil) }()
+	go func() { sid <- openWith(t, here.URL, "&region=nrt", nil) }() // where no relay is
 	const early = "opened while nobody finds this relay"
 	select {
 	case <-f.waiting: // the one that polls, and nobody else
