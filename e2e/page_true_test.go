@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -246,6 +247,42 @@ func TestPageManners(t *testing.T) {
 	asha.WaitFor(`location.pathname === "/r/Harbour" && document.querySelector('#rooms [data-room="Harbour"][aria-current]')`, "the room that she left")
 	asha.awaitConnected(relay)
 	asha.sees("Not yet")
+	asha.hasNoErrors()
+}
+
+// What waited in a room that was left is sent once one is back in it, whatever has become of the try before: the
+// relay may answer that she is not in the room before she is, while her page enters it, or when it has.
+func TestPageSendsWhatWasLeft(t *testing.T) {
+	t.Parallel()
+	relay := startLoneRelay(t)
+	tab := browser.Start(t).Tab(t, browser.Desktop)
+	tab.Prepare(unplug)
+	asha := person{tab, t, "Asha", false}
+	asha.OpenUntil(relay.URL()+"/r/harbour", `document.body.dataset.ready !== undefined`, "the program to run")
+	asha.enter(relay)
+	asha.Type("#room-input", "galley")
+	asha.Press("Enter")
+	asha.WaitFor(`location.pathname === "/r/galley"`, "the galley")
+	asha.say("first")
+	asha.sees("first")
+	for n, between := range []string{"", "200", "40", "20", "10", "5", "0"} {
+		text := fmt.Sprint("waiting ", n)
+		asha.Eval(`unplug()`, nil)
+		asha.say(text)
+		asha.WaitFor(`document.querySelector('.message[data-state="pending"]')`, "a message that waits")
+		asha.Eval(`document.querySelector('[data-leave="galley"]').click()`, nil)
+		asha.WaitFor(`location.pathname === "/r/harbour"`, "the other room")
+		asha.Eval(`plugIn()`, nil)
+		if between == "" {
+			asha.awaitConnected(relay)
+			asha.say("back") // its answer comes after the one to what waited
+			asha.sees("back")
+		}
+		asha.Eval(`new Promise(done => setTimeout(done, `+cmp.Or(between, "0")+`)).then(() => history.back())`, nil)
+		asha.WaitFor(`location.pathname === "/r/galley" && document.querySelector('#rooms [data-room="galley"][aria-current]')`, "the room that she left")
+		asha.awaitConnected(relay)
+		asha.sees(text)
+	}
 	asha.hasNoErrors()
 }
 

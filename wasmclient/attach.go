@@ -70,7 +70,7 @@ func (a *app) onPicture(event js.Value) {
 		return
 	}
 	picture := chat.PictureOf(bytesOf(detail))
-	if r == nil || picture == nil || a.rooms.Find(r.Name) != r || !r.MayWrite() {
+	if r == nil || picture == nil || !a.rooms.Has(r) || !r.MayWrite() {
 		return
 	}
 	if r.Edit != nil {

@@ -328,7 +328,7 @@ func (a *app) sendHeard(r *chat.Room) {
 		}
 		return
 	}
-	if c := a.client; seq > 0 && c != nil && a.rooms.Find(r.Name) == r && r.People.SpeaksFor(a.self.ID, a.pill.Region) {
+	if c := a.client; seq > 0 && c != nil && a.rooms.Has(r) && r.People.SpeaksFor(a.self.ID, a.pill.Region) {
 		a.goGuarded(func() { _ = c.Signal(r.Name, map[string]int64{"heard": seq}) }) // signals may be dropped
 	}
 }

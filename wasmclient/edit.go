@@ -81,6 +81,9 @@ func (a *app) submitEdit(r *chat.Room, text string) {
 
 // onEdited handles the relay's answer to an edit. Meanwhile it may have been written on, set aside or given up.
 func (a *app) onEdited(r *chat.Room, edit *chat.Edit, text string, err error) {
+	if is := a.rooms.Find(r.Name); is != nil && is != r {
+		return // the room was left and entered again, with what is stored of the edit
+	}
 	a.saveDraft()
 	why, current := "", r.Edit == edit
 	if err != nil {

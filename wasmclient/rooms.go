@@ -117,7 +117,7 @@ func (a *app) join(r *chat.Room) {
 		defer cancel()
 		joined, err := joinAsAllowed(ctx, c, r.Name, options)
 		a.withLock(func() {
-			if c == a.client && a.rooms.Find(r.Name) == r {
+			if c == a.client && a.rooms.Has(r) {
 				if a.self.ID == "" { // the welcome has brought this answer, and is handled after it
 					r.Timeline.Self = c.State().User.ID
 				}
@@ -175,7 +175,7 @@ func (a *app) joinAgain(r *chat.Room, after int) {
 	a.goGuarded(func() {
 		time.Sleep(pause + rand.N(pause/4))
 		a.withLock(func() {
-			if c == a.client && a.rooms.Find(r.Name) == r {
+			if c == a.client && a.rooms.Has(r) {
 				a.join(r)
 			}
 		})

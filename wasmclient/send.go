@@ -89,10 +89,10 @@ func (a *app) save(r *chat.Room, e *chat.Entry) {
 }
 
 // sendQueued sends a room's queued messages, unless that is under way already or the room has not been
-// joined yet, or this page gives way to another user's.
+// joined yet or is left, or this page gives way to another user's.
 func (a *app) sendQueued(r *chat.Room) {
 	s := a.senderOf(r.Name)
-	if s.running || a.replaced || !r.Entered || r.Denied.Join {
+	if s.running || a.replaced || !r.Entered || !a.rooms.Has(r) || r.Denied.Join {
 		return
 	}
 	s.again = s.Held()
@@ -115,7 +115,7 @@ func (a *app) sendNext(r *chat.Room, s *sender) bool {
 			s.by = c
 			s.Restart()
 		}
-		if s.running = !a.replaced; !s.running {
+		if s.running = !a.replaced && a.rooms.Has(r); !s.running {
 			return
 		}
 		id, s.running = s.Next(func(id string) bool {
@@ -154,6 +154,10 @@ func (a *app) sendNext(r *chat.Room, s *sender) bool {
 
 // onPublished handles the outcome of a publish.
 func (a *app) onPublished(r *chat.Room, s *sender, id string, stored client.Published, err error, c *client.Client) {
+	if !a.rooms.Has(r) {
+		a.onLeftBehind(id, err)
+		return
+	}
 	answered, again := true, false
 	switch {
 	case err == nil:
@@ -185,6 +189,14 @@ func (a *app) onPublished(r *chat.Room, s *sender, id string, stored client.Publ
 		a.sendQueued(r)
 	}
 	a.invalidate(partList)
+}
+
+// onLeftBehind handles the outcome of a publish to a room that has been left. What failed stays stored, to be sent when
+// this user is back there: as a rule the relay has said that one has to be in the room.
+func (a *app) onLeftBehind(id string, err error) {
+	if err == nil {
+		a.storage.set(itemQueue+id, "")
+	}
 }
 
 // isTooEarly reports whether a publish has failed for want of a connection, or of a relay's to Redis: the page

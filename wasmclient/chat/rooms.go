@@ -213,6 +213,10 @@ func (rs *Rooms) Find(name string) *Room {
 	return nil
 }
 
+// Has reports whether r is on the list. A room that was left and entered again is another Room: what is answered
+// of the one before is not of this one.
+func (rs *Rooms) Has(r *Room) bool { return rs.Find(r.Name) == r }
+
 // Twin returns a room whose name differs from another by capital letters alone, or nil.
 func (rs *Rooms) Twin(name string) *Room {
 	for _, r := range rs.All {
