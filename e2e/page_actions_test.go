@@ -172,24 +172,7 @@ func TestPageActionsByTouchAndLinks(t *testing.T) {
 	asha := withClipboard(t, b, relay.URL()+"/r/harbour", browser.Phone)
 	asha.enter(relay)
 	asha.sees("1")
-	asha.Hold(`.message[data-author] .bubble`, `document.querySelector("#actions").checkVisibility()`, "the bar")
-	asha.Screenshot("page actions phone light")
-	const isClear = `(() => {
-		const bar = document.querySelector("#actions").getBoundingClientRect(), at = document.querySelectorAll(".message[data-at]"), text = at[0]?.querySelector(".text").getBoundingClientRect();
-		return at.length === 1 && (bar.bottom <= text.top || bar.top >= text.bottom || bar.left >= text.right) && bar.left >= 8 && bar.right <= innerWidth - 8 && parseFloat(getComputedStyle(at[0].querySelector(".bubble")).outlineWidth) >= 2;
-	})()`
-	asha.WaitFor(isClear, "the message to be marked, and not covered")
-	ben.Say("harbour", map[string]string{"text": strings.Repeat("A long story of the harbour. ", 12)})
-	asha.WaitFor(`document.querySelectorAll(".message").length === 2`, "the story")
-	asha.Eval(`document.querySelector(".message[data-author]:last-child").dataset.meant = ""`, nil)
-	asha.Hold("[data-meant] .bubble", isClear, "the long one to be marked, and not covered")
-	asha.Screenshot("page actions beside nothing phone light")
-	var small []string
-	asha.Eval(`[...document.querySelectorAll("#actions button")].filter(b => b.checkVisibility() && (b.getBoundingClientRect().height < 44 || b.getBoundingClientRect().width < 44)).map(b => b.outerHTML)`, &small)
-	for _, button := range small {
-		t.Errorf("too small for a finger: %s", button)
-	}
-	asha.Press("Escape")
+	asha.holdsMessages(ben)
 	asha.Eval(`Navigator.prototype.share = async ({ url }) => { globalThis.shared = url; }`, nil)
 	asha.Click("#share")
 	asha.WaitFor(`globalThis.shared === location.origin + "/r/harbour"`, "the room's link in the system's own dialog")
@@ -207,37 +190,70 @@ func TestPageActionsByTouchAndLinks(t *testing.T) {
 	asha.sees(last)
 	asha.Screenshot("page reply phone light")
 
-	// The link leads to the message, which is loaded up to there, and marked.
 	link = relay.URL() + link[strings.Index(link, "/r/"):]
 	cleo := withClipboard(t, b, link, browser.Desktop.InDark())
 	cleo.name = "Cleo"
 	cleo.enter(relay)
-	marked := func(what string) {
-		t.Helper()
-		cleo.WaitFor(`(() => { const m = document.querySelector(".message.marked"), r = m?.getBoundingClientRect(), l = document.querySelector("#messages").getBoundingClientRect(); return m?.querySelector(".text").textContent === "1" && r.top >= l.top && r.bottom <= l.bottom && document.activeElement === m; })()`, what)
-	}
-	marked("the message of the link")
-	cleo.WaitFor(`document.querySelector(".quote")?.textContent === "In reply to Ben: 1"`, "the quote")
-	cleo.Screenshot("page reply desktop dark")
-	cleo.Press("Escape")
-	cleo.WaitFor(`!document.querySelector(".marked") && `+message("200"), "the end")
-
-	// So does the quote; and who quotes can't put words into somebody's mouth.
-	cleo.Eval(`(() => { const m = document.querySelector("#messages"); m.scrollTop = 0; })()`, nil)
-	cleo.WaitFor(`document.querySelector(".quote")`, "the reply to be in the document again")
-	cleo.Click(".quote")
-	marked("the message of the quote")
-	mallory := startWriter(t, relay, "Mallory", "harbour")
-	var place string
-	cleo.Eval(`document.querySelector(".quote").dataset.place`, &place)
-	offset := place[strings.Index(place, ".")+1:]
-	mallory.Say("harbour", map[string]any{"text": "Look what he said", "reply": map[string]any{"offset": offset, "seq": 1, "name": "Ben", "excerpt": "I am a fool"}})
-	cleo.Press("Escape")
-	cleo.WaitFor(message("Look what he said")+`?.querySelector(".quote").textContent === "In reply to Ben: 1"`, "what he did say")
-	mallory.Say("harbour", map[string]any{"text": "Nowhere", "reply": map[string]any{"offset": "gone", "seq": 99999, "name": "\u202eneB", "excerpt": "\u2066x"}})
-	cleo.WaitFor(message("Nowhere"), "a reply to nothing")
-	cleo.Eval(message("Nowhere")+`.querySelector(".quote").click()`, nil)
-	cleo.WaitFor(`document.querySelector("#toast").checkVisibility() && document.querySelector("#toast").textContent === "That message is no longer kept"`, "that it is not there")
+	cleo.followsLinkAndQuote()
+	cleo.isToldWhatWasSaid(startWriter(t, relay, "Mallory", "harbour"))
 	cleo.hasNoErrors()
 	asha.hasNoErrors()
+}
+
+// holdsMessages has the bar shown of a short message and of a long one, for a finger.
+func (p person) holdsMessages(ben *writer) {
+	p.t.Helper()
+	p.Hold(`.message[data-author] .bubble`, `document.querySelector("#actions").checkVisibility()`, "the bar")
+	p.Screenshot("page actions phone light")
+	const isClear = `(() => {
+		const bar = document.querySelector("#actions").getBoundingClientRect(), at = document.querySelectorAll(".message[data-at]"), text = at[0]?.querySelector(".text").getBoundingClientRect();
+		return at.length === 1 && (bar.bottom <= text.top || bar.top >= text.bottom || bar.left >= text.right) && bar.left >= 8 && bar.right <= innerWidth - 8 && parseFloat(getComputedStyle(at[0].querySelector(".bubble")).outlineWidth) >= 2;
+	})()`
+	p.WaitFor(isClear, "the message to be marked, and not covered")
+	ben.Say("harbour", map[string]string{"text": strings.Repeat("A long story of the harbour. ", 12)})
+	p.WaitFor(`document.querySelectorAll(".message").length === 2`, "the story")
+	p.Eval(`document.querySelector(".message[data-author]:last-child").dataset.meant = ""`, nil)
+	p.Hold("[data-meant] .bubble", isClear, "the long one to be marked, and not covered")
+	p.Screenshot("page actions beside nothing phone light")
+	var small []string
+	p.Eval(`[...document.querySelectorAll("#actions button")].filter(b => b.checkVisibility() && (b.getBoundingClientRect().height < 44 || b.getBoundingClientRect().width < 44)).map(b => b.outerHTML)`, &small)
+	for _, button := range small {
+		p.t.Errorf("too small for a finger: %s", button)
+	}
+	p.Press("Escape")
+}
+
+// followsLinkAndQuote has opened a link to a message that somebody has answered. It leads to the message, which is
+// loaded up to there, and marked; so does the quote.
+func (p person) followsLinkAndQuote() {
+	p.t.Helper()
+	marked := func(what string) {
+		p.t.Helper()
+		p.WaitFor(`(() => { const m = document.querySelector(".message.marked"), r = m?.getBoundingClientRect(), l = document.querySelector("#messages").getBoundingClientRect(); return m?.querySelector(".text").textContent === "1" && r.top >= l.top && r.bottom <= l.bottom && document.activeElement === m; })()`, what)
+	}
+	marked("the message of the link")
+	p.WaitFor(`document.querySelector(".quote")?.textContent === "In reply to Ben: 1"`, "the quote")
+	p.Screenshot("page reply desktop dark")
+	p.Press("Escape")
+	p.WaitFor(`!document.querySelector(".marked") && `+message("200"), "the end")
+
+	p.Eval(`(() => { const m = document.querySelector("#messages"); m.scrollTop = 0; })()`, nil)
+	p.WaitFor(`document.querySelector(".quote")`, "the reply to be in the document again")
+	p.Click(".quote")
+	marked("the message of the quote")
+}
+
+// isToldWhatWasSaid looks at a quote, and sees that who quotes can't put words into somebody's mouth.
+func (p person) isToldWhatWasSaid(mallory *writer) {
+	p.t.Helper()
+	var place string
+	p.Eval(`document.querySelector(".quote").dataset.place`, &place)
+	offset := place[strings.Index(place, ".")+1:]
+	mallory.Say("harbour", map[string]any{"text": "Look what he said", "reply": map[string]any{"offset": offset, "seq": 1, "name": "Ben", "excerpt": "I am a fool"}})
+	p.Press("Escape")
+	p.WaitFor(message("Look what he said")+`?.querySelector(".quote").textContent === "In reply to Ben: 1"`, "what he did say")
+	mallory.Say("harbour", map[string]any{"text": "Nowhere", "reply": map[string]any{"offset": "gone", "seq": 99999, "name": "\u202eneB", "excerpt": "\u2066x"}})
+	p.WaitFor(message("Nowhere"), "a reply to nothing")
+	p.Eval(message("Nowhere")+`.querySelector(".quote").click()`, nil)
+	p.WaitFor(`document.querySelector("#toast").checkVisibility() && document.querySelector("#toast").textContent === "That message is no longer kept"`, "that it is not there")
 }

@@ -69,60 +69,13 @@ func TestPageReadBeforeItsProgram(t *testing.T) {
 		asha := person{tab, t, "Asha", viewport.Mobile}
 		asha.Open(relay.URL() + "/r/harbour")
 		asha.WaitFor(fmt.Sprintf(`%s.at(-1) === %q`, visible, last), "the last message, before the program")
-		var before struct {
-			Ready  bool
-			Rows   int
-			Texts  []string
-			Tops   []float64
-			Times  []string
-			Markup []string
-		}
-		asha.Eval(`(() => {
-			const rows = [...document.querySelectorAll("#list .message")];
-			globalThis.stood = rows;
-			return { ready: "ready" in document.body.dataset, rows: rows.length, texts: `+visible+`, tops: rows.map(r => r.querySelector(".text").getBoundingClientRect().top),
-				times: rows.map(r => r.querySelector("time").textContent), markup: [...document.querySelectorAll("#list b, #list img, #list script")].map(e => e.outerHTML) };
-		})()`, &before)
-		if before.Ready || before.Rows != 20 || len(before.Markup) > 0 {
-			t.Errorf("%s: ready %v, %d rows, markup %v", name, before.Ready, before.Rows, before.Markup)
-		}
-		if strings.Join(before.Times, "") == "" {
-			t.Errorf("%s: the messages have no times", name)
-		}
+		before := asha.readsServed(name)
 		asha.Screenshot("page before its program " + name)
-
-		// From frame to frame, the last message is there once, and does not move.
-		asha.Eval(`(() => {
-			const seen = globalThis.frames_ = [];
-			const look = () => {
-				const all = [...document.querySelectorAll("#list .message .text")].filter(e => e.textContent === `+fmt.Sprintf("%q", last)+`);
-				seen.push(all.length === 1 ? Math.round(all[0].getBoundingClientRect().top) : -1000 * all.length);
-				requestAnimationFrame(look);
-			};
-			requestAnimationFrame(look);
-			release();
-		})()`, nil)
+		asha.watchesLast(last)
+		asha.Eval(`release()`, nil)
 		asha.awaitConnected(relay)
 		asha.WaitFor(`document.querySelector("#people-list [data-user]") && document.querySelector(".row-day") && !document.querySelector("#list").dataset.served`, "the join to be answered")
-		var after struct {
-			Same, Twice int
-			Moved       float64
-			Times       []string
-			Frames      []float64
-			Texts       []string
-		}
-		asha.Eval(fmt.Sprintf(`(() => {
-			const rows = [...document.querySelectorAll("#list .message")], tops = %s;
-			return { same: rows.slice(-20).filter((r, i) => stood[i] === r).length, twice: rows.length - new Set(rows.map(r => r.dataset.id)).size,
-				moved: Math.max(...stood.map((r, i) => Math.abs(r.querySelector(".text").getBoundingClientRect().top - tops[i]))),
-				times: stood.map(r => r.querySelector("time").textContent), frames: [...new Set(frames_)], texts: %s };
-		})()`, numbers(before.Tops), visible), &after)
-		if after.Same != 20 || after.Twice != 0 || after.Moved > 1 || fmt.Sprint(after.Times) != fmt.Sprint(before.Times) || fmt.Sprint(after.Texts) != fmt.Sprint(before.Texts) {
-			t.Errorf("%s: of 20 elements %d are still there, %d stand twice, moved by %v px;\n%v\n%v", name, after.Same, after.Twice, after.Moved, before.Times, after.Times)
-		}
-		if slices.Max(after.Frames)-slices.Min(after.Frames) > 1 {
-			t.Errorf("%s: the last message flickers: %v", name, after.Frames)
-		}
+		asha.readsTheSame(name, before)
 		var witnessed []string
 		if asha.Eval(`witnessed`, &witnessed); len(witnessed) > 0 {
 			t.Errorf("%s: %q", name, witnessed)
@@ -133,5 +86,70 @@ func TestPageReadBeforeItsProgram(t *testing.T) {
 		last = "Here I am, " + name
 		asha.hasNoErrors()
 		asha.Open("about:blank")
+	}
+}
+
+// served is what a page shows of a room before its program is there.
+type served struct {
+	Ready  bool
+	Rows   int
+	Texts  []string
+	Tops   []float64
+	Times  []string
+	Markup []string
+}
+
+func (p person) readsServed(name string) (s served) {
+	p.t.Helper()
+	p.Eval(`(() => {
+		const rows = [...document.querySelectorAll("#list .message")];
+		globalThis.stood = rows;
+		return { ready: "ready" in document.body.dataset, rows: rows.length, texts: `+visible+`, tops: rows.map(r => r.querySelector(".text").getBoundingClientRect().top),
+			times: rows.map(r => r.querySelector("time").textContent), markup: [...document.querySelectorAll("#list b, #list img, #list script")].map(e => e.outerHTML) };
+	})()`, &s)
+	if s.Ready || s.Rows != 20 || len(s.Markup) > 0 {
+		p.t.Errorf("%s: ready %v, %d rows, markup %v", name, s.Ready, s.Rows, s.Markup)
+	}
+	if strings.Join(s.Times, "") == "" {
+		p.t.Errorf("%s: the messages have no times", name)
+	}
+	return s
+}
+
+// watchesLast has the page note from frame to frame where the last message is, if it is there once.
+func (p person) watchesLast(text string) {
+	p.t.Helper()
+	p.Eval(`(() => {
+		const seen = globalThis.frames_ = [];
+		const look = () => {
+			const all = [...document.querySelectorAll("#list .message .text")].filter(e => e.textContent === `+fmt.Sprintf("%q", text)+`);
+			seen.push(all.length === 1 ? Math.round(all[0].getBoundingClientRect().top) : -1000 * all.length);
+			requestAnimationFrame(look);
+		};
+		requestAnimationFrame(look);
+	})()`, nil)
+}
+
+// readsTheSame looks that the program has left what was served as it was.
+func (p person) readsTheSame(name string, before served) {
+	p.t.Helper()
+	var after struct {
+		Same, Twice int
+		Moved       float64
+		Times       []string
+		Frames      []float64
+		Texts       []string
+	}
+	p.Eval(fmt.Sprintf(`(() => {
+		const rows = [...document.querySelectorAll("#list .message")], tops = %s;
+		return { same: rows.slice(-20).filter((r, i) => stood[i] === r).length, twice: rows.length - new Set(rows.map(r => r.dataset.id)).size,
+			moved: Math.max(...stood.map((r, i) => Math.abs(r.querySelector(".text").getBoundingClientRect().top - tops[i]))),
+			times: stood.map(r => r.querySelector("time").textContent), frames: [...new Set(frames_)], texts: %s };
+	})()`, numbers(before.Tops), visible), &after)
+	if after.Same != 20 || after.Twice != 0 || after.Moved > 1 || fmt.Sprint(after.Times) != fmt.Sprint(before.Times) || fmt.Sprint(after.Texts) != fmt.Sprint(before.Texts) {
+		p.t.Errorf("%s: of 20 elements %d are still there, %d stand twice, moved by %v px;\n%v\n%v", name, after.Same, after.Twice, after.Moved, before.Times, after.Times)
+	}
+	if slices.Max(after.Frames)-slices.Min(after.Frames) > 1 {
+		p.t.Errorf("%s: the last message flickers: %v", name, after.Frames)
 	}
 }

@@ -56,41 +56,10 @@ func TestPageReactions(t *testing.T) {
 	ben.say("Which one?")
 	asha.sees("Which one?")
 
-	// By touch, out of the six.
-	ben.opensBar("Shall we take the ferry?")
-	var shown []string
-	ben.Eval(`[...document.querySelectorAll("#actions button")].filter(b => b.checkVisibility()).map(b => b.ariaLabel)`, &shown)
-	if fmt.Sprint(shown) != "[Reply Copy Copy link to message React]" {
-		t.Errorf("of another's message Ben may %q", shown)
-	}
-	ben.Click(`#actions [data-open="quick"]`)
-	ben.WaitFor(`document.querySelectorAll("#actions .emoji").length === 6 && document.querySelector("#actions .emoji").checkVisibility()`, "the reactions")
-	ben.Screenshot("page reactions bar phone light")
-	var small []string
-	ben.Eval(`[...document.querySelectorAll("#actions button")].filter(b => b.checkVisibility() && Math.min(b.offsetWidth, b.offsetHeight) < 44).map(b => b.outerHTML)`, &small)
-	for _, button := range small {
-		t.Errorf("too small for a finger: %s", button)
-	}
-	ben.Click(`#actions [data-value="👍"]`)
+	ben.reactsByTouch("Shall we take the ferry?")
 	ben.isGiven("Shall we take the ferry?", "👍, 1, you too")
 	asha.isGiven("Shall we take the ferry?", "👍, 1")
-
-	// By the keyboard: the arrows choose, Escape leads back to the bar alone.
-	asha.opensBar("Which one?")
-	for range 3 {
-		asha.Press("ArrowRight")
-	}
-	asha.Press("Enter")
-	asha.WaitFor(`document.activeElement.dataset.value === "👍"`, "the first reaction")
-	asha.Screenshot("page reactions bar desktop light")
-	asha.Press("Escape")
-	asha.WaitFor(`document.activeElement.dataset.open === "quick"`, "the bar again")
-	asha.Press("Enter")
-	asha.Press("ArrowRight")
-	asha.Press("ArrowRight")
-	asha.Press("Enter")
-	asha.isGiven("Which one?", "😂, 1, you too")
-	asha.WaitFor(`document.activeElement === `+message("Which one?"), "the focus on the message again")
+	asha.reactsByKeyboard("Which one?")
 	ben.isGiven("Which one?", "😂, 1")
 
 	// A chip gives and takes back, and keeps the focus.
@@ -124,6 +93,46 @@ func TestPageReactions(t *testing.T) {
 	cleo.Screenshot("page reactions before the program phone dark")
 	asha.hasNoErrors()
 	ben.hasNoErrors()
+}
+
+// reactsByTouch gives another's message the first of the six reactions.
+func (p person) reactsByTouch(text string) {
+	p.t.Helper()
+	p.opensBar(text)
+	var shown []string
+	p.Eval(`[...document.querySelectorAll("#actions button")].filter(b => b.checkVisibility()).map(b => b.ariaLabel)`, &shown)
+	if fmt.Sprint(shown) != "[Reply Copy Copy link to message React]" {
+		p.t.Errorf("of another's message one may %q", shown)
+	}
+	p.Click(`#actions [data-open="quick"]`)
+	p.WaitFor(`document.querySelectorAll("#actions .emoji").length === 6 && document.querySelector("#actions .emoji").checkVisibility()`, "the reactions")
+	p.Screenshot("page reactions bar phone light")
+	var small []string
+	p.Eval(`[...document.querySelectorAll("#actions button")].filter(b => b.checkVisibility() && Math.min(b.offsetWidth, b.offsetHeight) < 44).map(b => b.outerHTML)`, &small)
+	for _, button := range small {
+		p.t.Errorf("too small for a finger: %s", button)
+	}
+	p.Click(`#actions [data-value="👍"]`)
+}
+
+// reactsByKeyboard gives a message the third reaction: the arrows choose, Escape leads back to the bar alone.
+func (p person) reactsByKeyboard(text string) {
+	p.t.Helper()
+	p.opensBar(text)
+	for range 3 {
+		p.Press("ArrowRight")
+	}
+	p.Press("Enter")
+	p.WaitFor(`document.activeElement.dataset.value === "👍"`, "the first reaction")
+	p.Screenshot("page reactions bar desktop light")
+	p.Press("Escape")
+	p.WaitFor(`document.activeElement.dataset.open === "quick"`, "the bar again")
+	p.Press("Enter")
+	p.Press("ArrowRight")
+	p.Press("ArrowRight")
+	p.Press("Enter")
+	p.isGiven(text, "😂, 1, you too")
+	p.WaitFor(`document.activeElement === `+message(text), "the focus on the message again")
 }
 
 func editsAndDeletes(t *testing.T, asha, ben person) {
