@@ -126,3 +126,62 @@ func TestRedisNoLease(t *testing.T) {
 	s.do(t, "ACL SETUSER default +zadd")
 	membersEventually(t, b, "a", "ann", "ben", "carl")
 }
+
+// What Redis does not let its user do is told once, though the health check does not take it.
+func TestRedisDeniesACommand(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t)
+	log := &wiretest.Log{}
+	b := openRedis(t, config(s), newLog(log))
+	waitReady(t, b)
+	s.do(t, "ACL SETUSER default -xadd")
+	for n := range 4 {
+		if r := b.Publish(t.Context(), broker.Publication{Room: "a", User: "ann", ID: strconv.Itoa(n)})[0]; !errors.Is(r.Err, broker.ErrUnavailable) {
+			t.Errorf("publish: %+v", r)
+		}
+	}
+	if n := strings.Count(log.String(), "level=ERROR"); n != 1 || !strings.Contains(log.String(), "docs/redis.conf") {
+		t.Errorf("%d errors:\n%s", n, log)
+	}
+}
+
+// What a full Redis does not take of a session, its relay knows still when the client is back.
+func TestRedisFullWhileSomebodyIsBack(t *testing.T) {
+	t.Parallel()
+	s := ownServer(t, "--maxmemory-policy", "noeviction")
+	b, other := open(t, config(s)), open(t, config(s))
+	at := b.Head()
+	kept := b.Keep("ann", broker.Session{}, nothing)
+	join(t, kept, "a", at)
+	join(t, kept, "b", at)
+	s.do(t, "CONFIG SET maxmemory 1mb")
+	eventually(t, "noticed", func() bool { return b.Ready() != nil })
+	_ = kept.Join(t.Context(), broker.Membership{Room: "c", Since: at}) // it is made good
+	_ = kept.Leave(t.Context(), "a")
+	kept.Release()
+	roomsOf := func(b broker.Broker) (rooms []string) {
+		t.Helper()
+		r, err := b.Resume(t.Context(), "ann", at, nothing)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range r.Session.Rooms {
+			rooms = append(rooms, m.Room)
+		}
+		slices.Sort(rooms)
+		return rooms
+	}
+	for n := range 3 { // of a session that was released, and then of one that lives
+		if rooms := roomsOf(b); !slices.Equal(rooms, []string{"b", "c"}) {
+			t.Errorf("%d: back in %q", n, rooms)
+		}
+	}
+	s.do(t, "CONFIG SET maxmemory 0")
+	waitReady(t, b)
+	eventually(t, "written", func() bool {
+		return strings.Contains(s.do(t, "HGET setu{0}:session:ann rooms"), " c")
+	})
+	if rooms := roomsOf(other); !slices.Equal(rooms, []string{"b", "c"}) {
+		t.Errorf("back at the other in %q", rooms)
+	}
+}

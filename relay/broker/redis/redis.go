@@ -73,6 +73,7 @@ type Broker struct {
 	client     atomic.Pointer[rueidis.Client] // nil until Redis was reached once
 	subscriber atomic.Pointer[rueidis.Client] // likewise, for the feed
 	refused    atomic.Pointer[error]          // why Redis must not be used, nil if it may
+	denied     denials
 	feed       *feed
 	presence   *presence
 	sessions   *sessions

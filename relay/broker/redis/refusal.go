@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,6 +50,7 @@ func (b *Broker) isCurrent(c rueidis.CoreClient) bool {
 // noteRefusal looks at what Redis answered to a write: if it refused it, the health check finds
 // out at once how it is. The answer alone may be a former server's, that came late.
 func (f *feed) noteRefusal(err error) {
+	f.b.denied.note(f.b, err)
 	if _, ok := rueidis.IsRedisErr(err); !ok || refusal(err.Error()) == nil {
 		return
 	}
@@ -62,6 +64,37 @@ func (f *feed) noteRefusal(err error) {
 	if !known {
 		nudge(f.doubt)
 	}
+}
+
+// denials are what Redis does not let this relay's user do, as it was told.
+type denials struct {
+	mu   sync.Mutex
+	told []string
+}
+
+// maxDenials bounds what is told: there are fewer commands that a relay uses.
+const maxDenials = 64
+
+// note logs once of each command, key and channel that Redis does not let this user use. The health check asks for a
+// few alone, and what takes others fails for as long as that is so.
+func (d *denials) note(b *Broker, err error) {
+	if err == nil || !isDenial(err.Error()) {
+		return
+	}
+	text := b.redact(err).Error()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.told) < maxDenials && !slices.Contains(d.told, text) {
+		d.told = append(d.told, text)
+		b.log.Error("Redis does not let this user do what a relay does: give it the rights of docs/redis.conf", "error", text)
+	}
+}
+
+// isDenial reports whether an error says that the user has not the right to something: Redis has said so in other words
+// to a script than to a client, and in other words yet since 7.2.
+func isDenial(text string) bool {
+	return strings.Contains(text, "no permissions to ") || strings.Contains(text, "No permissions to ") ||
+		strings.Contains(text, "The user executing the script can't ") || strings.Contains(text, "ACL failure in script")
 }
 
 // setRefusal notes what the health check has found: whether Redis takes what is written. f.mu is held.

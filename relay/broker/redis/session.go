@@ -34,6 +34,8 @@ type sessions struct {
 	released  []*handle // of past, the earliest first; some may be so no more
 	gone      []*handle // those that are ended, likewise
 
+	leaving map[string]*handle // those of owned that are released, by key
+
 	parted      map[string]*handle // those of owned that are parted, by key
 	partedBytes int                // what they take, about
 
@@ -74,7 +76,7 @@ const keepDelay = 50 * time.Millisecond // that a fresh session waits for its fi
 
 func newSessions(b *Broker) *sessions {
 	return &sessions{writeBehind: newWriteBehind[*handle, error](b), id: b.keys.relay(b.feed.channel),
-		tell: make(chan struct{}, 1), owned: map[string]*handle{}, parted: map[string]*handle{}}
+		tell: make(chan struct{}, 1), owned: map[string]*handle{}, parted: map[string]*handle{}, leaving: map[string]*handle{}}
 }
 
 // own makes the handle of one connection, known by its owner's name. k.mu is held.
@@ -136,7 +138,7 @@ func (b *Broker) resume(ctx context.Context, s *handle, at broker.Offset) (broke
 		return broker.Resumed{}, err
 	}
 	defer func() { <-b.slots }()
-	parted := b.sessions.partedOwner(s.key)
+	parted, unsaved := b.sessions.formerly(s.key)
 	fields, err := resumeScript.run(ctx, c, call{
 		keys: []string{b.keys.session + s.key, b.keys.head},
 		args: []string{s.owner, ms(2 * b.cfg.Recovery), at.Epoch, strconv.FormatUint(at.Pos, 10), b.keys.private, parted},
@@ -149,11 +151,13 @@ func (b *Broker) resume(ctx context.Context, s *handle, at broker.Offset) (broke
 	if len(fields) == 0 {
 		return broker.Resumed{}, broker.ErrGone
 	}
+	former, fields := fields[0], fields[1:]
 	have, err := parseSession(fields)
 	if err != nil {
 		b.log.Error("a session that no relay wrote", "error", err)
 		return broker.Resumed{}, broker.ErrGone
 	}
+	goesOn := unsaved != nil && former == unsaved.owner && b.sessions.takeUnsaved(unsaved, &have)
 	if have.isOfAnother(at.Epoch) {
 		return broker.Resumed{}, b.abandon(ctx, c, s, have, broker.ErrGone)
 	}
@@ -164,6 +168,9 @@ func (b *Broker) resume(ctx context.Context, s *handle, at broker.Offset) (broke
 		}
 	}
 	b.sessions.install(s, have)
+	if goesOn {
+		s.change(func() bool { return true })
+	}
 	return r, nil
 }
 
@@ -248,6 +255,9 @@ func (k *sessions) letGo(s *handle, has ownership) {
 	case s.isPast():
 		k.past--
 		k.pastBytes -= s.cost
+		if k.leaving[s.key] == s {
+			delete(k.leaving, s.key)
+		}
 	case s.ownership == parted:
 		k.unpart(s)
 	}

@@ -60,15 +60,44 @@ func (k *sessions) ripenParted(delay time.Duration) (more bool) {
 	return false
 }
 
-// partedOwner returns who owned a session here until lately, and need not be told if it is taken over;
-// empty if nobody did.
-func (k *sessions) partedOwner(key string) string {
+// formerly returns who has owned a session here, and need not be told by Redis if it is taken over; empty if nobody
+// has. If something of it is still to be written, which a Redis that is full refuses, unsaved is its handle.
+func (k *sessions) formerly(key string) (owner string, unsaved *handle) {
+	refused := k.b.feed.ready() != nil
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if s := k.parted[key]; s != nil {
-		return s.owner
+		return s.owner, nil
 	}
-	return ""
+	if s := k.leaving[key]; s != nil {
+		return s.owner, s
+	}
+	if refused {
+		for _, s := range k.owned {
+			if s.key == key && s.ownership == owned && (s.busy || k.isMarked(s)) {
+				return s.owner, s
+			}
+		}
+	}
+	return "", nil
+}
+
+// takeUnsaved has a session that Redis has given from was to somebody else go on from what is so here, and tells the
+// owner before, unless a write of its own has found that out already. It reports false if nothing is kept of it.
+func (k *sessions) takeUnsaved(was *handle, have *stored) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if was.who == nil {
+		return false
+	}
+	have.who, have.rooms = was.who, was.rooms
+	if k.owned[was.owner] == was {
+		current := was.isCurrent()
+		if k.letGo(was, fenced); current {
+			k.report(was)
+		}
+	}
+	return true
 }
 
 // takeParted forgets the handle of that owner: Redis has given the session to somebody else.

@@ -45,6 +45,7 @@ func (k *sessions) setPast(s *handle, has ownership) {
 		k.gone = append(k.gone, s)
 	} else {
 		k.released = append(k.released, s)
+		k.leaving[s.key] = s
 	}
 	s.cost = s.size()
 	k.past++

@@ -19,6 +19,7 @@ var (
 	errHost     = errors.New("the host or the port is malformed: it is host, host:port or [IPv6 address]:port")
 	errPort     = errors.New("the port is not a number from 1 to 65535")
 	errDatabase = errors.New("the database, after the host, is not a number from 0 on")
+	errSocket   = errors.New("the path of the socket is missing: it is unix:///path/to/socket")
 	errOption   = errors.New("an option after the ? is malformed")
 )
 
@@ -32,6 +33,9 @@ func parseURL(text string) (rueidis.ClientOption, error) {
 	}
 	if err := checkURL(text, u); err != nil {
 		return rueidis.ClientOption{}, redacted(text, u, err)
+	}
+	if u.Scheme == "unix" && strings.Trim(u.Path, "/") == "" {
+		return rueidis.ClientOption{}, redacted(text, u, errSocket)
 	}
 	if u.Scheme != "unix" {
 		u.Path = strings.TrimSuffix(u.Path, "/")

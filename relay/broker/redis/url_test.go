@@ -53,6 +53,8 @@ func TestURLRefused(t *testing.T) {
 		"redis://u:PW\nx@h:6379":         "line break",
 		"redis://u:PW\x00@h:6379":        "control character",
 		"redis://u:PW@h:port":            "port",
+		"unix://":                        "path of the socket",
+		"unix:///":                       "path of the socket",
 		"redis://u:PW@h:0":               "port",
 		"redis://u:PW@h:65536":           "port",
 		"redis://:PW":                    "port", // no host

@@ -2,7 +2,7 @@
 -- KEYS: session, head
 -- ARGV: owner, ttl in ms, epoch and position of the message or moment that its client had last,
 -- prefix of relays' channels, an owner who need not be told
--- Returns {field, value, ...}, or nothing if it can't go on: then a mark stays for who has not heard
+-- Returns the owner before, and {field, value, ...}, or nothing if it can't go on: then a mark stays for who has not heard
 -- of it yet.
 local is = redis.call('HMGET', KEYS[1], 'owner', 'v', 'who', 'rooms', 'left')
 local owner = is[1]
@@ -18,4 +18,4 @@ if owner ~= ARGV[1] and owner ~= ARGV[6] then
   redis.call('PUBLISH', ARGV[5] .. string.match(owner, '^[^.]*'), 'f' .. owner)
 end
 if not goes then return {} end
-return {'v', is[2] or '', 'who', is[3], 'rooms', is[4], 'left', is[5] or ''}
+return {owner, 'v', is[2] or '', 'who', is[3], 'rooms', is[4], 'left', is[5] or ''}
