@@ -74,6 +74,13 @@ func TestPagePictures(t *testing.T) {
 	added()
 	asha.Eval(`document.querySelector("#alt").value = "A slope at dusk"`, nil)
 	asha.Type("#composer", "From **yesterday**")
+	asha.Eval(`document.querySelector('[data-leave="harbour"]').click()`, nil) // and back: what is written is kept
+	asha.WaitFor(`location.pathname === "/"`, "no room")
+	asha.Eval(`history.back()`, nil)
+	asha.WaitFor(`location.pathname === "/r/harbour" && document.querySelector("#composer").value === "From **yesterday**" && document.querySelector("#alt").value === "A slope at dusk"`, "what was written")
+	added()
+	asha.awaitConnected(relay)
+	asha.Eval(`document.querySelector("#composer").focus()`, nil)
 	asha.Press("Enter")
 	const shown = `document.querySelector('.message[data-state="sent"] .picture img')`
 	for _, p := range []person{asha, ben} {

@@ -356,6 +356,22 @@ func TestPageInSeveralTabs(t *testing.T) {
 	if took := stalls.Since(begun); took > 10*time.Second {
 		t.Errorf("who comes is seen after %v", took)
 	}
+
+	// What is written in one stays a draft, though nothing is written in the other.
+	two.Click(`#rooms [data-room="harbour"]`)
+	two.WaitFor(`location.pathname === "/r/harbour" && document.querySelector("#composer").value === ""`, "the harbour")
+	one.Insert("#composer", "Half a thought")
+	one.WaitFor(`localStorage.getItem("setu.draft.harbour") === "Half a thought"`, "the draft")
+	two.Eval(`new Promise(done => {
+		document.querySelector("#composer").dispatchEvent(new Event("input"));
+		requestAnimationFrame(() => requestAnimationFrame(() => done()));
+	})`, nil)
+	two.Click(`#rooms [data-room="galley"]`)
+	two.WaitFor(`location.pathname === "/r/galley"`, "the galley")
+	var draft string
+	if one.Eval(`localStorage.getItem("setu.draft.harbour")`, &draft); draft != "Half a thought" {
+		t.Errorf("the draft has become %q", draft)
+	}
 	one.hasNoErrors()
 	two.hasNoErrors()
 }

@@ -33,6 +33,7 @@ func (a *app) onAnnotation(n client.Annotation) {
 
 // question is something that the relay is asked to keep of a message.
 type question struct {
+	room    *chat.Room
 	refused string // begins the sentence that says why it was not done
 	late    string // the sentence while the answer is late
 	next    string // the sentence that says what to do without a connection
@@ -45,7 +46,7 @@ type question struct {
 const lateAfter = 2 * time.Second
 
 // annotate asks the relay for something in a goroutine, and says why it was refused. It reports whether it has
-// asked: without a connection it says at once that nothing was done.
+// asked: without a connection it says at once that nothing was done. Of a room that is left meanwhile it says nothing.
 func (a *app) annotate(q question) bool {
 	if sentence := a.pill.Refusal(q.refused, q.next); sentence != "" {
 		a.toast(sentence)
@@ -59,6 +60,9 @@ func (a *app) annotate(q question) bool {
 		_, err := q.ask(ctx, c)
 		late.Stop()
 		a.withLock(func() {
+			if !a.rooms.Has(q.room) {
+				return // a second try is refused for that alone, and the first may have been taken
+			}
 			if err != nil {
 				a.toast(q.refused + ": " + reason(err))
 			}
@@ -78,7 +82,7 @@ func (a *app) react(r *chat.Room, e *chat.Entry, value string) {
 	}
 	offset, remove := e.Offset, e.Annotations.Mine(value)
 	a.annotate(question{
-		refused: "Your reaction was not stored", late: "Your reaction waits", next: tryAgain,
+		room: r, refused: "Your reaction was not stored", late: "Your reaction waits", next: tryAgain,
 		ask: func(ctx context.Context, c *client.Client) (client.Annotated, error) {
 			return c.React(ctx, r.Name, offset, value, remove)
 		},
@@ -101,7 +105,7 @@ func (a *app) remove(r *chat.Room, e *chat.Entry) {
 	}
 	offset := e.Offset
 	a.annotate(question{
-		refused: "Not deleted", late: "Not deleted yet", next: tryAgain,
+		room: r, refused: "Not deleted", late: "Not deleted yet", next: tryAgain,
 		ask: func(ctx context.Context, c *client.Client) (client.Annotated, error) {
 			return c.DeleteMessage(ctx, r.Name, offset)
 		},

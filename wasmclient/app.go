@@ -40,17 +40,19 @@ type app struct {
 	widenTimer    js.Func
 
 	// guarded by mu, which is never held while waiting
-	mu      sync.Mutex
-	self    chat.User
-	name    string // as chosen by the user; empty: the relay makes one up
-	former  string // the id of the guest who was here last; empty: nobody was
-	rooms   chat.Rooms
-	pill    chat.Pill
-	client  *client.Client
-	session int // counts clients: events of former ones are ignored
-	senders map[string]*sender
-	writing map[string]string // by room: what saveWriting has stored last
-	signIn  signIn
+	mu       sync.Mutex
+	self     chat.User
+	name     string // as chosen by the user; empty: the relay makes one up
+	former   string // the id of the guest who was here last; empty: nobody was
+	rooms    chat.Rooms
+	pill     chat.Pill
+	client   *client.Client
+	session  int // counts clients: events of former ones are ignored
+	senders  map[string]*sender
+	writing  map[string]string        // by room: what saveWriting has stored last
+	drafts   map[string]string        // by room: what this page has stored or loaded last as a draft
+	pictures map[string]*chat.Picture // by room that was left: what was to go with the message that was being written
+	signIn   signIn
 
 	picturing *chat.Room // for which a picture is prepared; nil: none is
 
@@ -74,7 +76,7 @@ type app struct {
 }
 
 func newApp() *app {
-	a := &app{view: newView(), clock: newClock(), storage: &storage{}, senders: make(map[string]*sender), writing: make(map[string]string), hidden: isHidden()}
+	a := &app{view: newView(), clock: newClock(), storage: &storage{}, senders: make(map[string]*sender), writing: make(map[string]string), drafts: make(map[string]string), pictures: make(map[string]*chat.Picture), hidden: isHidden()}
 	a.signIn.came = make(chan struct{})
 	a.signIn.required = attribute(document.Get("body"), "data-auth") == "required"
 	a.drawFrame = js.FuncOf(func(js.Value, []js.Value) any {

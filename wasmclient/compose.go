@@ -160,9 +160,18 @@ func (a *app) saveDraft() {
 	if r.Edit != nil {
 		r.Edit.Text = a.composerText()
 	} else {
-		a.storage.set(itemDraft+r.Name, a.composerText())
+		a.storeDraft(r.Name, a.composerText())
 	}
 	a.saveWriting(r)
+}
+
+// storeDraft stores what is being written in a room. If that is nothing, what another tab has stored stays.
+func (a *app) storeDraft(room, text string) {
+	item, before := itemDraft+room, a.drafts[room]
+	a.drafts[room] = text
+	if text != "" || before != "" && a.storage.get(item) == before {
+		a.storage.set(item, text)
+	}
 }
 
 func (a *app) loadDraft() {
@@ -170,6 +179,8 @@ func (a *app) loadDraft() {
 	if r := a.rooms.Current; r != nil {
 		if text = a.storage.get(itemDraft + r.Name); r.Edit != nil {
 			text = r.Edit.Text
+		} else {
+			a.drafts[r.Name] = text
 		}
 	}
 	a.setComposer(text)

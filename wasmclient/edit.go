@@ -70,7 +70,7 @@ func (a *app) submitEdit(r *chat.Room, text string) {
 	}
 	data, attachments := body.Encode()
 	edit.Sending = a.annotate(question{
-		refused: "Not edited", late: "Not edited yet", next: "What you wrote is kept: save it when there is one.",
+		room: r, refused: "Not edited", late: "Not edited yet", next: "What you wrote is kept: save it when there is one.",
 		ask: func(ctx context.Context, c *client.Client) (client.Annotated, error) {
 			return c.EditMessage(ctx, r.Name, offset, data, attachments)
 		},
@@ -81,9 +81,6 @@ func (a *app) submitEdit(r *chat.Room, text string) {
 
 // onEdited handles the relay's answer to an edit. Meanwhile it may have been written on, set aside or given up.
 func (a *app) onEdited(r *chat.Room, edit *chat.Edit, text string, err error) {
-	if is := a.rooms.Find(r.Name); is != nil && is != r {
-		return // the room was left and entered again, with what is stored of the edit
-	}
 	a.saveDraft()
 	why, current := "", r.Edit == edit
 	if err != nil {
@@ -132,7 +129,7 @@ func (a *app) addToDraft(r *chat.Room, words string) {
 		draft = a.composerText()
 	}
 	draft = chat.Joined(draft, words)
-	a.storage.set(itemDraft+r.Name, draft)
+	a.storeDraft(r.Name, draft)
 	if shown {
 		a.setComposer(draft)
 	}

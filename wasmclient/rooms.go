@@ -46,6 +46,8 @@ func (a *app) addRoom(name string) *chat.Room {
 	r := &chat.Room{Name: name, Timeline: chat.NewTimeline(a.clock.offset)}
 	r.Timeline.Self, r.People.Plain = a.self.ID, plainName
 	r.Seen, r.SeenAt = chat.DecodeSeen(a.storage.get(itemSeen + name))
+	r.Attached = a.pictures[name]
+	delete(a.pictures, name)
 	a.showScreen(r)
 	a.rooms.Add(r)
 	return r
@@ -243,6 +245,9 @@ func (a *app) drop(r *chat.Room, how string) {
 		a.saveDraft()
 	}
 	delete(a.senders, name)
+	if r.Attached != nil {
+		a.pictures[name] = r.Attached
+	}
 	a.storage.set(itemScreen+name, "")
 	next := a.rooms.Remove(r)
 	if c := a.client; c != nil {
