@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -84,10 +85,12 @@ func hostOnly(a net.Addr) string {
 	return host
 }
 
-// checkRelayURL returns why an entry of RELAY_URLS is none.
-func checkRelayURL(entry string) error {
+// checkRelayURL returns why an entry of RELAY_URLS is none, after those before it.
+func checkRelayURL(entry string, before []string) error {
 	region, site, ok := strings.Cut(entry, "=")
 	switch {
+	case slices.ContainsFunc(before, func(other string) bool { return strings.HasPrefix(other, region+"=") }):
+		return errors.New("another entry is of the same region")
 	case !ok || region == "":
 		return errors.New("it is a region, =, and where browsers reach its relays")
 	case !isText(region, maxRegion):

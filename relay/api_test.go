@@ -70,6 +70,8 @@ func TestAPIPublish(t *testing.T) {
 		a.want(400, "POST", "rooms/"+strings.Repeat("x", 201)+"/messages", `{"data":1}`)
 		a.want(400, "POST", "rooms/lobby/messages", "")
 		a.want(415, "POST", "rooms/lobby/messages", "data=1", "Content-Type", "application/x-www-form-urlencoded")
+		a.want(422, "POST", "rooms/lobby/messages", `[]`, "Content-Type", "Application/JSON") // it is read
+		a.want(422, "POST", "rooms/lobby/messages", `[]`, "Content-Type", "APPLICATION/JSON; charset=UTF-8")
 		a.want(413, "POST", "rooms/lobby/messages", `{"data":{"$binary":"`+strings.Repeat("AAAA", 334)+`"}}`) // what it stands for counts
 		if s := a.want(413, "POST", "rooms/lobby/messages", `{"data":"`+strings.Repeat("x", 1000)+`"}`); s.code(t) != "too_large" {
 			t.Error(s.body)

@@ -200,8 +200,8 @@ func (c Config) check() error {
 	if strings.ContainsAny(c.RedisPrefix, "{}") {
 		out = append(out, bad("REDIS_PREFIX", c.RedisPrefix))
 	}
-	for _, entry := range c.RelayURLs {
-		if err := checkRelayURL(entry); err != nil {
+	for i, entry := range c.RelayURLs {
+		if err := checkRelayURL(entry, c.RelayURLs[:i]); err != nil {
 			refuse("RELAY_URLS", entry, err)
 		}
 	}

@@ -84,6 +84,7 @@ func TestRelayURLs(t *testing.T) {
 		"=https://nrt.example.com":                            true,
 		"nrt=https://nrt.example.com/chat":                    true,
 		"nrt=javascript:alert(1)":                             true,
+		"nrt=https://a.example.com,nrt=https://b.example.com": true,
 		"n\trt=https://nrt.example.com":                       true,
 	} {
 		_, err := LoadConfig([]string{"RELAY_URLS=" + value})

@@ -140,7 +140,16 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, q *asked) {
 		p.write(w)
 		return
 	}
+	lowerMediaType(r)
 	a.mux.ServeHTTP(w, r)
+}
+
+// lowerMediaType has the body's media type compared whatever its case (RFC 9110, 8.3.1).
+func lowerMediaType(r *http.Request) {
+	kind, parameters, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	if lower := strings.ToLower(kind); lower != kind {
+		r.Header.Set("Content-Type", strings.TrimRight(lower+";"+parameters, "; "))
+	}
 }
 
 // admit finds out by which key is asked, and has that, or the address, pay for it.
