@@ -234,9 +234,16 @@ func (s *socket) Read(ctx context.Context) ([]byte, bool, error) {
 	}
 }
 
+// isOpen is a WebSocket's readyState while it can be written to. Later what is sent goes nowhere, and the console says
+// that as an error.
+const isOpen = 1
+
 // Write implements transport. It never waits: the browser has its own queue.
 func (s *socket) Write(_ context.Context, data []byte, binary bool) (err error) {
 	defer recoverJS(&err)
+	if s.ws.Get("readyState").Int() != isOpen {
+		return nil // Read tells why
+	}
 	if s.ws.Get("bufferedAmount").Int() > maxQueuedBytes {
 		return errWriteQueueFull
 	}

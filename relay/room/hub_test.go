@@ -154,6 +154,7 @@ func TestSubscribeFails(t *testing.T) {
 	}
 	join(t, h, "room", m, JoinOptions{})
 	h.Leave("room", m)
+	h.Wait()
 	if h.count() != 0 {
 		t.Error("a room stays")
 	}
@@ -286,6 +287,7 @@ func TestDrainAnnouncesNobody(t *testing.T) {
 	if _, n, _ := f.Memory.Members(t.Context(), "room", 10); n != 2 {
 		t.Errorf("%d users: whoever comes back elsewhere never left", n)
 	}
+	h.Wait()
 	if h.count() != 0 {
 		t.Error("a room stays")
 	}

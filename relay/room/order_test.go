@@ -53,6 +53,7 @@ func TestJoinOrder(t *testing.T) {
 	if got := m.got("message"); len(got) != 1 || j.Offset.Seq != 5 || !slices.Equal(seqs(t, j.Messages), upTo(4, 5)) {
 		t.Errorf("%d frames, %+v", len(got), j)
 	}
+	h.Wait() // opening a room has a reference of its own
 	r := h.room("room")
 	if r.refs != 2 || len(r.list) != 2 || r.roster.users[m.user.ID].connections != 1 || r.roster.asking != 0 {
 		t.Errorf("%d references, %d members, %d asking", r.refs, len(r.list), r.roster.asking)
