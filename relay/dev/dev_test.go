@@ -50,10 +50,10 @@ func TestRulesAnswer(t *testing.T) {
 		t.Errorf("%+v", w)
 	}
 	ben.Connect(`{"id":"ben"}`)
+	ben.Packet() // joined, without which he hears nothing of the room
 	if ack := ann.Call("save", `{"n":1.10}`); ack != `"ok",{"n":1.10}` {
 		t.Error(ack)
 	}
-	ben.Packet() // joined
 	if heard := ben.Packet(); !strings.HasPrefix(heard, `42["saved","ann"`) {
 		t.Error(heard)
 	}
