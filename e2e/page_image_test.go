@@ -74,10 +74,7 @@ func TestPagePictures(t *testing.T) {
 	added()
 	asha.Eval(`document.querySelector("#alt").value = "A slope at dusk"`, nil)
 	asha.Type("#composer", "From **yesterday**")
-	asha.Eval(`document.querySelector('[data-leave="harbour"]').click()`, nil) // and back: what is written is kept
-	asha.WaitFor(`location.pathname === "/"`, "no room")
-	asha.Eval(`history.back()`, nil)
-	asha.WaitFor(`location.pathname === "/r/harbour" && document.querySelector("#composer").value === "From **yesterday**" && document.querySelector("#alt").value === "A slope at dusk"`, "what was written")
+	asha.leavesAndReturns("From **yesterday**", "A slope at dusk")
 	added()
 	asha.awaitConnected(relay)
 	asha.Eval(`document.querySelector("#composer").focus()`, nil)
@@ -101,18 +98,7 @@ func TestPagePictures(t *testing.T) {
 		}
 		p.Screenshot("page picture " + p.kind())
 	}
-	// Large, by keys; Escape closes it and leads back.
-	asha.Eval(`document.querySelector(".picture").focus()`, nil)
-	asha.Press("Enter")
-	asha.WaitFor(`document.querySelector("#picture-dialog").open && document.querySelector("#picture").naturalWidth > 360 && document.querySelector("#picture").alt === "A slope at dusk"`, "the picture, large")
-	asha.Screenshot("page picture large desktop light")
-	asha.Press("Escape")
-	asha.WaitFor(`!document.querySelector("#picture-dialog").open && document.activeElement.className === "picture"`, "where she was")
-	ben.Click(".picture")
-	ben.WaitFor(`document.querySelector("#picture-dialog").open`, "the picture, large")
-	ben.Screenshot("page picture large phone dark")
-	ben.Click(`[data-do="close-picture"]`)
-	ben.WaitFor(`!document.querySelector("#picture-dialog").open`, "the chat")
+	looksClosely(asha, ben)
 
 	// A picture alone, over a reload before it is sent.
 	asha.Eval(give("choose", "small.png", "image/png", `(async () => { const c = new OffscreenCanvas(40, 3); c.getContext("2d"); return c.convertToBlob(); })()`), nil)
@@ -131,6 +117,31 @@ func TestPagePictures(t *testing.T) {
 	}
 	asha.hasNoErrors()
 	ben.hasNoErrors()
+}
+
+// leavesAndReturns leaves the harbour and comes back to what was being written, with what was said of its picture.
+func (p person) leavesAndReturns(text, alt string) {
+	p.t.Helper()
+	p.Eval(`document.querySelector('[data-leave="harbour"]').click()`, nil)
+	p.WaitFor(`location.pathname === "/"`, "no room")
+	p.Eval(`history.back()`, nil)
+	p.WaitFor(fmt.Sprintf(`location.pathname === "/r/harbour" && document.querySelector("#composer").value === %q && document.querySelector("#alt").value === %q`, text, alt), "what was written")
+}
+
+// looksClosely has a picture shown large, by keys and by touch. Escape closes it and leads back.
+func looksClosely(asha, ben person) {
+	asha.t.Helper()
+	asha.Eval(`document.querySelector(".picture").focus()`, nil)
+	asha.Press("Enter")
+	asha.WaitFor(`document.querySelector("#picture-dialog").open && document.querySelector("#picture").naturalWidth > 360 && document.querySelector("#picture").alt === "A slope at dusk"`, "the picture, large")
+	asha.Screenshot("page picture large desktop light")
+	asha.Press("Escape")
+	asha.WaitFor(`!document.querySelector("#picture-dialog").open && document.activeElement.className === "picture"`, "where she was")
+	ben.Click(".picture")
+	ben.WaitFor(`document.querySelector("#picture-dialog").open`, "the picture, large")
+	ben.Screenshot("page picture large phone dark")
+	ben.Click(`[data-do="close-picture"]`)
+	ben.WaitFor(`!document.querySelector("#picture-dialog").open`, "the chat")
 }
 
 // What others send as a picture is shown if its bytes are one of a reasonable size, whatever they say it is;

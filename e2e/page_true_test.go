@@ -29,6 +29,16 @@ const unplug = `(() => {
 	globalThis.plugIn = () => { away = false; dispatchEvent(new Event("online")); };
 })()`
 
+// openWithPlug opens Asha's page in a browser of its own, with a plug.
+func openWithPlug(t *testing.T, relay *cluster.Relay) person {
+	t.Helper()
+	asha := person{browser.Start(t).Tab(t, browser.Desktop), t, "Asha", false}
+	asha.Prepare(unplug)
+	asha.OpenUntil(relay.URL()+"/r/harbour", `document.body.dataset.ready !== undefined`, "the program to run")
+	asha.enter(relay)
+	return asha
+}
+
 // startLoneRelay starts a relay without Redis.
 func startLoneRelay(t testing.TB) *cluster.Relay {
 	t.Helper()
@@ -182,11 +192,7 @@ func TestPageNoticesThatItIsOffline(t *testing.T) {
 func TestPageManners(t *testing.T) {
 	t.Parallel()
 	relay := startLoneRelay(t)
-	tab := browser.Start(t).Tab(t, browser.Desktop)
-	tab.Prepare(unplug)
-	asha := person{tab, t, "Asha", false}
-	asha.OpenUntil(relay.URL()+"/r/harbour", `document.body.dataset.ready !== undefined`, "the program to run")
-	asha.enter(relay)
+	asha := openWithPlug(t, relay)
 	ben := startWriter(t, relay, "Ben", "harbour")
 	asha.say("Hello")
 	asha.say("everybody")
@@ -255,11 +261,7 @@ func TestPageManners(t *testing.T) {
 func TestPageSendsWhatWasLeft(t *testing.T) {
 	t.Parallel()
 	relay := startLoneRelay(t)
-	tab := browser.Start(t).Tab(t, browser.Desktop)
-	tab.Prepare(unplug)
-	asha := person{tab, t, "Asha", false}
-	asha.OpenUntil(relay.URL()+"/r/harbour", `document.body.dataset.ready !== undefined`, "the program to run")
-	asha.enter(relay)
+	asha := openWithPlug(t, relay)
 	asha.Type("#room-input", "galley")
 	asha.Press("Enter")
 	asha.WaitFor(`location.pathname === "/r/galley"`, "the galley")
@@ -357,7 +359,14 @@ func TestPageInSeveralTabs(t *testing.T) {
 		t.Errorf("who comes is seen after %v", took)
 	}
 
-	// What is written in one stays a draft, though nothing is written in the other.
+	keepsDraftBeside(t, one, two)
+	one.hasNoErrors()
+	two.hasNoErrors()
+}
+
+// keepsDraftBeside sees that what is written in one tab stays a draft, though nothing is written in the other.
+func keepsDraftBeside(t *testing.T, one, two person) {
+	t.Helper()
 	two.Click(`#rooms [data-room="harbour"]`)
 	two.WaitFor(`location.pathname === "/r/harbour" && document.querySelector("#composer").value === ""`, "the harbour")
 	one.Insert("#composer", "Half a thought")
@@ -372,6 +381,4 @@ func TestPageInSeveralTabs(t *testing.T) {
 	if one.Eval(`localStorage.getItem("setu.draft.harbour")`, &draft); draft != "Half a thought" {
 		t.Errorf("the draft has become %q", draft)
 	}
-	one.hasNoErrors()
-	two.hasNoErrors()
 }

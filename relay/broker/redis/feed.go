@@ -214,7 +214,7 @@ func (f *feed) run() {
 			}
 			told = true
 		case whole && !told:
-			f.b.denied.note(f.b, err)
+			f.b.noteDenial(err)
 			f.b.log.Info("the subscription at Redis ended, making another", "error", f.b.redact(err))
 		case !told:
 			f.b.log.Warn("cannot subscribe at Redis, trying again", "error", f.b.redact(err))

@@ -50,7 +50,7 @@ func (b *Broker) isCurrent(c rueidis.CoreClient) bool {
 // noteRefusal looks at what Redis answered to a write: if it refused it, the health check finds
 // out at once how it is. The answer alone may be a former server's, that came late.
 func (f *feed) noteRefusal(err error) {
-	f.b.denied.note(f.b, err)
+	f.b.noteDenial(err)
 	if _, ok := rueidis.IsRedisErr(err); !ok || refusal(err.Error()) == nil {
 		return
 	}
@@ -75,17 +75,24 @@ type denials struct {
 // maxDenials bounds what is told: there are fewer commands that a relay uses.
 const maxDenials = 64
 
-// note logs once of each command, key and channel that Redis does not let this user use. The health check asks for a
-// few alone, and what takes others fails for as long as that is so.
-func (d *denials) note(b *Broker, err error) {
+// add reports whether text is news, and is to be told.
+func (d *denials) add(text string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.told) >= maxDenials || slices.Contains(d.told, text) {
+		return false
+	}
+	d.told = append(d.told, text)
+	return true
+}
+
+// noteDenial logs once of each command, key and channel that Redis does not let this user use. The health check asks
+// for a few alone, and what takes others fails for as long as that is so.
+func (b *Broker) noteDenial(err error) {
 	if err == nil || !isDenial(err.Error()) {
 		return
 	}
-	text := b.redact(err).Error()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.told) < maxDenials && !slices.Contains(d.told, text) {
-		d.told = append(d.told, text)
+	if text := b.redact(err).Error(); b.denied.add(text) {
 		b.log.Error("Redis does not let this user do what a relay does: give it the rights of docs/redis.conf", "error", text)
 	}
 }
