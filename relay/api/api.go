@@ -5,6 +5,7 @@ package api
 import (
 	"context"
 	"log/slog"
+	"mime"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -146,9 +147,8 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, q *asked) {
 
 // lowerMediaType has the body's media type compared whatever its case (RFC 9110, 8.3.1).
 func lowerMediaType(r *http.Request) {
-	kind, parameters, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
-	if lower := strings.ToLower(kind); lower != kind {
-		r.Header.Set("Content-Type", strings.TrimRight(lower+";"+parameters, "; "))
+	if kind, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err == nil {
+		r.Header.Set("Content-Type", mime.FormatMediaType(kind, parameters))
 	}
 }
 
